@@ -1,0 +1,29 @@
+# Each target makes what it needs: a virtual environment in .venv, with everything pinned.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint app clean
+demo: .venv/run.done
+	$(BIN)/python core.py demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+app: .venv/run.done
+	$(BIN)/python app.py
+
+.venv/run.done: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -r requirements.txt
+	touch $@
+
+.venv/dev.done: requirements-dev.txt .venv/run.done
+	$(BIN)/python -m pip install -q -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

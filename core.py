@@ -1,0 +1,95 @@
+"""The command line: one subcommand per verb; errors become one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from rvc import __version__, cli, errors, tasks
+from rvc.errors import VoiceError
+from rvc.params import Params
+
+EPILOG = "Exit codes: 0 done, 2 wrong usage, " + ", ".join(
+    f"{kind.exit_code} {kind.code.replace('_', ' ')}" for kind in errors.KINDS
+)
+
+
+class Console:
+    """Progress bar on standard error, with time left."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.note: str | None = None
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        from tqdm import tqdm
+
+        if self.bar is None or note != self.note or self.bar.total != total:
+            self.close()
+            self.note = note
+            self.bar = tqdm(total=total, desc=note, file=sys.stderr, leave=True, mininterval=0.2)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _runner(name: str):
+    def run(p: Params, as_json: bool) -> None:
+        console = Console()
+        try:
+            result = tasks.run(name, p, console)
+        finally:
+            console.close()
+        click.echo(json.dumps(result, ensure_ascii=False) if as_json else result["message"])
+
+    return run
+
+
+def _complain(error: VoiceError, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
+    click.echo(f"Error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"Hint: {error.hint}", err=True)
+
+
+@click.group(epilog=EPILOG, invoke_without_command=True, no_args_is_help=False)
+@click.version_option(__version__, message="%(version)s")
+@click.pass_context
+def group(context: click.Context) -> None:
+    """Voice cloning: preprocess, extract, train, index, convert."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for _name, _verb in tasks.VERBS.items():
+    group.add_command(cli.command(_name, _verb.params, _runner(_name)))
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the program; ends with the documented exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        group.main(cli.modernise(given), prog_name="core.py", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except VoiceError as error:
+        _complain(error, "--json" in given)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

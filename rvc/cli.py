@@ -1,0 +1,160 @@
+"""Click options from a Params class, and Applio's older spellings of them."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from rvc.params import Params
+
+RENAMED = {  # Applio 3.2.1 -> now
+    "f0-up-key": "pitch",
+    "rms-mix-rate": "volume-envelope",
+    "sampling-rate": "sample-rate",
+}
+FIXED = {  # options of 3.2.1 whose only supported value is the one given here
+    "rvc-version": "v2",
+    "pitch-guidance": "true",
+}
+TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
+
+
+def command(name: str, params: type[Params], run: Callable[[Params, bool], None]) -> click.Command:
+    """A click command with one option per field; `run` gets the validated object and --json."""
+
+    def callback(as_json: bool, **values: Any) -> None:
+        run(build(params, values), as_json)
+
+    options: list[click.Parameter] = [
+        _option(key, field) for key, field in params.model_fields.items()
+    ]
+    options.sort(key=lambda parameter: not parameter.required)
+    options.append(
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON.")
+    )
+    return click.Command(name, params=options, callback=callback, help=params.__doc__)
+
+
+def build(params: type[Params], values: dict[str, Any]) -> Params:
+    """Validate values; what is wrong becomes one click usage error per field."""
+    try:
+        return params(**values)
+    except ValidationError as error:
+        lines = (
+            f"--{flag(str(e['loc'][0]) if e['loc'] else '')}: {e['msg']}" for e in error.errors()
+        )
+        raise click.UsageError("; ".join(lines)) from None
+
+
+def flag(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _option(name: str, field: FieldInfo) -> click.Option:
+    spelling = "--" + flag(name)
+    text = {"help": field.description, "show_default": True}
+    required = field.is_required()
+    default = None if required else field.get_default()
+    kind, many = base_type(field.annotation)
+    if kind is bool:
+        return click.Option([f"{spelling}/--no-{flag(name)}", name], default=default, **text)  # type: ignore[arg-type]
+    if required:
+        text.pop("show_default")
+    return click.Option(
+        [spelling, name],
+        type=_click_type(field, kind),
+        required=required,
+        default=default,
+        multiple=many,
+        **text,  # type: ignore[arg-type]
+    )
+
+
+def base_type(annotation: Any) -> tuple[Any, bool]:
+    """(the type a value has when it is given, whether several may be given)."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return base_type(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return base_type(next(a for a in get_args(annotation) if a is not type(None)))
+    if origin in (list, tuple):
+        return base_type(get_args(annotation)[0])[0], True
+    return annotation, False
+
+
+def choices(annotation: Any) -> list[Any]:
+    """The values a Literal allows; empty for other types."""
+    kind, _ = base_type(annotation)
+    return list(get_args(kind)) if get_origin(kind) is Literal else []
+
+
+def limits(field: FieldInfo) -> tuple[Any, Any]:
+    """The (lowest, highest) value a field accepts; None where it has no bound."""
+    low, high = (
+        next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None)
+        for key in ("ge", "le")
+    )
+    return low, high
+
+
+class _Choice(click.Choice):
+    """Case-insensitive choice that hands back the declared value, of its declared type."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values = {str(v): v for v in values}
+        super().__init__(list(self.values), case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self.values[super().convert(str(value), param, ctx)]
+
+
+def _click_type(field: FieldInfo, kind: Any) -> Any:
+    if allowed := choices(field.annotation):
+        return _Choice(allowed)
+    low, high = limits(field)
+    if low is not None or high is not None:
+        return (click.IntRange if kind is int else click.FloatRange)(low, high)
+    return {Path: click.Path(path_type=Path)}.get(kind, kind)
+
+
+def modernise(arguments: list[str]) -> list[str]:
+    """Rewrite Applio 3.2.1's spellings: underscores, renamed options, True/False after a switch.
+
+    Raises:
+        click.UsageError: a dropped option was given another value than the one supported.
+    """
+    out: list[str] = []
+    rest = list(arguments)
+    if rest and not rest[0].startswith("-"):
+        out.append(rest.pop(0).replace("_", "-"))
+    while rest:
+        token = rest.pop(0)
+        if not token.startswith("--"):
+            out.append(token)
+            continue
+        name, equals, value = token[2:].partition("=")
+        name = name.replace("_", "-")
+        name = RENAMED.get(name, name)
+        following = value if equals else (rest[0] if rest else "")
+        if name in FIXED:
+            if following.lower() != FIXED[name]:
+                raise click.UsageError(
+                    f"--{name} {following} is no longer offered; only {FIXED[name]} is."
+                )
+            if not equals:
+                rest.pop(0)
+        elif following.lower() in TRUE[:1] + FALSE[:1]:
+            out.append(f"--{name}" if following.lower() in TRUE else f"--no-{name}")
+            if not equals:
+                rest.pop(0)
+        else:
+            out.append(f"--{name}={value}" if equals else f"--{name}")
+            if not equals and rest and not rest[0].startswith("--"):
+                out.append(rest.pop(0))
+    return out

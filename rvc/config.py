@@ -1,0 +1,125 @@
+"""Where everything lies on disk, and the settings people keep between runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rvc.errors import BadInput
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NAME = re.compile(r"^[\w .-]{1,64}$")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one installation, in Applio's layout."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def assets(self) -> Path:
+        return self.root / "assets"
+
+    @property
+    def audios(self) -> Path:
+        return self.assets / "audios"
+
+    @property
+    def datasets(self) -> Path:
+        return self.assets / "datasets"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "rvc" / "models"
+
+    @property
+    def embedders(self) -> Path:
+        return self.models / "embedders"
+
+    @property
+    def predictors(self) -> Path:
+        return self.models / "predictors"
+
+    @property
+    def pretraineds(self) -> Path:
+        return self.models / "pretraineds"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / ".cache"
+
+    @property
+    def settings(self) -> Path:
+        return self.assets / "config.json"
+
+
+def paths() -> Paths:
+    """The folders in use: the repository's own, or those under $RVC_HOME (read at every call)."""
+    return Paths(Path(os.environ.get("RVC_HOME") or REPOSITORY))
+
+
+def named(root: Path, name: str) -> Path:
+    """The one way a user's name becomes a path: `root/name`, proven to lie directly inside `root`.
+
+    Raises:
+        BadInput: empty, too long, or with characters that could leave the folder.
+    """
+    clean = name.strip()
+    inside = NAME.fullmatch(clean) and clean.strip(". ") and not clean.startswith(".")
+    if not inside or (root / clean).resolve().parent != root.resolve():
+        raise BadInput(
+            f"The name {name!r} cannot be used.",
+            "Use 1 to 64 letters, digits, spaces, dots, dashes or underscores.",
+        )
+    return root / clean
+
+
+def experiment(name: str) -> Path:
+    """The folder `logs/<name>` of a voice in the making (not created here)."""
+    return named(paths().logs, name)
+
+
+class Settings(BaseModel):
+    """What `assets/config.json` holds; unknown keys of other versions are kept out, not fatal."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    language: str = "auto"
+    theme: Literal["system", "light", "dark"] = "system"
+    model_author: str = ""
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    offline: bool = False
+    mirrors: list[str] = Field(default_factory=list)
+
+
+def load_settings() -> Settings:
+    """Read the saved settings; defaults where there are none."""
+    file = paths().settings
+    if not file.is_file():
+        return Settings()
+    try:
+        return Settings.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise BadInput(
+            f"{file} is not a valid settings file.", f"Correct or delete it: {error}"
+        ) from error
+
+
+def save_settings(settings: Settings) -> None:
+    """Write the settings in one atomic step."""
+    file = paths().settings
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(settings.model_dump_json(indent=2), encoding="utf-8")
+    part.replace(file)

@@ -1,0 +1,1 @@
+"""Model files: the catalogue, the download room, the library of voices."""

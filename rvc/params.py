@@ -1,0 +1,244 @@
+"""Every user-facing parameter, declared once: type, range, default and help.
+
+Command line, web UI, HTTP API, job files and the README's tables are all made from these
+classes. Names, defaults and ranges are Applio's, so its users' command lines keep working.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rvc.f0 import Method
+from rvc.features import EmbedderName
+from rvc.nets import VocoderName
+
+SampleRate = Literal[24000, 32000, 40000, 48000]
+ALL_CORES = max(1, min(64, os.cpu_count() or 1))
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip() in ("", "None") else value
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+
+
+def option(default: Any = ..., help: str = "", group: str = "", **limits: Any) -> Any:
+    """A field with a help text; `group` names its fold in forms ("" = always visible)."""
+    return Field(default, description=help, json_schema_extra={"group": group}, **limits)
+
+
+class Params(BaseModel):
+    """Frozen values of one command. Unknown names are an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
+
+
+class Embedding(Params):
+    """Which content embedder is used."""
+
+    embedder_model: EmbedderName = option("contentvec", "Content embedder.", "Advanced")
+    embedder_model_custom: OptionalText = option(
+        None, "Folder of a custom embedder (with --embedder-model custom).", "Advanced"
+    )
+
+
+class Hardware(Params):
+    """Where the work is done."""
+
+    gpu: str = option(
+        "auto",
+        "auto, - for the CPU, or GPU numbers joined by a dash, such as 0 or 0-1.",
+        "Advanced",
+        pattern=r"^(auto|-|\d+(-\d+)*)$",
+    )
+
+
+class Convert(Hardware):
+    """How a voice is applied to sound."""
+
+    pitch: int = option(0, "Pitch shift in semitones.", ge=-24, le=24)
+    index_rate: float = option(0.3, "How much of the voice's index is mixed in.", ge=0, le=1)
+    volume_envelope: float = option(
+        1.0, "1 keeps the loudness of the result, 0 forces that of the input.", ge=0, le=1
+    )
+    protect: float = option(
+        0.33, "Protects breaths and unvoiced consonants; 0.5 is off.", ge=0, le=0.5
+    )
+    f0_method: Method = option("rmvpe", "Pitch extractor.")
+    split_audio: bool = option(
+        False, "Convert each stretch between silences on its own.", "Advanced"
+    )
+    f0_autotune: bool = option(False, "Snap the pitch to the nearest note.", "Advanced")
+    f0_autotune_strength: float = option(1.0, "How far to snap.", "Advanced", ge=0, le=1)
+    proposed_pitch: bool = option(False, "Transpose towards a target pitch.", "Advanced")
+    proposed_pitch_threshold: float = option(
+        155.0,
+        "Target median in Hz; about 155 for male and 255 for female voices.",
+        "Advanced",
+        ge=50,
+        le=1200,
+    )
+    clean_audio: bool = option(False, "Reduce noise in the result.", "Advanced")
+    clean_strength: float = option(0.7, "How much noise reduction.", "Advanced", ge=0, le=1)
+    export_format: Literal["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"] = option(
+        "WAV", "Format of the result.", "Output"
+    )
+    embedder_model: Literal[EmbedderName, "auto"] = option(
+        "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
+    )
+    embedder_model_custom: OptionalText = option(None, "Folder of a custom embedder.", "Advanced")
+    sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
+    seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
+
+
+class Effects(Params):
+    """Formant shift and the ten effects, applied in this order."""
+
+    formant_shifting: bool = option(False, "Shift formants before converting.", "Formant")
+    formant_qfrency: float = option(1.0, "Quefrency of the formant shift.", "Formant", ge=0, le=32)
+    formant_timbre: float = option(1.0, "Timbre of the formant shift.", "Formant", ge=0.1, le=16)
+    post_process: bool = option(False, "Apply the effects switched on below.", "Effects")
+    reverb: bool = option(False, "Reverb.", "Effects")
+    reverb_room_size: float = option(0.5, "Reverb: room size.", "Effects", ge=0, le=1)
+    reverb_damping: float = option(0.5, "Reverb: damping.", "Effects", ge=0, le=1)
+    reverb_wet_gain: float = option(0.5, "Reverb: wet level.", "Effects", ge=0, le=1)
+    reverb_dry_gain: float = option(0.5, "Reverb: dry level.", "Effects", ge=0, le=1)
+    reverb_width: float = option(0.5, "Reverb: width.", "Effects", ge=0, le=1)
+    reverb_freeze_mode: float = option(0.5, "Reverb: freeze mode.", "Effects", ge=0, le=1)
+    pitch_shift: bool = option(False, "Pitch shift of the result.", "Effects")
+    pitch_shift_semitones: float = option(0.0, "Pitch shift: semitones.", "Effects", ge=-24, le=24)
+    limiter: bool = option(False, "Limiter.", "Effects")
+    limiter_threshold: float = option(-6.0, "Limiter: threshold in dB.", "Effects", ge=-60, le=0)
+    limiter_release_time: float = option(
+        0.01, "Limiter: release in ms.", "Effects", ge=0.01, le=1000
+    )
+    gain: bool = option(False, "Gain.", "Effects")
+    gain_db: float = option(0.0, "Gain: dB.", "Effects", ge=-60, le=60)
+    distortion: bool = option(False, "Distortion.", "Effects")
+    distortion_gain: float = option(25.0, "Distortion: drive in dB.", "Effects", ge=-60, le=60)
+    chorus: bool = option(False, "Chorus.", "Effects")
+    chorus_rate: float = option(1.0, "Chorus: rate in Hz.", "Effects", ge=0, le=100)
+    chorus_depth: float = option(0.25, "Chorus: depth.", "Effects", ge=0, le=1)
+    chorus_center_delay: float = option(7.0, "Chorus: centre delay in ms.", "Effects", ge=1, le=100)
+    chorus_feedback: float = option(0.0, "Chorus: feedback.", "Effects", ge=0, le=1)
+    chorus_mix: float = option(0.5, "Chorus: mix.", "Effects", ge=0, le=1)
+    bitcrush: bool = option(False, "Bitcrush.", "Effects")
+    bitcrush_bit_depth: int = option(8, "Bitcrush: bits.", "Effects", ge=1, le=32)
+    clipping: bool = option(False, "Clipping.", "Effects")
+    clipping_threshold: float = option(-6.0, "Clipping: threshold in dB.", "Effects", ge=-60, le=0)
+    compressor: bool = option(False, "Compressor.", "Effects")
+    compressor_threshold: float = option(
+        0.0, "Compressor: threshold in dB.", "Effects", ge=-60, le=0
+    )
+    compressor_ratio: float = option(1.0, "Compressor: ratio.", "Effects", ge=1, le=20)
+    compressor_attack: float = option(1.0, "Compressor: attack in ms.", "Effects", ge=0, le=100)
+    compressor_release: float = option(
+        100.0, "Compressor: release in ms.", "Effects", ge=0.01, le=1000
+    )
+    delay: bool = option(False, "Delay.", "Effects")
+    delay_seconds: float = option(0.5, "Delay: seconds.", "Effects", ge=0, le=5)
+    delay_feedback: float = option(0.0, "Delay: feedback.", "Effects", ge=0, le=1)
+    delay_mix: float = option(0.5, "Delay: mix.", "Effects", ge=0, le=1)
+
+
+class Infer(Convert, Effects):
+    """Convert one recording."""
+
+    input_path: Path = option(help="Recording to convert.")
+    output_path: Path = option(help="Where to write the result.")
+    pth_path: Path = option(help="Voice file (.pth).")
+    index_path: OptionalPath = option(None, "The voice's index (.index).")
+
+
+class BatchInfer(Convert, Effects):
+    """Convert every recording in a folder."""
+
+    input_folder: Path = option(help="Folder with recordings.")
+    output_folder: Path = option(help="Folder for the results.")
+    pth_path: Path = option(help="Voice file (.pth).")
+    index_path: OptionalPath = option(None, "The voice's index (.index).")
+
+
+class Preprocess(Params):
+    """Cut recordings into training slices."""
+
+    model_name: str = option(help="Name of the voice in the making.")
+    dataset_path: Path = option(
+        help="Folder with recordings; one sub-folder per speaker if several."
+    )
+    sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
+    cpu_cores: int = option(
+        ALL_CORES, "Processes to use; all cores by default.", "Advanced", ge=1, le=64
+    )
+    cut_preprocess: Literal["Skip", "Simple", "Automatic"] = option(
+        "Automatic",
+        "How recordings are cut: not at all, at fixed lengths, or at silences.",
+        "Advanced",
+    )
+    process_effects: bool = option(False, "Remove rumble below 48 Hz.", "Advanced")
+    noise_reduction: bool = option(False, "Reduce noise.", "Advanced")
+    noise_reduction_strength: float = option(
+        0.7, "How much noise reduction.", "Advanced", ge=0, le=1
+    )
+    chunk_len: float = option(
+        3.0, "Length of a piece in seconds (Simple cut).", "Advanced", ge=0.5, le=5
+    )
+    overlap_len: float = option(
+        0.3, "Overlap of pieces in seconds (Simple cut).", "Advanced", ge=0, le=0.4
+    )
+    normalization_mode: Literal["none", "pre", "post"] = option(
+        "none", "Level each recording before cutting (pre) or each slice after (post).", "Advanced"
+    )
+
+
+class Extract(Embedding, Hardware):
+    """Extract pitch and content features from the slices."""
+
+    model_name: str = option(help="Name of the voice in the making.")
+    sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
+    f0_method: Method = option("rmvpe", "Pitch extractor.")
+    cpu_cores: int = option(
+        ALL_CORES, "Threads to use; all cores by default.", "Advanced", ge=1, le=64
+    )
+    include_mutes: int = option(2, "Silent clips added per speaker.", "Advanced", ge=0, le=10)
+
+
+class Train(Hardware):
+    """Train a voice on the extracted features."""
+
+    model_name: str = option(help="Name of the voice in the making.")
+    sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
+    vocoder: VocoderName = option("HiFi-GAN", "Network that makes the sound.")
+    total_epoch: int = option(1000, "Train up to this epoch.", ge=1, le=10000)
+    save_every_epoch: int = option(help="Save every so many epochs.", ge=1, le=100)
+    batch_size: int = option(8, "Clips per step.", ge=1, le=64)
+    save_only_latest: bool = option(False, "Keep only the newest G_ and D_ files.", "Advanced")
+    save_every_weights: bool = option(True, "Write a voice file at every save.", "Advanced")
+    pretrained: bool = option(True, "Start from the official base models.", "Advanced")
+    custom_pretrained: bool = option(False, "Start from base models of your own.", "Advanced")
+    g_pretrained_path: OptionalPath = option(None, "Generator base model (custom).", "Advanced")
+    d_pretrained_path: OptionalPath = option(None, "Discriminator base model (custom).", "Advanced")
+    cleanup: bool = option(False, "Begin anew: delete this voice's earlier training.", "Advanced")
+    checkpointing: bool = option(False, "Save memory at the cost of time.", "Advanced")
+    cache_data_in_gpu: bool = option(False, "Keep the data set in GPU memory.", "Advanced")
+    index_algorithm: Literal["Auto", "Faiss", "KMeans"] = option(
+        "Auto", "How the index is built afterwards.", "Advanced"
+    )
+    seed: int = option(1234, "Random seed of the run.", "Advanced", ge=0)
+
+
+class Index(Params):
+    """Build the index of a voice from its features."""
+
+    model_name: str = option(help="Name of the voice in the making.")
+    index_algorithm: Literal["Auto", "Faiss", "KMeans"] = option(
+        "Auto", "KMeans condenses the features to 10,000 centres; Auto does so above 200,000 rows."
+    )

@@ -1,0 +1,71 @@
+"""The verbs: what every front end can ask for; each loads its engine only when called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from rvc import params
+from rvc.errors import VoiceError
+from rvc.progress import Report, silent
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing the program can do.
+
+    Attributes:
+        params: class of its parameters.
+        engine: "module:function" with the signature (params, report) -> Result.
+    """
+
+    params: type[params.Params]
+    engine: str
+
+
+VERBS = {
+    "preprocess": Verb(params.Preprocess, "rvc.train.preprocess:run"),
+    "extract": Verb(params.Extract, "rvc.train.extract:run"),
+    "train": Verb(params.Train, "rvc.train.launch:run"),
+    "index": Verb(params.Index, "rvc.train.index:run"),
+    "infer": Verb(params.Infer, "rvc.infer.files:infer"),
+    "batch-infer": Verb(params.BatchInfer, "rvc.infer.files:batch_infer"),
+}
+
+
+def run(name: str, p: params.Params, report: Report = silent) -> Result:
+    """Do the verb called `name`; the result is JSON-ready and holds a `message` sentence.
+
+    Raises:
+        VoiceError: anything the user can act on.
+    """
+    verb = VERBS[name]
+    if not isinstance(p, verb.params):
+        raise TypeError(f"{name} takes {verb.params.__name__}, not {type(p).__name__}")
+    module, function = verb.engine.split(":")
+    engine: Callable[[params.Params, Report], Result] = getattr(import_module(module), function)
+    try:
+        return engine(p, report)
+    except OSError as error:
+        raise _storage(error) from error
+
+
+def _storage(error: OSError) -> VoiceError:
+    import errno
+
+    from rvc.errors import BadInput, StorageFailed
+
+    where = error.filename or "the disk"
+    if error.errno == errno.ENOSPC:
+        return StorageFailed(
+            f"No space left while writing {where}.", "Free some space and run it again."
+        )
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return StorageFailed(f"Not allowed to write {where}.", "Choose a folder you can write to.")
+    if isinstance(error, FileNotFoundError):
+        return BadInput(f"{where} does not exist.", "Check the path.")
+    return StorageFailed(f"{where}: {error.strerror or error}.", "Check the disk and the path.")

@@ -1,0 +1,1 @@
+"""Things done with voices and sound beside training and converting."""
