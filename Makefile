@@ -10,8 +10,8 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/dev.done
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 
 app: .venv/run.done
 	$(BIN)/python app.py

@@ -72,13 +72,14 @@ def group(context: click.Context) -> None:
 
 for _name, _verb in tasks.VERBS.items():
     group.add_command(cli.command(_name, _verb.params, _runner(_name)))
+_SWITCHES = cli.switches(verb.params for verb in tasks.VERBS.values())
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program; ends with the documented exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        group.main(cli.modernise(given), prog_name="core.py", standalone_mode=False)
+        group.main(cli.modernise(given, _SWITCHES), prog_name="core.py", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -22,7 +22,6 @@ FIXED = {  # options of 3.2.1 whose only supported value is the one given here
     "rvc-version": "v2",
     "pitch-guidance": "true",
 }
-TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
 
 
 def command(name: str, params: type[Params], run: Callable[[Params, bool], None]) -> click.Command:
@@ -120,11 +119,25 @@ def _click_type(field: FieldInfo, kind: Any) -> Any:
     low, high = limits(field)
     if low is not None or high is not None:
         return (click.IntRange if kind is int else click.FloatRange)(low, high)
-    return {Path: click.Path(path_type=Path)}.get(kind, kind)
+    return {Path: click.Path()}.get(kind, kind)
 
 
-def modernise(arguments: list[str]) -> list[str]:
+def switches(classes: Iterable[type[Params]]) -> set[str]:
+    """The flags (without dashes) of every boolean parameter."""
+    return {
+        flag(name)
+        for params in classes
+        for name, field in params.model_fields.items()
+        if base_type(field.annotation)[0] is bool
+    }
+
+
+def modernise(arguments: list[str], booleans: set[str]) -> list[str]:
     """Rewrite Applio 3.2.1's spellings: underscores, renamed options, True/False after a switch.
+
+    Args:
+        arguments: the command line after the program's name.
+        booleans: flags that are switches, see `switches`.
 
     Raises:
         click.UsageError: a dropped option was given another value than the one supported.
@@ -141,20 +154,23 @@ def modernise(arguments: list[str]) -> list[str]:
         name, equals, value = token[2:].partition("=")
         name = name.replace("_", "-")
         name = RENAMED.get(name, name)
-        following = value if equals else (rest[0] if rest else "")
-        if name in FIXED:
-            if following.lower() != FIXED[name]:
-                raise click.UsageError(
-                    f"--{name} {following} is no longer offered; only {FIXED[name]} is."
-                )
-            if not equals:
-                rest.pop(0)
-        elif following.lower() in TRUE[:1] + FALSE[:1]:
-            out.append(f"--{name}" if following.lower() in TRUE else f"--no-{name}")
-            if not equals:
-                rest.pop(0)
-        else:
-            out.append(f"--{name}={value}" if equals else f"--{name}")
-            if not equals and rest and not rest[0].startswith("--"):
-                out.append(rest.pop(0))
+        given: str | None = value if equals else None
+        if not equals and rest and not rest[0].startswith("--"):
+            takes = name not in booleans or _truth(rest[0]) is not None
+            given = rest.pop(0) if takes else None
+        out += _modern(name, given, name in booleans)
     return out
+
+
+def _modern(name: str, value: str | None, is_switch: bool) -> list[str]:
+    if name in FIXED:
+        if (value or "").lower() != FIXED[name]:
+            raise click.UsageError(f"--{name} {value} is no longer offered; only {FIXED[name]} is.")
+        return []
+    if is_switch:
+        return [f"--no-{name}" if _truth(value or "") is False else f"--{name}"]
+    return [f"--{name}"] if value is None else [f"--{name}", value]
+
+
+def _truth(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())

@@ -1,0 +1,42 @@
+"""What every test may use: a home of its own, and the command line in-process."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+import core
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty installation folder; logs, models and assets of the test live here."""
+    root = tmp_path / "home"
+    root.mkdir()
+    monkeypatch.setenv("RVC_HOME", str(root))
+    return root
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(home, capsys):
+    """Run `core.py ARGUMENTS` in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            core.main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return Finished(ended.value.code, out, err)
+
+    return run
