@@ -1,0 +1,187 @@
+"""The whole training in one file, replaced in one step, the one before it kept.
+
+`state.pt` is what `torch.save` writes, followed by a mark and the SHA-256 of all before it. It is
+written under another name, flushed to the disk and renamed; a hard link keeps the file it
+replaces as `state.previous.pt`. So at every moment at least one complete state exists.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import logging
+import os
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+
+from rvc.errors import StageFailed
+
+log = logging.getLogger(__name__)
+
+NAME, PREVIOUS, PART = "state.pt", "state.previous.pt", "state.pt.part"
+MARK = b"RVCSTATE"
+FOOTER_BYTES = len(MARK) + hashlib.sha256().digest_size
+BLOCK_BYTES = 1 << 22
+
+
+class _Hashing(io.RawIOBase):
+    """Passes writes on, hashes them, and remembers the error that torch.save would disguise."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.hash = file, hashlib.sha256()
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        try:
+            self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+        self.hash.update(data)
+        return len(data)
+
+
+def save(folder: Path, payload: dict[str, Any]) -> Path:
+    """Write the state atomically; on any failure the states already there stay as they are.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+    """
+    part, file, previous = folder / PART, folder / NAME, folder / PREVIOUS
+    try:
+        write_verified(part, payload)
+        if file.exists():
+            _keep(file, previous)
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _sync_folder(folder)
+    return file
+
+
+def write_verified(path: Path, payload: dict[str, Any]) -> None:
+    """Save with the digest appended, flushed to the disk."""
+    with path.open("wb") as raw:
+        out = _Hashing(raw)
+        try:
+            torch.save(payload, cast(BinaryIO, out))
+        except RuntimeError as error:
+            if out.error is None:
+                raise
+            raise out.error from error
+        raw.write(MARK + out.hash.digest())
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
+def _keep(file: Path, previous: Path) -> None:
+    """Give `file` the second name `previous` without a moment in which neither exists."""
+    link = previous.with_suffix(".link")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(file, link)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        file.replace(previous)  # no hard links here; reading falls back to `previous`
+        return
+    link.replace(previous)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_verified(path: Path) -> dict[str, Any]:
+    """Read one state file.
+
+    Raises:
+        ValueError: it is truncated or its digest is wrong.
+    """
+    size = path.stat().st_size - FOOTER_BYTES
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = size
+        while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
+            digest.update(block)
+            left -= len(block)
+        if left or file.read() != MARK + digest.digest():
+            raise ValueError("its digest does not fit its content")
+        file.seek(0)
+        return torch.load(
+            cast(BinaryIO, _Window(file, size)), map_location="cpu", weights_only=True
+        )
+
+
+class _Window(io.RawIOBase):
+    """The first `size` bytes of a file, as if it ended there."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.size = file, size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset, whence = self.size + offset, io.SEEK_SET
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        room = max(0, min(len(buffer), self.size - self.file.tell()))
+        return self.file.readinto(memoryview(buffer)[:room])  # type: ignore[attr-defined]
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """The newest state that is whole, or None where there never was one.
+
+    Raises:
+        StageFailed: there are states, but every one is damaged.
+    """
+    (folder / PART).unlink(missing_ok=True)
+    causes = []
+    for name in (NAME, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            payload = read_verified(path)
+        except (ValueError, RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            causes.append(f"{name}: {error}")
+            log.warning("%s is damaged (%s).", path, error)
+            continue
+        if causes:
+            log.warning("Going on from %s instead.", path)
+        return payload
+    if causes:
+        raise StageFailed(
+            f"No saved training in {folder} can be read ({'; '.join(causes)}).",
+            "Begin anew with --cleanup, or delete the state files to go on from G_/D_ files.",
+        )
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Forget the saved training."""
+    for name in (NAME, PREVIOUS, PART):
+        (folder / name).unlink(missing_ok=True)
