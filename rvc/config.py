@@ -60,6 +60,10 @@ class Paths:
         return self.root / ".cache"
 
     @property
+    def jobs(self) -> Path:
+        return self.cache / "jobs"
+
+    @property
     def settings(self) -> Path:
         return self.assets / "config.json"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from rvc import params
-from rvc.errors import VoiceError
+from rvc.config import named, paths
+from rvc.errors import Busy, VoiceError
 from rvc.progress import Report, silent
 
 Result = dict[str, Any]
@@ -49,9 +51,35 @@ def run(name: str, p: params.Params, report: Report = silent) -> Result:
     module, function = verb.engine.split(":")
     engine: Callable[[params.Params, Report], Result] = getattr(import_module(module), function)
     try:
-        return engine(p, report)
+        with _alone(p):
+            return engine(p, report)
     except OSError as error:
         raise _storage(error) from error
+
+
+@contextmanager
+def _alone(p: params.Params) -> Iterator[None]:
+    """Nobody else works on the same voice meanwhile; the lock dies with its process.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    name = getattr(p, "model_name", None)
+    if name is None:
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = named(paths().cache / "locks", name)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(f"{lock}.lock").acquire(timeout=0.5)
+    except Timeout as error:
+        raise Busy(
+            f"Another process is working on the voice {name!r}.", "Wait for it or stop it first."
+        ) from error
+    with held:
+        yield
 
 
 def _storage(error: OSError) -> VoiceError:

@@ -19,8 +19,8 @@ LAYERS = [
     "rvc.f0.* rvc.features.* rvc.nets.*",
     "rvc.infer rvc.infer.*",
     "rvc.train rvc.train.* rvc.realtime rvc.realtime.* rvc.tools rvc.tools.*",
-    "rvc.tasks rvc.jobs",
-    "rvc.cli rvc.server",
+    "rvc.tasks rvc.jobs rvc.jobs.*",
+    "rvc.cli rvc.server rvc.server.*",
     "core tabs tabs.* app",
 ]
 LEVELS = {name: i for i, names in enumerate(LAYERS) for name in names.split()}

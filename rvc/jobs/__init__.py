@@ -1,0 +1,222 @@
+"""Long verbs as jobs: closing a tab, or restarting the server, must never lose work.
+
+A job is a folder `<jobs>/<id>/` with `job.json` (what to do), `status.json` (how far it is; written
+only by the job itself), `pid.json` (who does it) and `log.txt`. It runs in a process and session of
+its own; every reader works out the truth from these files, so any number of browsers, servers and
+command lines see the same job. No database, no socket.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from rvc.config import REPOSITORY, named, paths
+from rvc.errors import BadInput, Busy, Cancelled, VoiceError
+from rvc.params import Params
+
+RUNNER = [sys.executable, "-m", "rvc.jobs"]
+GRACE_S = 3.5  # from asking a job to stop until its whole process tree is killed
+START_LIMIT_S = 60.0
+KEEP = 200
+FINISHED = ("done", "failed", "cancelled")
+STOPPED_HINT = "What was finished is kept; start it again to go on."
+
+log = logging.getLogger(__name__)
+_children: dict[str, subprocess.Popen[bytes]] = {}  # started here, to be reaped here
+
+
+def start(verb: str, p: Params) -> str:
+    """Run `verb` in a process of its own; returns the job's id at once.
+
+    Raises:
+        Busy: another job is working on the same voice.
+    """
+    if (model := getattr(p, "model_name", None)) is not None:
+        for other in listing():
+            if other["state"] not in FINISHED and other["params"].get("model_name") == model:
+                raise Busy(
+                    f"A job ({other['verb']}) is already working on the voice {model!r}.",
+                    f"Wait for it, or stop it first: job {other['id']}.",
+                )
+    job = f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{secrets.token_hex(3)}"
+    folder = _folder(job)
+    folder.mkdir(parents=True)
+    values = p.model_dump(mode="json")
+    write(
+        folder / "job.json", {"id": job, "verb": verb, "params": values, "created_s": time.time()}
+    )
+    with (folder / "log.txt").open("wb") as sink:
+        process = subprocess.Popen(
+            [*RUNNER, verb, str(folder / "job.json")],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _children[job] = process
+    _remember(folder, process.pid)
+    _prune()
+    return job
+
+
+def read(job: str) -> dict[str, Any]:
+    """All there is to say about a job, JSON-ready: state, progress, time left, result or error.
+
+    `state` is one of starting, running, stopping, done, failed, cancelled.
+
+    Raises:
+        BadInput: there is no such job.
+    """
+    folder = _folder(job)
+    if not (folder / "job.json").is_file():
+        raise BadInput(f"There is no job {job!r}.", "See the list of jobs for those there are.")
+    facts: dict[str, Any] = {
+        "state": "starting", "done": 0.0, "total": 0.0, "note": "", "eta_s": None,
+        "started_s": None, "ended_s": None, "result": None, "error": None,
+    }  # fmt: skip
+    alive = _process(folder) is not None  # asked before reading: a job that ends now has written
+    facts |= load(folder / "job.json") | load(folder / "status.json")
+    asked = (folder / "cancel.json").exists()
+    if facts["state"] in FINISHED:
+        return facts
+    if alive:
+        return facts | {"state": "stopping"} if asked else facts
+    if not (folder / "pid.json").exists() and time.time() - facts["created_s"] < START_LIMIT_S:
+        return facts
+    return facts | _ended_without_a_word(folder, asked)
+
+
+def listing(limit: int = KEEP) -> list[dict[str, Any]]:
+    """The newest jobs first."""
+    found = sorted((f.parent.name for f in paths().jobs.glob("*/job.json")), reverse=True)
+    return [read(job) for job in found[:limit]]
+
+
+def tail(job: str, lines: int = 200) -> str:
+    """The last lines of a job's log."""
+    file = _folder(job) / "log.txt"
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 400 * lines))
+        return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])
+
+
+def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
+    """Ask a job to stop, give it `grace_s` to save, then kill what is left of its process tree.
+
+    Blocks until the tree is gone. A finished job is left as it is.
+    """
+    if read(job)["state"] in FINISHED:
+        return read(job)
+    folder = _folder(job)
+    write(folder / "cancel.json", {"asked_s": time.time()})
+    process = _process(folder)
+    if process is None:
+        return read(job)
+    tree = {process, *_tree(process)}
+    try:
+        process.terminate() if os.name == "posix" else None
+    except psutil.NoSuchProcess:
+        log.info("Job %s ended by itself.", job)
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline and _process(folder) is not None:
+        tree.update(_tree(process))
+        time.sleep(0.05)
+    for member in tree | set(_tree(process)):
+        try:
+            member.kill()  # psutil refuses when the pid was handed to another process
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(tree, timeout=1.0)
+    _reap()
+    return read(job)
+
+
+def _tree(leader: psutil.Process) -> Iterator[psutil.Process]:
+    """The processes a job started: its descendants, and orphans that stayed in its session."""
+    try:
+        yield from leader.children(recursive=True)
+    except psutil.NoSuchProcess:
+        log.debug("The leader is gone; only its session is left to look at.")
+    for process in psutil.process_iter() if os.name == "posix" else ():
+        try:
+            if os.getsid(process.pid) == leader.pid and process.pid != leader.pid:
+                yield process
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _process(folder: Path) -> psutil.Process | None:
+    """The living process of a job; a pid counts only with its start time and command line."""
+    _reap()
+    known = load(folder / "pid.json")
+    try:
+        process = psutil.Process(known["pid"])
+        same = abs(process.create_time() - known["create_time_s"]) < 2.0
+        mine = str(folder / "job.json") in process.cmdline()
+        return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, KeyError):
+        return None
+
+
+def _remember(folder: Path, pid: int) -> None:
+    try:
+        born_s = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        born_s = 0.0
+    write(folder / "pid.json", {"pid": pid, "create_time_s": born_s})
+
+
+def _reap() -> None:
+    for job in [j for j, process in list(_children.items()) if process.poll() is not None]:
+        _children.pop(job, None)
+
+
+def _ended_without_a_word(folder: Path, asked: bool) -> dict[str, Any]:
+    if asked:
+        stopped = Cancelled("Stopped on request before the next save.", STOPPED_HINT)
+        return {"state": "cancelled", "error": stopped.as_dict()}
+    error = VoiceError(
+        "The process of this job ended without a word; the system may have run out of memory.",
+        "Free memory or choose smaller settings, and look at the log.",
+    )
+    return {"state": "failed", "error": error.as_dict() | {"cause": tail(folder.name, 5)}}
+
+
+def _folder(job: str) -> Path:
+    return named(paths().jobs, job)
+
+
+def _prune() -> None:
+    for job in listing(10 * KEEP)[KEEP:]:
+        if job["state"] in FINISHED:
+            folder = _folder(job["id"])
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+
+
+def load(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def write(file: Path, value: dict[str, Any]) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    part.replace(file)

@@ -1,0 +1,103 @@
+"""The process of one job: `python -m rvc.jobs VERB job.json`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from rvc import tasks
+from rvc.errors import Cancelled, VoiceError
+from rvc.jobs import STOPPED_HINT, load, write
+
+WRITE_EVERY_S = 0.25
+
+log = logging.getLogger("rvc.jobs")
+
+
+class Progress:
+    """The Report inside a job: keeps status.json fresh and raises Cancelled once asked to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stop = False
+        self.status: dict[str, Any] = {"state": "running", "started_s": time.time()}
+        self.phase = (time.monotonic(), 0.0, -1.0)  # began, done at its beginning, total
+        self.written = 0.0
+        self.write()
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        began, first, known_total = self.phase
+        fresh = total != known_total or done < self.status.get("done", 0.0)
+        if fresh:
+            began, first = now, done
+            self.phase = (now, done, total)
+        left = (now - began) * (total - done) / (done - first) if done > first else None
+        self.status |= {"done": float(done), "total": float(total), "note": note, "eta_s": left}
+        if fresh or now - self.written >= WRITE_EVERY_S:
+            self.write()
+            self.stop = self.stop or (self.folder / "cancel.json").exists()
+        if self.stop:
+            raise Cancelled("Stopped on request.", STOPPED_HINT)
+
+    def end(self, state: str, **values: Any) -> None:
+        self.status |= {"state": state, "ended_s": time.time(), "eta_s": None, **values}
+        self.write()
+
+    def write(self) -> None:
+        self.written = time.monotonic()
+        write(self.folder / "status.json", self.status)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.stop = True
+
+
+def work(verb: str, file: Path) -> int:
+    """Do the job described in `file` in this very process; returns its exit code."""
+    progress = Progress(file.parent)
+    signal.signal(signal.SIGTERM, progress.interrupt)
+    try:
+        p = tasks.VERBS[verb].params.model_validate(load(file)["params"])
+        progress.end("done", result=tasks.run(verb, p, progress))
+        return 0
+    except VoiceError as error:
+        cause = {"cause": str(error.__cause__ or "")}
+        state = "cancelled" if isinstance(error, Cancelled) else "failed"
+        progress.end(state, error=error.as_dict() | cause)
+        log.error("%s %s", error.message, error.hint)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything
+        log.exception("Unexpected failure")
+        details = "".join(traceback.format_exception(error)[-3:])
+        progress.end("failed", error=_unexpected(verb, error) | {"cause": details})
+        return 1
+    finally:
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+
+
+def _unexpected(verb: str, error: Exception) -> dict[str, str]:
+    found = VoiceError(
+        f"{verb} failed in a way nobody foresaw: {type(error).__name__}: {error}",
+        "Copy the details and report them; what was finished before is kept.",
+    )
+    return found.as_dict()
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
+    )
+    return work(arguments[0], Path(arguments[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
