@@ -1,0 +1,211 @@
+"""FCPE: a stack of depthwise convolutions over mel frames; fast, and its weights come along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rvc.config import paths
+from rvc.errors import BadInput
+from rvc.f0 import blocks, weights
+
+ASSET = "fcpe_c_v001.pt"  # inside torchfcpe
+N_FFT = 1024
+LEAD = (N_FFT - blocks.HOP) // 2  # samples of a frame before its time stamp
+VOICED_ABOVE = 0.006
+GROUPS = 4
+BLOCK = 1024  # frames
+
+
+class Gated(nn.Module):
+    """Conformer convolution module: norm, gate, depthwise convolution over 31 frames."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.gate = nn.Conv1d(width, 4 * width, 1)
+        self.depth = nn.Conv1d(2 * width, 2 * width, 31, padding=15, groups=2 * width)
+        self.out = nn.Conv1d(2 * width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, T) -> (B, C, T), the sum of input and result."""
+        y = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return x + self.out(F.silu(self.depth(F.glu(self.gate(y), dim=1))))
+
+
+class Network(nn.Module):
+    """Log-mel (B, M, T) -> salience (B, T, P) in 0..1, in two halves around a global norm.
+
+    The group normalisation after the first convolution averages over all time. `lift` and
+    `rest` let a long input be computed in blocks with the average of the whole.
+    """
+
+    def __init__(self, mels: int, width: int, layers: int, pitches: int) -> None:
+        super().__init__()
+        self.lift = nn.Conv1d(mels, width, 3, padding=1)
+        self.scale = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.conv = nn.Conv1d(width, width, 3, padding=1)
+        self.layers = nn.ModuleList(Gated(width) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, pitches)
+        self.context = 2 + 15 * layers  # frames that reach one output frame from each side
+
+    def rest(
+        self, lifted: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor
+    ) -> torch.Tensor:
+        """`lifted` (B, C, T) with the mean and deviation (groups,) to use -> (B, T, P)."""
+        grouped = lifted.unflatten(1, (GROUPS, -1))
+        grouped = (grouped - mean[None, :, None, None]) / deviation[None, :, None, None]
+        x = grouped.flatten(1, 2) * self.scale[:, None] + self.bias[:, None]
+        x = self.conv(F.leaky_relu(x))
+        for layer in self.layers:
+            x = layer(x)
+        return torch.sigmoid(self.out(self.norm(x.transpose(1, 2))))
+
+
+def _public(name: str) -> str:
+    """The state-dict key a tensor of `Network` has in torchfcpe's file."""
+    for mine, theirs in (
+        ("lift.", "input_stack.0."),
+        ("conv.", "input_stack.3."),
+        ("scale", "input_stack.1.weight"),
+        ("bias", "input_stack.1.bias"),
+        ("out.", "output_proj."),
+    ):
+        if name.startswith(mine):
+            return theirs + name[len(mine) :]
+    if not name.startswith("layers."):
+        return name
+    _, number, part, kind = name.split(".")
+    place = {"norm": "0", "gate": "2", "depth": "4.conv", "out": "6"}[part]
+    return f"net.encoder_layers.{number}.conformer.net.{place}.{kind}"
+
+
+def _older(state: dict[str, Any]) -> dict[str, Any]:
+    """Keys of a dropout-wrapped conformer (`conformer.0.net`) spelt like the plain one."""
+    return {key.replace(".conformer.0.net.", ".conformer.net."): v for key, v in state.items()}
+
+
+class FCPE:
+    """Pitch by FCPE: rvc/models/predictors/fcpe.pt if it is there, else torchfcpe's own weights.
+
+    Raises:
+        BadInput: the file holds another network than torchfcpe's.
+        MissingModel: neither file nor package.
+    """
+
+    def __init__(self, device: str = "cpu", file: Path | None = None) -> None:
+        own = paths().predictors / "fcpe.pt"
+        if file is None:
+            file = own if own.is_file() else weights.packaged("torchfcpe", "assets", ASSET)
+        self.device = torch.device(device)
+        net, mel, cents = build(weights.read(file), file)
+        self.net = net.eval().to(self.device)
+        bank = blocks.mel_filters(
+            int(mel["num_mels"]), N_FFT, float(mel["fmin"]), float(mel["fmax"]), htk=False
+        )
+        self.bank = torch.from_numpy(bank).to(self.device)
+        self.window = torch.hann_window(N_FFT, device=self.device)
+        self.cents = cents.double().numpy()
+
+    def lifted(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
+        """First convolution over frames [first, last) of the wave (T,) -> (1, C, last - first).
+
+        Zero padding is added only where the recording itself ends.
+        """
+        frames = blocks.frame_count(len(wave))
+        left, right = max(0, first - 1), min(frames, last + 1)
+        x = self.net.lift(self._mel(wave, left, right))
+        return x[:, :, first - left : first - left + last - first]
+
+    def _mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
+        whole = max(1, len(wave) // blocks.HOP)  # the frame at the very end repeats the last one
+        start, stop = first * blocks.HOP - LEAD, (min(last, whole) - 1) * blocks.HOP - LEAD + N_FFT
+        start = min(start, stop - N_FFT)
+        part = blocks.samples(wave, start, stop, reflect=len(wave) > LEAD)
+        spectrum = torch.stft(
+            torch.from_numpy(part).to(self.device)[None],
+            N_FFT,
+            blocks.HOP,
+            window=self.window,
+            center=False,
+            return_complex=True,
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = torch.log(torch.clamp(self.bank @ torch.sqrt(power + 1e-9), min=1e-5))
+        return F.pad(mel, (0, last - first - mel.shape[-1]), mode="replicate")
+
+    @torch.inference_mode()
+    def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
+        """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
+        frames = blocks.frame_count(len(wave_16k))
+        f0_hz = np.zeros(frames, np.float32)
+        pieces = list(blocks.spans(frames, BLOCK, self.net.context))
+        mean, deviation = self._statistics(wave_16k, frames, pieces)
+        for span in pieces:
+            lifted = self.lifted(wave_16k, span.first, span.last)
+            salience = self.net.rest(lifted, mean, deviation)[0, span.keep]
+            f0_hz[span.start : span.stop] = self.decode(salience.float().cpu().numpy())
+        return blocks.finish(f0_hz, wave_16k)
+
+    def _statistics(
+        self, wave: np.ndarray, frames: int, pieces: list[blocks.Span]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation (groups,) of the first convolution over the whole recording."""
+        total = torch.zeros(2, GROUPS, dtype=torch.float64, device=self.device)
+        count = 0
+        for span in pieces:
+            x = self.lifted(wave, span.start, span.stop).unflatten(1, (GROUPS, -1))[0].double()
+            total += torch.stack([x.sum((1, 2)), x.square().sum((1, 2))])
+            count += x[0].numel()
+        mean, square = total / count
+        deviation = torch.sqrt((square - mean.square()).clamp(min=0) + 1e-5)
+        return mean.float(), deviation.float()
+
+    def decode(self, salience: np.ndarray) -> np.ndarray:
+        """(T, P) -> Hz: mean of the nine bins around the highest, weighted; 0 where unvoiced."""
+        around = salience.argmax(axis=1)[:, None] + np.arange(-4, 5)
+        around = np.clip(around, 0, salience.shape[1] - 1)
+        mass = np.take_along_axis(salience, around, axis=1).astype(np.float64)
+        cents = (mass * self.cents[around]).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12)
+        voiced = salience.max(axis=1) > VOICED_ABOVE
+        return np.where(voiced, 10.0 * 2.0 ** (cents / 1200.0), 0.0)
+
+
+def build(content: dict[str, Any], file: Path) -> tuple[Network, dict[str, Any], torch.Tensor]:
+    """Network, mel settings and cents of each bin (P,) from a torchfcpe file.
+
+    Raises:
+        BadInput: another layout, with what was found in it.
+    """
+    config, state = content.get("config_dict"), content.get("model")
+    model = config.get("model", {}) if isinstance(config, dict) else {}
+    if not isinstance(state, dict) or model.get("type") != "CFNaiveMelPE":
+        raise _foreign(file, f"it has the keys {', '.join(sorted(map(str, content))[:6])}")
+    mel = content["config_dict"]["mel"]
+    framing = (mel["sr"], mel["hop_size"], mel["n_fft"], mel["win_size"])
+    if not model.get("conv_only") or framing != (blocks.RATE, blocks.HOP, N_FFT, N_FFT):
+        raise _foreign(file, "it uses attention, or another frame size")
+    net = Network(mel["num_mels"], model["hidden_dims"], model["n_layers"], model["out_dims"])
+    state = _older(state)
+    try:
+        state["output_proj.weight"] = torch._weight_norm(
+            state["output_proj.weight_v"], state["output_proj.weight_g"], 0
+        )
+        weights.fill(net, {name: state[_public(name)] for name in net.state_dict()}, file)
+        return net, mel, state["cent_table"]
+    except KeyError as error:
+        raise _foreign(file, f"it lacks {error}") from error
+
+
+def _foreign(file: Path, what: str) -> BadInput:
+    return BadInput(
+        f"{file} is not a weights file of torchfcpe: {what}.",
+        "Move it away: then the weights that come with torchfcpe are used.",
+    )

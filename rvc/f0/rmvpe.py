@@ -1,0 +1,247 @@
+"""RMVPE: a U-Net over mel frames and a recurrent layer; robust against noise and accompaniment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rvc.config import paths
+from rvc.f0 import blocks, weights
+
+N_FFT, BINS, PITCHES = 1024, 128, 360
+CENTS = 20.0 * np.arange(PITCHES) + 1997.3794084376191  # above 10 Hz
+VOICED_ABOVE = 0.03
+STRIDE = 32  # five halvings of the frame axis
+BLOCK, CONTEXT = 1024, 192  # frames; multiples of STRIDE
+
+
+def _unit(conv: nn.Module, channels: int) -> list[nn.Module]:
+    return [conv, nn.BatchNorm2d(channels, momentum=0.01), nn.ReLU()]
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut, (B, inputs, T, M) -> (B, outputs, T, M)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            *_unit(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), outputs),
+            *_unit(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), outputs),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x) + (x if self.shortcut is None else self.shortcut(x))
+
+
+def _residuals(inputs: int, outputs: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList(Residual(inputs if i == 0 else outputs, outputs) for i in range(count))
+
+
+class Stage(nn.Module):
+    """Residual blocks in a row."""
+
+    def __init__(self, inputs: int, outputs: int, count: int) -> None:
+        super().__init__()
+        self.conv = _residuals(inputs, outputs, count)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.conv:
+            x = block(x)
+        return x
+
+
+class Encoder(nn.Module):
+    """Halves both axes after each stage; hands back the result and every stage's output."""
+
+    def __init__(self, width: int, stages: int, count: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(1, momentum=0.01)
+        sizes = [1] + [width << i for i in range(stages)]
+        self.layers = nn.ModuleList(
+            Stage(a, b, count) for a, b in zip(sizes, sizes[1:], strict=False)
+        )
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        skips = []
+        x = self.bn(x)
+        for layer in self.layers:
+            skips.append(layer(x))
+            x = F.avg_pool2d(skips[-1], 2)
+        return x, skips
+
+
+class Bottom(nn.Module):
+    """The narrowest part of the U."""
+
+    def __init__(self, inputs: int, outputs: int, layers: int, count: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Stage(inputs if i == 0 else outputs, outputs, count) for i in range(layers)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Up(nn.Module):
+    """Doubles both axes, then joins the encoder's output of that size."""
+
+    def __init__(self, inputs: int, outputs: int, count: int) -> None:
+        super().__init__()
+        up = nn.ConvTranspose2d(inputs, outputs, 3, 2, padding=1, output_padding=1, bias=False)
+        self.conv1 = nn.Sequential(*_unit(up, outputs))
+        self.conv2 = _residuals(2 * outputs, outputs, count)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([self.conv1(x), skip], dim=1)
+        for block in self.conv2:
+            x = block(x)
+        return x
+
+
+class Decoder(nn.Module):
+    """Climbs back up the U."""
+
+    def __init__(self, inputs: int, stages: int, count: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Up(inputs >> i, inputs >> (i + 1), count) for i in range(stages)
+        )
+
+    def forward(self, x: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+        for layer, skip in zip(self.layers, reversed(skips), strict=True):
+            x = layer(x, skip)
+        return x
+
+
+class UNet(nn.Module):
+    """(B, 1, T, M) -> (B, width, T, M); T and M are multiples of 32."""
+
+    def __init__(self, width: int = 16, stages: int = 5, count: int = 4) -> None:
+        super().__init__()
+        top = width << (stages - 1)
+        self.encoder = Encoder(width, stages, count)
+        self.intermediate = Bottom(top, 2 * top, 4, count)
+        self.decoder = Decoder(2 * top, stages, count)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x, skips = self.encoder(x)
+        return self.decoder(self.intermediate(x), skips)
+
+
+class Recurrent(nn.Module):
+    """One bidirectional GRU layer, (B, T, C) -> (B, T, 2 * hidden)."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(inputs, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.gru(x)[0]
+
+
+class Network(nn.Module):
+    """Log-mel (B, 128, T) -> salience (B, T, 360) in 0..1; T is a multiple of 32.
+
+    The keys of the state dict are those of the public rmvpe.pt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unet = UNet()
+        self.cnn = nn.Conv2d(16, 3, 3, padding=1)
+        self.fc = nn.Sequential(Recurrent(3 * BINS, 256), nn.Linear(512, PITCHES))
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        x = self.cnn(self.unet(mel.transpose(1, 2).unsqueeze(1)))  # (B, 3, T, 128)
+        return torch.sigmoid(self.fc(x.transpose(1, 2).flatten(2)))
+
+
+def fold(net: Network) -> Network:
+    """Merge every batch normalisation into the convolution before it, for inference (in place)."""
+    for module in net.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(len(module) - 1):
+            conv, norm = module[i], module[i + 1]
+            if isinstance(norm, nn.BatchNorm2d):
+                turned = isinstance(conv, nn.ConvTranspose2d)
+                module[i] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm, turned)
+                module[i + 1] = nn.Identity()
+    return net
+
+
+class RMVPE:
+    """Pitch by RMVPE with the weights in rvc/models/predictors/rmvpe.pt.
+
+    Long inputs are computed in blocks of 10 s with 1.9 s more on both sides.
+
+    Raises:
+        MissingModel: the weights are not there; the hint names the ways out.
+        BadInput: the file is damaged or holds another network.
+    """
+
+    def __init__(self, device: str = "cpu", file: Path | None = None) -> None:
+        file = file or paths().predictors / "rmvpe.pt"
+        state = weights.read(file)
+        net = Network()
+        weights.fill(net, state.get("model", state), file)
+        self._set(net, device)
+
+    def _set(self, net: Network, device: str) -> None:
+        self.device = torch.device(device)
+        self.net = fold(net.eval()).to(self.device)
+        bank = blocks.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
+        self.bank = torch.from_numpy(bank).to(self.device)
+        self.window = torch.hann_window(N_FFT, device=self.device)
+
+    @classmethod
+    def of(cls, net: Network, device: str = "cpu") -> RMVPE:
+        """An extractor around a network that is already filled."""
+        extractor = cls.__new__(cls)
+        extractor._set(net, device)
+        return extractor
+
+    def mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
+        """Log-mel of frames [first, last) of a 16 kHz wave (T,) -> (1, 128, last - first)."""
+        start, stop = first * blocks.HOP - N_FFT // 2, (last - 1) * blocks.HOP + N_FFT // 2
+        part = torch.from_numpy(blocks.samples(wave, start, stop)).to(self.device)
+        spectrum = torch.stft(
+            part[None], N_FFT, blocks.HOP, window=self.window, center=False, return_complex=True
+        )
+        return torch.log(torch.clamp(self.bank @ spectrum.abs(), min=1e-5))
+
+    @torch.inference_mode()
+    def salience(self, mel: torch.Tensor) -> torch.Tensor:
+        """Log-mel (B, 128, T) -> (B, T, 360) for any T."""
+        frames = mel.shape[-1]
+        missing = -frames % STRIDE
+        mode = "reflect" if missing < frames else "replicate"
+        return self.net(F.pad(mel, (0, missing), mode=mode))[:, :frames]
+
+    @torch.inference_mode()
+    def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
+        """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
+        f0_hz = np.zeros(blocks.frame_count(len(wave_16k)), np.float32)
+        for span in blocks.spans(len(f0_hz), BLOCK, CONTEXT):
+            salience = self.salience(self.mel(wave_16k, span.first, span.last))[0, span.keep]
+            f0_hz[span.start : span.stop] = decode(salience.float().cpu().numpy())
+        return blocks.finish(f0_hz, wave_16k)
+
+
+def decode(salience: np.ndarray, threshold: float = VOICED_ABOVE) -> np.ndarray:
+    """(T, 360) -> Hz: mean of the nine bins around the highest, weighted by salience; else 0."""
+    peak = salience.argmax(axis=1)
+    around = peak[:, None] + np.arange(-4, 5)
+    inside = (around >= 0) & (around < PITCHES)
+    around = np.clip(around, 0, PITCHES - 1)
+    mass = np.where(inside, np.take_along_axis(salience, around, 1), 0.0).astype(np.float64)
+    cents = (mass * CENTS[around]).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12)
+    return np.where(salience.max(axis=1) > threshold, 10.0 * 2.0 ** (cents / 1200.0), 0.0)

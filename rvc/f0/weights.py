@@ -1,0 +1,71 @@
+"""Reads the weights of pitch networks as data only, and says plainly what is wrong with a file."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rvc.errors import BadInput, MissingModel
+
+NO_DOWNLOAD = (
+    "Run `python core.py prerequisites` to download it, or choose a method that needs no "
+    "download: --f0-method fcpe (or swift-f0, crepe, crepe-tiny)."
+)
+
+
+def packaged(package: str, *parts: str) -> Path:
+    """A file that a Python package ships; the package itself is not imported.
+
+    Raises:
+        MissingModel: the package or its file is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        if (file := Path(folder, *parts)).is_file():
+            return file
+    raise MissingModel(
+        f"The Python package {package} with its pitch weights is not installed.",
+        f"Install it: python -m pip install {package}",
+    )
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Load a .pt/.pth file of tensors and plain values; no code in it can run.
+
+    Raises:
+        MissingModel: no such file.
+        BadInput: truncated, damaged, or more than plain data.
+    """
+    if not file.is_file():
+        raise MissingModel(f"The pitch model {file} is missing.", NO_DOWNLOAD)
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"{file} is damaged or not a plain weights file.",
+            "Delete it and run `python core.py prerequisites` to fetch it again.",
+        ) from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{file} does not hold a table of weights.", NO_DOWNLOAD)
+    return content
+
+
+def fill(net: torch.nn.Module, state: dict[str, Any], file: Path) -> None:
+    """Put `state` into `net`; every tensor must be there with its shape.
+
+    Raises:
+        BadInput: the file belongs to another network.
+    """
+    try:
+        net.load_state_dict(state)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        first = str(error).strip().splitlines()
+        raise BadInput(
+            f"{file} holds another network than {type(net).__name__}.",
+            first[1].strip() if len(first) > 1 else str(error),
+        ) from error

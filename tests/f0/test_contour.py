@@ -1,0 +1,57 @@
+"""Arithmetic on pitch curves."""
+
+import numpy as np
+import pytest
+
+from rvc.f0 import contour
+
+
+def test_coarse_bins_are_those_of_trained_voices():
+    f0 = np.array([0, 20, 50, 100, 200, 440, 1100, 1600, np.nan, np.inf])
+    bins = contour.coarse(f0)
+    assert bins.dtype == np.int64
+    assert bins.tolist()[:3] == [1, 1, 1]
+    assert bins[4] == 54  # 200 Hz
+    assert bins[6] == bins[7] == 255
+    assert bins[8] == bins[9] == 1
+
+
+def test_coarse_follows_the_formula_everywhere():
+    f0 = np.linspace(51, 1099, 500)
+    low, high = 77.754966, 1064.408233
+    expected = np.rint((1127 * np.log(1 + f0 / 700) - low) * 254 / (high - low) + 1)
+    assert np.array_equal(contour.coarse(f0), expected)
+
+
+def test_shift_by_an_octave_doubles_and_keeps_the_unvoiced():
+    assert contour.shift(np.array([0.0, 110.0]), 12).tolist() == [0.0, 220.0]
+
+
+def test_autotune_takes_the_nearest_note_in_cents_and_keeps_the_unvoiced():
+    f0 = np.array([0.0, 440.0 * 2 ** (0.4 / 12), 440.0 * 2 ** (0.6 / 12)])
+    out = contour.autotune(f0)
+    assert out[0] == 0
+    assert out[1:] == pytest.approx([440.0, 440.0 * 2 ** (1 / 12)], rel=1e-6)
+    half = contour.autotune(f0, 0.5)
+    assert 12 * np.log2(half[1] / 440) == pytest.approx(0.2, abs=1e-4)
+    assert np.array_equal(contour.autotune(f0, 0.0), f0.astype(np.float32))
+
+
+@pytest.mark.parametrize(("target", "steps"), [(220.0, 12), (110.0, 0), (880.0, 12), (55, -12)])
+def test_proposed_shift_moves_the_median_of_the_voiced(target, steps):
+    assert contour.proposed_shift(np.array([0, 0, 0, 0, 110.0, 110.0, 112.0]), target) == steps
+
+
+def test_proposed_shift_needs_two_voiced_frames():
+    assert contour.proposed_shift(np.array([0.0, 100.0]), 200.0) == 0
+
+
+def test_fill_bridges_gaps_and_leaves_silence():
+    assert contour.fill(np.array([0, 100, 0, 200, 0])).tolist() == [100, 100, 150, 200, 200]
+    assert not contour.fill(np.zeros(5)).any()
+
+
+@pytest.mark.parametrize("frames", [0, 2, 3, 7])
+def test_fit_gives_exactly_the_frames(frames):
+    assert len(contour.fit(np.array([1.0, 2.0, 3.0]), frames)) == frames
+    assert len(contour.fit(np.zeros(0), frames)) == frames

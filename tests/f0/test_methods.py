@@ -1,0 +1,97 @@
+"""Every extractor whose weights come with a package, on sounds of known pitch."""
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from rvc import f0
+from rvc.f0 import blocks, crepe, fcpe
+from tests.f0 import sounds
+
+LIGHT = ("fcpe", "crepe-tiny", "swift-f0")
+
+
+@functools.cache
+def extractor(name):
+    return f0.load(name)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("samples", [0, 1, 100, 159, 160, 161, 700, 5000, 16000])
+def test_one_frame_per_ten_milliseconds_and_one_for_the_end(name, samples):
+    out = extractor(name)(sounds.tone(200)[:samples])
+    assert out.shape == (samples // 160 + 1,)
+    assert out.dtype == np.float32
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_silence_is_unvoiced(name):
+    assert not extractor(name)(np.zeros(16000, np.float32)).any()
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_a_broken_recording_gives_no_broken_pitch(name):
+    wave = sounds.tone(200)
+    wave[4000:4500] = np.nan
+    assert np.isfinite(extractor(name)(wave)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "high"),
+    [("crepe-tiny", 1600), ("swift-f0", 1600), ("fcpe", 1050)],  # fcpe hears no pitch above
+)
+def test_sweep_from_60_hz_up(name, high):
+    wave, truth = sounds.sweep(60, high, 5.0)
+    assert sounds.gross_error(extractor(name)(wave)[5:-5], truth[5:-5]) < 0.02
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_an_octave_up_doubles_the_measured_pitch(name):
+    low, high = (np.median(extractor(name)(sounds.tone(hz))[10:-10]) for hz in (180, 360))
+    assert high / low == pytest.approx(2, rel=0.01)
+    assert low == pytest.approx(180, rel=0.01)
+
+
+def test_full_crepe_hears_a_tone():
+    out = extractor("crepe")(sounds.tone(220, 0.3))
+    assert np.median(out) == pytest.approx(220, rel=0.005)
+
+
+@pytest.mark.parametrize(("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe)])
+def test_the_size_of_a_block_does_not_change_the_pitch(name, module, monkeypatch):
+    wave = np.concatenate([sounds.sweep(80, 500, 4.0)[0], np.zeros(8000, np.float32)] * 2)
+    whole = extractor(name)(wave)
+    monkeypatch.setattr(module, "BLOCK", 200)
+    pieces = extractor(name)(wave)
+    assert np.array_equal(whole > 0, pieces > 0)
+    assert np.abs(whole - pieces).max() < 0.01
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_threads_that_share_an_extractor_get_the_same_pitch(name):
+    waves = [sounds.tone(hz, 0.5) for hz in (100, 200, 300, 400)]
+    alone = [extractor(name)(w) for w in waves]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(extractor(name), waves))
+    for a, b in zip(alone, together, strict=True):
+        assert np.allclose(a, b, atol=1e-3)
+
+
+def test_samples_mirror_at_both_ends_and_repeat_for_short_sounds():
+    wave = np.arange(5, dtype=np.float32)
+    assert blocks.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
+    assert blocks.samples(wave, -2, 7, reflect=False).tolist() == [0, 0, 0, 1, 2, 3, 4, 0, 0]
+    assert blocks.samples(wave, 6, 8, reflect=False).tolist() == [0, 0]
+    assert blocks.samples(wave[:1], -2, 3).tolist() == [0] * 5
+    assert blocks.samples(wave[:0], 0, 3).tolist() == [0] * 3
+
+
+@pytest.mark.parametrize("frames", [1, 99, 100, 120, 121, 1000])
+def test_spans_cover_every_frame_once(frames):
+    pieces = list(blocks.spans(frames, 100, 10))
+    assert [f for p in pieces for f in range(p.start, p.stop)] == list(range(frames))
+    assert all(p.first <= p.start and p.last >= p.stop for p in pieces)
+    assert all(len(range(p.first, p.last)[p.keep]) == p.stop - p.start for p in pieces)
