@@ -171,8 +171,10 @@ def fold(net: Network) -> Network:
             continue
         for i in range(len(module) - 1):
             conv, norm = module[i], module[i + 1]
-            if isinstance(norm, nn.BatchNorm2d):
-                turned = isinstance(conv, nn.ConvTranspose2d)
+            turned = isinstance(conv, nn.ConvTranspose2d)
+            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
+                norm, nn.BatchNorm2d
+            ):
                 module[i] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm, turned)
                 module[i + 1] = nn.Identity()
     return net
