@@ -1,0 +1,146 @@
+"""Where a long recording is cut: silent stretches are left out, the rest at its quietest points.
+
+All positions are samples at 16 kHz and multiples of GRID, so that embedder frames (20 ms) and
+pitch frames (10 ms) of every piece fall on the same instants as those of the whole recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RATE = 16_000
+FRAME = 160  # samples per pitch frame, 10 ms
+GRID = 320  # samples per embedder frame, 20 ms
+SILENT_DB = -60.0  # at most this loud is silence ...
+BELOW_LOUD_DB = 20.0  # ... and in quiet recordings only what lies this far below their loud parts
+MARGIN_S = 0.16  # kept around everything that is not silent
+SKIP_S = 0.30  # shorter silences are not worth a cut
+PIECE_S = 12.0
+CONTEXT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples [start, stop) are converted; [first, last) is what the networks see.
+
+    Attributes:
+        low, high: nothing outside [low, high) may be read: there the sound is mirrored.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+    low: int
+    high: int
+
+    @property
+    def frames(self) -> int:
+        """Pitch frames of [first, last)."""
+        return (self.last - self.first) // FRAME
+
+
+def levels(wave_16k: np.ndarray) -> np.ndarray:
+    """(T,) samples -> (ceil(T / 160),) level of every 10 ms in dBFS (RMS), at least -200."""
+    count = -(-len(wave_16k) // FRAME)
+    padded = np.zeros(count * FRAME, np.float32)
+    padded[: len(wave_16k)] = wave_16k
+    power = np.square(padded.reshape(count, FRAME), dtype=np.float64).mean(axis=1)
+    return (10 * np.log10(np.maximum(power, 1e-20))).astype(np.float32)
+
+
+def silence_threshold(levels_db: np.ndarray) -> float:
+    """The level in dBFS at or below which a frame of this recording counts as silent."""
+    sounding = levels_db[levels_db > SILENT_DB]
+    if not len(sounding):
+        return SILENT_DB
+    loud = float(np.percentile(sounding, 95))
+    return min(SILENT_DB, loud - BELOW_LOUD_DB)
+
+
+def sounding(levels_db: np.ndarray, threshold_db: float) -> np.ndarray:
+    """(F,) levels -> (F,) bool: loud enough, or within MARGIN_S of what is."""
+    return widened(levels_db > threshold_db, round(MARGIN_S * RATE / FRAME))
+
+
+def widened(mask: np.ndarray, reach: int) -> np.ndarray:
+    """(F,) bool -> (F,) bool: True within `reach` frames of a True."""
+    if not len(mask):
+        return mask
+    near = np.convolve(mask.astype(np.float32), np.ones(2 * reach + 1))
+    return near[reach : reach + len(mask)] > 0.5
+
+
+def stretches(active: np.ndarray, shortest_gap: int) -> list[tuple[int, int]]:
+    """(F,) bool -> [first, last) of every run of True; gaps under `shortest_gap` are bridged."""
+    edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
+    runs: list[tuple[int, int]] = []
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and begin - runs[-1][1] < shortest_gap:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((begin, end))
+    return runs
+
+
+def cuts(levels_db: np.ndarray, begin: int, end: int, longest: int) -> list[int]:
+    """Frames where [begin, end) is divided into parts of at most `longest`, at quiet points.
+
+    Every cut lies in the second half of what is still allowed, at the lowest mean level of the
+    300 ms around it; both ends are included in the result.
+    """
+    power = 10 ** (levels_db[begin:end].astype(np.float64) / 10)
+    smooth = np.convolve(np.pad(power, 15, mode="edge"), np.ones(31) / 31, "valid")
+    points = [begin]
+    while end - points[-1] > longest:
+        low = points[-1] + longest // 2
+        high = min(points[-1] + longest, end)
+        quietest = low + int(np.argmin(smooth[low - begin : high - begin]))
+        points.append(max(points[-1] + 2, quietest - quietest % 2))
+    return [*points, end]
+
+
+def plan(
+    levels_db: np.ndarray,
+    samples: int,
+    piece_s: float = PIECE_S,
+    context_s: float = CONTEXT_S,
+    threshold_db: float | None = None,
+    isolated: bool = False,
+) -> list[Piece]:
+    """Pieces that cover everything but the silent stretches of a recording.
+
+    Args:
+        levels_db: of every 10 ms, as `levels` gives them.
+        samples: length of the recording at 16 kHz.
+        piece_s, context_s: longest piece, and what is heard before and after it.
+        threshold_db: silence; None chooses it by `silence_threshold`.
+        isolated: no piece hears anything beyond the stretch between two silences it lies in.
+    """
+    if threshold_db is None:
+        threshold_db = silence_threshold(levels_db)
+    active = sounding(levels_db, threshold_db)
+    pad = len(active) % 2
+    if pad:
+        active = np.append(active, active[-1])
+    active = np.repeat(active.reshape(-1, 2).any(axis=1), 2)
+    gap = round(SKIP_S * RATE / FRAME)
+    longest = max(2, round(piece_s * RATE / FRAME) // 2 * 2)
+    context = round(context_s * RATE) // GRID * GRID
+    pieces = []
+    for begin, end in stretches(active, gap):
+        low, high = (begin * FRAME, min(end * FRAME, samples)) if isolated else (0, samples)
+        points = cuts(np.append(levels_db, levels_db[-1:]), begin, end, longest)
+        for a, b in zip(points[:-1], points[1:], strict=True):
+            start, stop = a * FRAME, b * FRAME
+            pieces.append(Piece(start, stop, start - context, stop + context, low, high))
+    return pieces
+
+
+def mirrored(first: int, last: int, low: int, high: int) -> np.ndarray:
+    """Indices of [first, last) with everything outside [low, high) mirrored at its ends."""
+    period = max(1, 2 * (high - low - 1))
+    index = (np.arange(first, last) - low) % period
+    return low + np.minimum(index, period - index)

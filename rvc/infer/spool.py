@@ -1,0 +1,74 @@
+"""Sound of any length in constant memory: short ones in RAM, long ones in a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+IN_MEMORY = 24 << 20  # bytes
+BLOCK = 1 << 19  # samples read at a time: 2 MB
+
+
+class Spool:
+    """A growing mono signal (T,) float32 that can be read anywhere and sliced like an array.
+
+    Args:
+        folder: where a long one is kept (removed when closed); None is the system's own.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 1
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
+            IN_MEMORY, dir=None if folder is None else str(folder)
+        )
+        self.length = 0
+
+    def append(self, wave: np.ndarray) -> None:
+        """Add samples (T,) at the end."""
+        self.file.seek(0, 2)
+        self.file.write(np.ascontiguousarray(wave, np.float32).tobytes())
+        self.length += len(wave)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Samples [start, stop) as far as there are any; always a copy."""
+        start, stop = max(0, start), min(stop, self.length)
+        if stop <= start:
+            return np.zeros(0, np.float32)
+        self.file.seek(4 * start)
+        return np.frombuffer(self.file.read(4 * (stop - start)), np.float32).copy()
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
+        """(position, samples) of the whole signal, in order."""
+        for start in range(0, self.length, size):
+            yield start, self.read(start, start + size)
+
+    def __len__(self) -> int:
+        return self.length
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (self.length,)
+
+    def __getitem__(self, index: slice) -> np.ndarray:
+        start, stop, step = index.indices(self.length)
+        return self.read(start, stop)[::step] if step > 0 else self.read(0, self.length)[index]
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

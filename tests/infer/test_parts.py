@@ -1,0 +1,142 @@
+"""Noise by position, decoder blocks, spools, features and loudness keep their promises."""
+
+import numpy as np
+import pytest
+
+from rvc.errors import VoiceError
+from rvc.infer import blocks, features, loudness, noise, spool
+
+
+def test_noise_is_a_function_of_seed_and_position_only():
+    a, b = noise.Noise(7), noise.Noise(7)
+    whole = a.rows(noise.LATENT, -1500, 4000, 3)
+    assert np.array_equal(whole[200:2900], b.rows(noise.LATENT, -1300, 1400, 3))
+    assert not np.array_equal(whole[:, 0], a.rows(noise.SOURCE, -1500, 4000)[:, 0])
+    assert not np.array_equal(whole, noise.Noise(8).rows(noise.LATENT, -1500, 4000, 3))
+    assert not np.array_equal(noise.Noise().rows(0, 0, 9), noise.Noise().rows(0, 0, 9))
+    assert abs(whole.mean()) < 0.05
+    assert whole.std() == pytest.approx(1, abs=0.05)
+
+
+def decoder(signal, hop=4, reach=3):
+    """A convolution over `reach` frames, zero beyond what it is given."""
+
+    def decode(a, b):
+        part = np.pad(signal[a * hop : b * hop], reach * hop)
+        return np.convolve(part, np.ones(2 * reach * hop + 1), "valid")
+
+    return decode
+
+
+@pytest.mark.parametrize("size", [1, 5, 8, 200])
+def test_blocks_equal_the_whole(size):
+    rng = np.random.default_rng(0)
+    decode = decoder(rng.standard_normal(100 * 4))
+    whole = decode(0, 100)
+    run = blocks.Blocks(size, 3).run(decode, 20, 90, 0, 100, 4)
+    assert np.allclose(np.concatenate(list(run)), whole[80:360], atol=1e-9)
+
+
+def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence():
+    decode = decoder(np.ones(400))
+    sizes = []
+
+    def tight(a, b):
+        sizes.append(b - a)
+        if b - a > 30:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return decode(a, b)
+
+    machine = blocks.Blocks(64, 3)
+    assert np.concatenate(list(machine.run(tight, 0, 100, 0, 100, 4))).shape == (400,)
+    assert machine.frames == 16, "the size that worked is kept"
+
+    def hopeless(a, b):
+        raise MemoryError
+
+    with pytest.raises(VoiceError, match="too little memory"):
+        list(machine.run(hopeless, 0, 100, 0, 100, 4))
+
+    def broken(a, b):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(machine.run(broken, 0, 100, 0, 100, 4))
+
+
+def test_fades_of_neighbours_add_up_to_one():
+    left, right = blocks.fades(True, True, 5, 10), blocks.fades(True, False, 5, 10)
+    assert np.allclose(left[-20:] + right[:20], 1)
+    assert right[-20:].min() == 1
+
+
+@pytest.mark.parametrize("limit", [16, 1 << 20])
+def test_spools_read_what_was_written_in_memory_and_on_disk(limit, monkeypatch, tmp_path):
+    monkeypatch.setattr(spool, "IN_MEMORY", limit)
+    wave = np.arange(1000, dtype=np.float32)
+    with spool.Spool(tmp_path) as kept:
+        for part in np.split(wave, [10, 500, 501]):
+            kept.append(part)
+        assert len(kept) == 1000
+        assert np.array_equal(kept[3:999:7], wave[3:999:7])
+        assert np.array_equal(kept.read(-5, 2000), wave)
+        assert np.array_equal(np.concatenate([b for _, b in kept.blocks(64)]), wave)
+        assert len(kept.read(5, 5)) == 0
+
+
+class Shifted:
+    def blend(self, x, rate):
+        return x + rate
+
+
+def test_protection_acts_on_unvoiced_frames_only_and_in_proportion():
+    x = np.zeros((4, 2), np.float32)
+    f0 = np.array([100, 0, 0, 100, 100, 0, 0, 0], np.float32)
+    half = features.content(x, f0, Shifted(), 1.0, 0.25)
+    assert (half[f0 > 0] == 1).all()
+    assert np.allclose(half[f0 == 0], 0.25)
+    assert (features.content(x, f0, Shifted(), 1.0, 0.5) == 1).all()
+    assert (features.content(x, f0, Shifted(), 0.0, 0.0) == 0).all()
+    assert len(features.doubled(x, 11)) == 11
+
+
+@pytest.mark.parametrize("rate", [16_000, 32_000, 44_100, 48_000])
+def test_loudness_of_the_standards_reference_tone(rate):
+    meter = loudness.Loudness(rate)
+    tone = np.sin(2 * np.pi * 997 * np.arange(5 * rate) / rate)
+    for part in np.array_split(tone, 37):
+        meter.add(part)
+    assert meter.lufs() == pytest.approx(-3.01, abs=0.1)
+    quieter = loudness.Loudness(rate)
+    quieter.add(np.concatenate([tone * 0.1, np.zeros(20 * rate)]))
+    assert quieter.lufs() == pytest.approx(-23.01, abs=0.3), "silence is gated out"
+    assert loudness.Loudness(rate).lufs() == -np.inf
+
+
+def test_true_peak_sees_between_the_samples():
+    n = np.arange(4000)
+    wave = np.sin(np.pi / 2 * n + np.pi / 4)  # samples at 0.707, peaks of 1 between them
+    meter = loudness.TruePeak()
+    for part in np.array_split(wave, 13):
+        meter.add(part)
+    assert meter.peak == pytest.approx(1, abs=0.02)
+    edge = loudness.TruePeak()
+    edge.add(np.array([0.25]))
+    assert edge.peak == 0.25
+
+
+def test_envelope_brings_the_results_level_to_the_inputs():
+    rate = 1000
+    rng = np.random.default_rng(0)
+    source, made = loudness.Envelope(rate), loudness.Envelope(2 * rate)
+    for part in np.array_split(rng.standard_normal(10 * rate) * 0.5, 7):
+        source.add(part)
+    made.add(rng.standard_normal(20 * rate) * 0.1)
+    gain = loudness.envelope_gain(source.rms(), made.rms(), 0.0)
+    assert np.allclose(gain[1:-2], 5, rtol=0.15)
+    assert np.allclose(loudness.envelope_gain(source.rms(), made.rms(), 1.0), 1)
+    halfway = loudness.envelope_gain(source.rms(), made.rms(), 0.5)
+    assert np.allclose(halfway[1:-2], 5**0.5, rtol=0.1)
+    mute = loudness.Envelope(2 * rate)
+    mute.add(np.zeros(20 * rate))
+    assert loudness.envelope_gain(source.rms(), mute.rms(), 0.0).max() <= 32, "never noise lifted"
