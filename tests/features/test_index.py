@@ -1,0 +1,157 @@
+"""The retrieval index: any size, any width, exact hits, damaged files."""
+
+import contextlib
+
+import faiss
+import numpy as np
+import pytest
+
+from rvc.errors import BadInput, Mismatch
+from rvc.features import faissfile, index
+
+
+def rows(count, width=16, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+
+
+def saved(tmp_path, features, **options):
+    file = tmp_path / "v.index"
+    index.write(index.build(features, **options), file)
+    return file
+
+
+@pytest.mark.parametrize("count", [1, 2, 38, 39, 78, 500])
+@pytest.mark.parametrize("width", [1, 17, 256, 768])
+def test_any_number_of_rows_and_any_width(tmp_path, count, width):
+    features = rows(count, width)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert (len(retriever), retriever.width) == (count, width)
+    out = retriever.blend(rows(5, width, seed=1), 0.5)
+    assert out.shape == (5, width)
+    assert np.isfinite(out).all()
+
+
+def test_number_of_cells():
+    assert [index.cells(n) for n in (1, 38, 39, 31476, 160000)] == [1, 1, 1, 807, 4102]
+
+
+def test_an_exact_hit_gives_that_vector_and_no_nan(tmp_path):
+    features = rows(400)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert np.allclose(retriever.blend(features[:50], 1.0), features[:50], atol=1e-6)
+
+
+def test_the_same_vector_many_times_is_no_nan(tmp_path):
+    features = np.ones((100, 8), np.float32)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert np.allclose(retriever.blend(features[:3], 0.7), 1.0)
+
+
+def test_blend_is_what_faiss_and_the_formula_give(tmp_path):
+    features, queries = rows(2000), rows(60, seed=2)
+    built = index.build(features)
+    file = tmp_path / "v.index"
+    index.write(built, file)
+    square, ids = built.search(queries, 8)
+    weight = np.where(ids >= 0, 1 / square.astype(np.float64) ** 2, 0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    mixed = np.einsum("tk,tkw->tw", weight, features[ids])
+    expected = 0.3 * mixed + 0.7 * queries
+    assert np.abs(index.Retriever.load(file).blend(queries, 0.3) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("probes", [2, 7])
+def test_an_index_that_asks_for_more_cells_gets_them(tmp_path, probes):
+    features, queries = rows(2000), rows(20, seed=2)
+    built = index.build(features)
+    built.nprobe = probes
+    file = tmp_path / "v.index"
+    index.write(built, file)
+    _, ids = built.search(queries, 1)
+    assert np.allclose(index.Retriever.load(file).blend(queries, 1.0, k=1), features[ids[:, 0]])
+
+
+def test_rate_zero_changes_nothing_and_rate_one_leaves_nothing(tmp_path):
+    features = rows(1)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    queries = rows(4, seed=3)
+    assert np.array_equal(retriever.blend(queries, 0.0), queries)
+    assert np.allclose(retriever.blend(queries, 1.0), features.repeat(4, axis=0), atol=1e-6)
+
+
+def test_flat_indexes_are_read_too(tmp_path):
+    features = rows(50)
+    flat = faiss.IndexFlatL2(16)
+    flat.add(features)
+    faiss.write_index(flat, str(tmp_path / "f.index"))
+    retriever = index.Retriever.load(tmp_path / "f.index")
+    assert np.array_equal(retriever.table.vectors, features)
+    assert np.allclose(retriever.blend(features[:5], 1.0), features[:5], atol=1e-6)
+
+
+def test_another_width_is_named(tmp_path):
+    retriever = index.Retriever.load(saved(tmp_path, rows(50)))
+    with pytest.raises(Mismatch, match="width 16, not 20"):
+        retriever.blend(rows(3, 20), 0.5)
+
+
+def test_the_same_features_give_the_same_file(tmp_path):
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        files.append(saved(tmp_path / name, rows(500), seed=7).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_k_means_condenses(monkeypatch):
+    monkeypatch.setattr(index, "CENTRES", 20)
+    monkeypatch.setattr(index, "MANY_ROWS", 100)
+    assert index.build(rows(101), "Auto").ntotal == 20
+    assert index.build(rows(100), "Auto").ntotal == 100
+    assert index.build(rows(30), "KMeans").ntotal == 20
+    assert index.build(rows(15), "KMeans").ntotal == 15
+    assert index.build(rows(101), "Faiss").ntotal == 101
+
+
+@pytest.mark.parametrize("bad", [np.zeros((0, 8)), np.full((3, 8), np.nan)])
+def test_nothing_to_index_is_an_error(bad):
+    with pytest.raises(BadInput):
+        index.build(bad.astype(np.float32))
+
+
+def test_every_truncation_is_named_and_none_crashes(tmp_path):
+    whole = saved(tmp_path, rows(90)).read_bytes()
+    file = tmp_path / "cut.index"
+    for size in [*range(0, 200), *range(200, len(whole), 97)]:
+        file.write_bytes(whole[:size])
+        with pytest.raises(BadInput, match=r"cut\.index"):
+            faissfile.read(file)
+
+
+def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
+    whole = bytearray(saved(tmp_path, rows(90)).read_bytes())
+    file = tmp_path / "odd.index"
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        odd = bytearray(whole)
+        for place in random.integers(0, 300, 3):
+            odd[place] = random.integers(0, 256)
+        file.write_bytes(odd)
+        with contextlib.suppress(BadInput):
+            faissfile.read(file)
+
+
+def test_other_kinds_go_to_the_safe_reader_or_are_refused(tmp_path, monkeypatch):
+    file = tmp_path / "o.index"
+    other = faiss.IndexHNSWFlat(8, 4)
+    other.add(rows(20, 8))
+    faiss.write_index(other, str(file))
+    with pytest.raises(BadInput, match="not an IVF-Flat or Flat"):
+        index.read(file)
+    monkeypatch.setattr(index, "foreign", lambda path: rows(20, 8))
+    assert len(index.Retriever.load(file)) == 20
+
+
+def test_a_missing_index_is_named(tmp_path):
+    with pytest.raises(BadInput, match="does not exist"):
+        index.read(tmp_path / "none.index")
