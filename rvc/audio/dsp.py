@@ -1,0 +1,204 @@
+"""Small numpy/scipy tools on sound: filters, envelopes, levels, quiet points, crossfades.
+
+Waves are float32 (T,) unless said otherwise; nothing here changes its arguments.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import soxr
+
+RUMBLE_HZ = 48.0
+RUMBLE_ORDER = 5
+
+
+def _rumble(rate: int) -> np.ndarray:
+    from scipy import signal
+
+    return signal.butter(RUMBLE_ORDER, RUMBLE_HZ, "highpass", fs=rate, output="sos")
+
+
+def highpass(wave: np.ndarray, rate: int, zero_phase: bool = True) -> np.ndarray:
+    """Remove rumble: 5th-order Butterworth high-pass at 48 Hz.
+
+    Args:
+        zero_phase: filter forwards and backwards (conversion); else causal (preprocessing).
+    """
+    from scipy import signal
+
+    if not len(wave):
+        return wave.astype(np.float32)
+    if zero_phase:
+        out = signal.sosfiltfilt(_rumble(rate), wave, padlen=min(18, len(wave) - 1))
+    else:
+        out = signal.sosfilt(_rumble(rate), wave)
+    return out.astype(np.float32)
+
+
+class Highpass:
+    """The causal high-pass over a stream of blocks: blocks in a row give what one call would."""
+
+    def __init__(self, rate: int) -> None:
+        self.sos = _rumble(rate)
+        self.state = np.zeros((len(self.sos), 2))
+
+    def __call__(self, block: np.ndarray) -> np.ndarray:
+        from scipy import signal
+
+        out, self.state = signal.sosfilt(self.sos, block, zi=self.state)
+        return out.astype(np.float32)
+
+
+def peak(wave: np.ndarray) -> float:
+    """Largest absolute sample; 0 for silence and for nothing."""
+    return max(float(wave.max(initial=0)), -float(wave.min(initial=0)))
+
+
+def limit_peak(wave: np.ndarray, ceiling: float) -> np.ndarray:
+    """Scale down to `ceiling` where the peak exceeds it; never up."""
+    top = peak(wave)
+    return wave if top <= ceiling else (wave * (ceiling / top)).astype(np.float32)
+
+
+def db(ratio: float) -> float:
+    """Amplitude ratio in decibels; -inf for 0."""
+    return 20 * math.log10(ratio) if ratio > 0 else -math.inf
+
+
+def true_peak(wave: np.ndarray, rate: int) -> float:
+    """Peak between the samples (4 times oversampled, as ITU-R BS.1770 asks), linear.
+
+    Args:
+        wave: (T,) or (T, C).
+    """
+    finer, top = soxr.ResampleStream(rate, 4 * rate, _channels(wave), "float32", "HQ"), 0.0
+    size = 16 * rate
+    for start in range(0, max(1, len(wave)), size):
+        block = np.ascontiguousarray(wave[start : start + size], np.float32)
+        out = finer.resample_chunk(block, last=start + size >= len(wave))
+        top = max(top, peak(out), peak(block))
+    return top
+
+
+def _channels(wave: np.ndarray) -> int:
+    return 1 if wave.ndim == 1 else wave.shape[1]
+
+
+def moving_power(wave: np.ndarray, window: int, hop: int) -> np.ndarray:
+    """Mean square in windows centred on 0, hop, 2·hop ...; beyond the ends counts as silence.
+
+    Returns:
+        (T // hop + 1,) float64, one value per hop.
+    """
+    half = window // 2
+    sums = np.concatenate(([0.0], np.cumsum(np.square(wave, dtype=np.float64))))
+    centres = np.arange(len(wave) // hop + 1) * hop
+    low = np.clip(centres - half, 0, len(wave))
+    high = np.clip(centres - half + window, 0, len(wave))
+    return np.maximum(sums[high] - sums[low], 0) / window
+
+
+def match_envelope(
+    wave: np.ndarray, rate: int, model: np.ndarray, model_rate: int, amount: float
+) -> np.ndarray:
+    """Give `wave` the loudness curve of `model`.
+
+    Both curves are RMS over 1 s every 0.5 s; the gain is (model/wave)^(1-amount).
+
+    Args:
+        amount: 1 keeps `wave` as it is, 0 forces the model's curve.
+    """
+    if amount >= 1 or not len(wave) or not len(model):
+        return wave
+    ours = np.sqrt(moving_power(wave, rate, rate // 2))
+    theirs = np.sqrt(moving_power(model, model_rate, model_rate // 2))
+    at = np.linspace(0, 1, len(wave), endpoint=False)
+    own = np.interp(at, np.linspace(0, 1, len(ours)), ours)
+    wanted = np.interp(at, np.linspace(0, 1, len(theirs)), theirs)
+    gain = (wanted / np.maximum(own, 1e-6)) ** (1 - amount)
+    return (wave * gain).astype(np.float32)
+
+
+def quiet_cuts(
+    wave: np.ndarray, every: int, reach: int, window: int = 160, grid: int = 160
+) -> list[int]:
+    """Where to cut a long sound with the least harm: near each multiple of `every`, the place
+    with the least energy.
+
+    Args:
+        every: distance of the cuts in samples.
+        reach: how far a cut may move either way, in samples.
+        window: samples whose energy counts for a place.
+        grid: cuts are multiples of this many samples.
+
+    Returns:
+        Increasing positions, none at the start or end.
+    """
+    cuts: list[int] = []
+    for around in range(every, len(wave), every):
+        low = max((around - reach) // grid * grid, grid, (cuts[-1] if cuts else 0) + grid)
+        high = min(around + reach, len(wave) - 1)
+        if high <= low:
+            continue
+        power = moving_power(wave[low:high], window, grid)
+        cuts.append(low + int(power.argmin()) * grid)
+    return cuts
+
+
+def fade_in(size: int) -> np.ndarray:
+    """Rising sin² weights (size,) float32; with its mirror image it sums to exactly 1."""
+    return (np.sin((np.arange(size) + 0.5) * (math.pi / 2 / max(size, 1))) ** 2).astype(np.float32)
+
+
+def crossfade(first: np.ndarray, second: np.ndarray, overlap: int) -> np.ndarray:
+    """Join two waves that share `overlap` samples; equal content passes unchanged."""
+    overlap = min(overlap, len(first), len(second))
+    if overlap <= 0:
+        return np.concatenate([first, second])
+    rise = fade_in(overlap)
+    middle = first[-overlap:] * rise[::-1] + second[:overlap] * rise
+    return np.concatenate([first[:-overlap], middle, second[overlap:]])
+
+
+def _shelf(rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Head-related shelf of BS.1770 at any rate (+4 dB above about 1.7 kHz)."""
+    k = math.tan(math.pi * 1681.974450955533 / rate)
+    q, high = 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    mid = high**0.4996667741545416
+    norm = 1 + k / q + k * k
+    b = [(high + mid * k / q + k * k), 2 * (k * k - high), (high - mid * k / q + k * k)]
+    return np.array(b) / norm, np.array([1, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm])
+
+
+def _low_cut(rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """The 38 Hz high-pass of BS.1770 at any rate."""
+    k, q = math.tan(math.pi * 38.13547087602444 / rate), 0.5003270373238773
+    norm = 1 + k / q + k * k
+    return np.array([1.0, -2, 1]), np.array([1, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm])
+
+
+def loudness(wave: np.ndarray, rate: int) -> float:
+    """Integrated loudness in LUFS (ITU-R BS.1770-4, gated); -inf for silence.
+
+    Args:
+        wave: (T,) or (T, C); up to 2 channels count fully.
+    """
+    from scipy import signal
+
+    sides = wave.reshape(len(wave), -1).T.astype(np.float64)
+    hop = max(1, rate // 10)
+    power = np.zeros(max(1, (sides.shape[1] - 4 * hop) // hop + 1))
+    for side in sides:
+        for b, a in (_shelf(rate), _low_cut(rate)):
+            side = signal.lfilter(b, a, side)
+        sums = np.concatenate(([0.0], np.cumsum(side * side)))
+        starts = np.arange(len(power)) * hop
+        ends = np.minimum(starts + 4 * hop, len(side))
+        power += (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
+    heard = power[power > 10 ** ((-70 + 0.691) / 10)]
+    if not len(heard):
+        return -math.inf
+    heard = heard[heard > heard.mean() / 10]
+    return -0.691 + 10 * math.log10(heard.mean())
