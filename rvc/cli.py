@@ -45,10 +45,12 @@ def build(params: type[Params], values: dict[str, Any]) -> Params:
     try:
         return params(**values)
     except ValidationError as error:
-        lines = (
-            f"--{flag(str(e['loc'][0]) if e['loc'] else '')}: {e['msg']}" for e in error.errors()
-        )
-        raise click.UsageError("; ".join(lines)) from None
+        raise click.UsageError(complaint(error.errors())) from None
+
+
+def complaint(errors: Iterable[Any]) -> str:
+    """What is wrong with the given values, one clause per option, the same in every front end."""
+    return "; ".join(f"--{flag(str((*e['loc'], '')[0]))}: {e['msg']}" for e in errors)
 
 
 def flag(name: str) -> str:

@@ -59,7 +59,7 @@ def start(verb: str, p: Params) -> str:
     with (folder / "log.txt").open("wb") as sink:
         process = subprocess.Popen(
             [*RUNNER, verb, str(folder / "job.json")],
-            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONPATH": _importable()},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -170,6 +170,11 @@ def _process(folder: Path) -> psutil.Process | None:
         return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.Error, KeyError):
         return None
+
+
+def _importable() -> str:
+    """A search path that finds this program whatever the current folder is."""
+    return os.pathsep.join(p for p in (str(REPOSITORY), os.environ.get("PYTHONPATH")) if p)
 
 
 def _remember(folder: Path, pid: int) -> None:

@@ -1,0 +1,136 @@
+"""HTTP routes made from the table of verbs: what the command line can do, a program can ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.concurrency import run_in_threadpool
+
+from rvc import cli, jobs, tasks
+from rvc.config import named, paths
+from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
+from rvc.server import docs
+from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
+
+STATUS: dict[type[VoiceError], int] = {
+    BadInput: 400,
+    Busy: 409,
+    DownloadFailed: 502,
+    StorageFailed: 507,
+}
+
+
+def add(app: FastAPI, fence: Fence) -> None:
+    """Put every route and error answer on `app`."""
+    router = APIRouter(prefix="/api")
+    for name, verb in tasks.VERBS.items():
+        router.post(f"/{name}", status_code=202, tags=["verbs"], summary=verb.params.__doc__)(
+            _starter(name, fence)
+        )
+    router.get("/jobs", tags=["jobs"], summary="The newest jobs first.")(job_list)
+    router.get("/jobs/{job}", tags=["jobs"], summary="State, progress, result.")(job_status)
+    router.get("/jobs/{job}/log", tags=["jobs"], summary="End of the log.")(job_log)
+    router.post("/jobs/{job}/cancel", tags=["jobs"], summary="Stop within 5 s.")(job_cancel)
+    router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
+    router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
+        _server_of(fence)
+    )
+    router.get("/docs", include_in_schema=False)(documentation)
+    app.include_router(router)
+    app.add_exception_handler(VoiceError, _explain)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+def _starter(name: str, fence: Fence) -> Callable[..., Any]:
+    async def endpoint(p: Any, wait_s: float = 0.0) -> dict[str, Any]:
+        fence.check(p)
+        job = await run_in_threadpool(jobs.start, name, p)
+        end = time.monotonic() + wait_s
+        while True:
+            now = await run_in_threadpool(jobs.read, job)
+            if now["state"] in jobs.FINISHED or time.monotonic() >= end:
+                return now
+            await asyncio.sleep(0.2)
+
+    wait = Query(ge=0, le=3600, description="Seconds to wait for the end before answering.")
+    endpoint.__name__ = name.replace("-", "_")
+    endpoint.__annotations__ = {
+        "p": tasks.VERBS[name].params,
+        "wait_s": Annotated[float, wait],
+        "return": dict[str, Any],
+    }
+    return endpoint
+
+
+async def job_list(limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[dict[str, Any]]:
+    return await run_in_threadpool(jobs.listing, limit)
+
+
+async def job_status(job: str) -> dict[str, Any]:
+    return await run_in_threadpool(jobs.read, job)
+
+
+async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -> Any:
+    await run_in_threadpool(jobs.read, job)
+    return PlainTextResponse(await run_in_threadpool(jobs.tail, job, lines))
+
+
+async def job_cancel(job: str) -> dict[str, Any]:
+    return await run_in_threadpool(jobs.cancel, job)
+
+
+async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:
+    """Store the body as a recording: `name` is its file name; with `dataset` it joins that set."""
+    folder = paths().audios if dataset is None else named(paths().datasets, dataset)
+    file = fresh(folder, upload_name(name))
+    await _store(file, request.stream())
+    return {"path": str(file), "folder": str(folder)}
+
+
+async def _store(file: Path, chunks: AsyncIterator[bytes]) -> None:
+    part = file.with_name(file.name + ".part")
+    size = 0
+    try:
+        with part.open("wb") as sink:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MAX_UPLOAD_BYTES:
+                    raise BadInput(f"{file.name} is too large.", "The limit is 1 GB per file.")
+                sink.write(chunk)
+        if not size:
+            raise BadInput(f"{file.name} is empty.", "Send the file as the body of the request.")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _server_of(fence: Fence) -> Callable[..., Any]:
+    async def download(name: str) -> FileResponse:
+        file = fence.served(name)
+        return FileResponse(file, filename=file.name)
+
+    download.__annotations__ = {"name": str}
+    return download
+
+
+async def documentation(request: Request) -> HTMLResponse:
+    return HTMLResponse(docs.page(request.app.openapi()))
+
+
+async def _explain(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, VoiceError)
+    return JSONResponse(error.as_dict(), STATUS.get(type(error), 409))
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    message = cli.complaint([{**e, "loc": e["loc"][1:]} for e in error.errors()])
+    hint = "See /api/docs for the accepted values."
+    return JSONResponse({"error": "bad_input", "message": message, "hint": hint}, 422)
