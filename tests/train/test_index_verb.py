@@ -1,0 +1,105 @@
+"""The verb `index`."""
+
+import numpy as np
+import pytest
+
+from rvc import params
+from rvc.errors import Mismatch, StageFailed
+from rvc.features.index import Retriever
+from rvc.train import index, manifest, measure
+
+
+@pytest.fixture
+def extracted(home):
+    """An experiment with features; `extracted(rows per slice, width, seed)` writes them."""
+    folder = home / "logs" / "voice"
+    (folder / "extracted").mkdir(parents=True)
+
+    def write(sizes, width=16, seed=0):
+        random = np.random.default_rng(seed)
+        names = [f"0_{i}_0" for i in range(len(sizes))]
+        for name, size in zip(names, sizes, strict=True):
+            values = random.standard_normal((size, width)).astype(np.float32)
+            np.save(measure.paths(folder, name)[0], values)
+        done = manifest.Stage("extract", {"slices": str(seed)}, len(names), names)
+        manifest.record(folder, done)
+        return folder
+
+    return write
+
+
+def run(**more):
+    return index.run(params.Index(model_name="voice", **more))
+
+
+def test_all_rows_are_in_the_index(extracted):
+    folder = extracted([10, 20, 30])
+    result = run()
+    assert (result["rows"], result["vectors"], result["width"]) == (60, 60, 16)
+    assert len(Retriever.load(folder / "voice.index")) == 60
+
+
+def test_an_index_that_fits_is_left_alone_and_one_that_does_not_is_replaced(extracted):
+    folder = extracted([50])
+    run()
+    file = folder / "voice.index"
+    first, written = file.read_bytes(), file.stat().st_mtime_ns
+    assert "up to date" in run()["message"]
+    assert file.stat().st_mtime_ns == written
+    extracted([50], seed=1)
+    assert "built" in run()["message"]
+    assert file.read_bytes() != first
+
+
+@pytest.mark.parametrize("damage", [lambda f: f.unlink(), lambda f: f.write_bytes(b"IwFl")])
+def test_a_damaged_index_is_built_again(extracted, damage):
+    folder = extracted([50])
+    run()
+    whole = (folder / "voice.index").read_bytes()
+    damage(folder / "voice.index")
+    run()
+    assert (folder / "voice.index").read_bytes() == whole
+
+
+def test_rows_that_are_no_numbers_are_left_out(extracted):
+    folder = extracted([10])
+    file = measure.paths(folder, "0_0_0")[0]
+    values = np.load(file)
+    values[3, 2] = np.nan
+    np.save(file, values)
+    assert run()["rows"] == 9
+
+
+def test_no_rows_at_all_names_the_stage_at_fault(extracted):
+    folder = extracted([10])
+    measure.paths(folder, "0_0_0")[0].unlink()
+    with pytest.raises(StageFailed, match=r"extract stage left no features.*0_0_0"):
+        run()
+    assert not (folder / "voice.index").exists()
+
+
+def test_without_extract_it_says_so(home):
+    with pytest.raises(StageFailed, match="extract stage has not been done"):
+        run()
+
+
+def test_features_of_two_embedders_are_refused(extracted):
+    folder = extracted([10, 10])
+    np.save(measure.paths(folder, "0_1_0")[0], np.zeros((5, 8), np.float32))
+    with pytest.raises(Mismatch, match="0_1_0"):
+        run()
+
+
+def test_a_failed_write_leaves_the_old_index(extracted, monkeypatch):
+    folder = extracted([50])
+    run()
+    before = (folder / "voice.index").read_bytes()
+    extracted([50], seed=1)
+
+    def full(built, file):
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr(index.index, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        run()
+    assert (folder / "voice.index").read_bytes() == before
