@@ -1,4 +1,4 @@
-"""Vocoders by name: facts only, no torch."""
+"""Vocoders and discriminators by name: facts only, no torch."""
 
 from __future__ import annotations
 
@@ -11,27 +11,62 @@ class VocoderInfo:
     """What is known of a vocoder before its network is built.
 
     Attributes:
-        decoder: "module:class" of the decoder network.
+        decoder: "module:class" of the decoder network, a `rvc.nets.hifigan.Decoder`.
         rates: sample rates in Hz it has a configuration for.
-        discriminator: version of the discriminator it is trained against.
+        discriminator: name in DISCRIMINATORS that it is trained against.
         note: one line for menus.
+        mel: which mel loss it is trained with.
     """
 
     decoder: str
     rates: tuple[int, ...]
     discriminator: str
     note: str
+    mel: Literal["single", "multi"] = "single"
+
+
+@dataclass(frozen=True)
+class DiscriminatorPlan:
+    """Which critics a discriminator version is made of, in the order of its key names.
+
+    Attributes:
+        periods: of the period critics.
+        resolutions: (n_fft, hop, window) of the spectrogram critics.
+        scale: whether the wave itself is judged first.
+    """
+
+    periods: tuple[int, ...]
+    resolutions: tuple[tuple[int, int, int], ...] = ()
+    scale: bool = True
 
 
 VOCODERS = {
     "HiFi-GAN": VocoderInfo(
-        "rvc.nets.hifigan:HiFiGAN", (32000, 40000, 48000), "v2", "Applio's and RVC's standard."
+        "rvc.nets.hifigan:HiFiGAN",
+        (24000, 32000, 40000, 48000),
+        "v2",
+        "Applio's and RVC's standard.",
     ),
     "MRF HiFi-GAN": VocoderInfo(
-        "rvc.nets.mrf:MRFHiFiGAN", (32000, 40000, 48000), "v2", "HiFi-GAN with nine harmonics."
+        "rvc.nets.mrf:MRFHiFiGAN",
+        (24000, 32000, 40000, 48000),
+        "v2",
+        "HiFi-GAN with nine harmonics.",
     ),
     "RefineGAN": VocoderInfo(
-        "rvc.nets.refinegan:RefineGAN", (24000, 32000), "v3", "Refines a pitch template."
+        "rvc.nets.refinegan:RefineGAN",
+        (24000, 32000, 40000, 48000),
+        "v3",
+        "Refines a pitch template.",
+        mel="multi",
     ),
 }
 VocoderName = Literal["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN"]
+
+DISCRIMINATORS = {
+    "v1": DiscriminatorPlan((2, 3, 5, 7, 11, 17)),
+    "v2": DiscriminatorPlan((2, 3, 5, 7, 11, 17, 23, 37)),
+    "v3": DiscriminatorPlan(
+        (2, 3, 5, 7, 11), ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
+    ),
+}

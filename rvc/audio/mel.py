@@ -1,0 +1,100 @@
+"""Spectrograms as the public voices were trained on: magnitude, mel, log; losses build on them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+FLOOR = 1e-5
+
+
+@lru_cache(maxsize=16)
+def _filters(
+    sample_rate: int, n_fft: int, n_mels: int, low_hz: float, high_hz: float | None
+) -> Tensor:
+    from librosa.filters import mel as mel_filters
+
+    bank = mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=low_hz, fmax=high_hz)
+    return torch.from_numpy(bank)
+
+
+@lru_cache(maxsize=64)
+def filters(
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+    device: str = "cpu",
+) -> Tensor:
+    """Slaney mel filters, (n_mels, n_fft // 2 + 1) f32 on `device`, made once."""
+    return _filters(sample_rate, n_fft, n_mels, low_hz, high_hz).to(device)
+
+
+@lru_cache(maxsize=64)
+def hann(length: int, device: str = "cpu") -> Tensor:
+    """Periodic Hann window, (length,) f32, made once per device."""
+    return torch.hann_window(length, device=device)
+
+
+def spectrogram(wave: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
+    """Linear magnitude spectrogram, the input of the posterior encoder.
+
+    Args:
+        wave: (B, T) in -1..1; half precision is raised to float32.
+
+    Returns:
+        (B, n_fft // 2 + 1, T // hop) f32: frame t is centred on sample (t + 1/2) * hop.
+    """
+    wave = wave.float()
+    padding = (n_fft - hop) // 2
+    wave = F.pad(wave[:, None], (padding, padding), mode="reflect")[:, 0]
+    spectrum = torch.stft(
+        wave,
+        n_fft,
+        hop,
+        window,
+        hann(window, str(wave.device)),
+        center=False,
+        return_complex=True,
+    )
+    return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-6)
+
+
+def to_mel(
+    spec: Tensor,
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+) -> Tensor:
+    """Natural-log mel spectrum of a linear magnitude spectrogram.
+
+    Args:
+        spec: (B, n_fft // 2 + 1, T).
+
+    Returns:
+        (B, n_mels, T) f32, floored at ln(1e-5).
+    """
+    bank = filters(sample_rate, n_fft, n_mels, low_hz, high_hz, str(spec.device))
+    return torch.log(torch.clamp(bank @ spec.float(), min=FLOOR))
+
+
+def mel(
+    wave: Tensor,
+    sample_rate: int,
+    n_fft: int,
+    hop: int,
+    window: int,
+    n_mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+) -> Tensor:
+    """Log-mel spectrogram of a wave: (B, T) -> (B, n_mels, T // hop) f32."""
+    return to_mel(
+        spectrogram(wave, n_fft, hop, window), sample_rate, n_fft, n_mels, low_hz, high_hz
+    )

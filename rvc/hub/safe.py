@@ -1,0 +1,163 @@
+"""Open model files that strangers made: they stay data, whatever they try to be.
+
+A pickle is scanned for what it would import before torch reads it, and torch then reads it with
+its restricted unpickler. Sizes are checked before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rvc.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LIMIT_BYTES = 8 << 30
+PICKLE_LIMIT_BYTES = 64 << 20
+ENTRY_LIMIT = 100_000
+METADATA_KEY = "voice"
+HINT = "Do not use it unless you know where it comes from."
+_LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys
+_IMPORTS = {"GLOBAL"}
+_REFUSED = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
+_STORAGES = "Float Double Half BFloat16 Int Long Short Char Byte Bool"
+_DTYPES = "float32 float64 float16 bfloat16 int32 int64 int16 int8 uint8 bool"
+ALLOWED = frozenset(
+    ["collections OrderedDict", "torch Size", "torch device", "_codecs encode"]
+    + ["torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"]
+    + [f"torch {kind}Storage" for kind in _STORAGES.split()]
+    + [f"torch {kind}" for kind in _DTYPES.split()]
+)
+
+
+def scan(stream: IO[bytes], named: str, allowed: Iterable[str] = ALLOWED) -> None:
+    """Read one pickle's instructions without running them.
+
+    Args:
+        allowed: "module name" pairs the pickle may mention.
+
+    Raises:
+        BadInput: it would import or build something else, or is no pickle.
+    """
+    allowed = frozenset(allowed)
+    try:
+        for code, argument, _ in pickletools.genops(stream):
+            if code.name in _REFUSED or (code.name in _IMPORTS and argument not in allowed):
+                what = argument or code.name
+                raise BadInput(f"{named} is refused: it would load {str(what)[:80]!r}.", HINT)
+    except (ValueError, KeyError, EOFError, OverflowError, UnicodeError) as error:
+        raise BadInput(f"{named} is damaged or no model file.", str(error)[:120]) from error
+
+
+def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if len(entries) > ENTRY_LIMIT or sum(e.file_size for e in entries) > limit:
+            raise BadInput(f"{path} unpacks to more than any model has.", HINT)
+        if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+            raise BadInput(f"{path} is a compressed archive, not a model file.", HINT)
+        pickles = [e for e in entries if e.filename.endswith(".pkl")]
+        main = [e for e in pickles if e.filename.endswith("/data.pkl")]
+        if len(main) != 1 or any(e.file_size > PICKLE_LIMIT_BYTES for e in pickles):
+            raise BadInput(f"{path} is not a model file of torch.", "Is it an archive with one?")
+        for entry in pickles:
+            with archive.open(entry) as stream:
+                scan(stream, str(path), allowed)
+
+
+def _scan_legacy(path: Path, allowed: frozenset[str]) -> None:
+    with path.open("rb") as stream:
+        for _ in range(_LEGACY_PICKLES):
+            scan(stream, str(path), allowed)
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise BadInput(f"{path} is damaged or no safetensors file.", str(error)[:120]) from error
+    return {**metadata, "weight": tensors} if isinstance(metadata, dict) else {"weight": tensors}
+
+
+def load(path: Path | str, extra: Iterable[str] = (), limit: int = LIMIT_BYTES) -> Any:
+    """The content of a `.pth`, `.pt`, `.bin` or `.safetensors` file, on the CPU.
+
+    Args:
+        extra: further "module name" pairs allowed in the pickle; the caller must have made them
+            known to torch (`torch.serialization.safe_globals`).
+        limit: bytes the file may hold.
+
+    Returns:
+        what was saved; for safetensors its metadata with the tensors under `weight`.
+
+    Raises:
+        BadInput: missing, too large, damaged, or it would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist.", "Check the path.")
+    if path.stat().st_size > limit:
+        raise BadInput(f"{path} is larger than {limit >> 20} MB.", HINT)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    import torch
+
+    allowed = ALLOWED | frozenset(extra)
+    try:
+        if zipfile.is_zipfile(path):
+            _scan_zip(path, allowed, limit)
+        else:
+            _scan_legacy(path, allowed)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        NotImplementedError,
+        AssertionError,
+    ) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise BadInput(f"{path} is damaged or no model file.", reason[:160]) from error
+
+
+def check_tensors(tensors: Any, named: str, limit: int = LIMIT_BYTES) -> dict[str, Tensor]:
+    """Prove that a mapping holds plain, finite tensors of honest size.
+
+    Raises:
+        BadInput: anything else; the message names the entry.
+    """
+    import torch
+
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise BadInput(f"{named} holds no weights.", "It is not a model file.")
+    total, out = 0, {}
+    for key, value in tensors.items():
+        what = f"{named}: weight {str(key)[:80]!r}"
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise BadInput(f"{what} is a {type(value).__name__}, not a tensor.", HINT)
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            raise BadInput(f"{what} has an unusual form.", HINT)
+        size = value.numel() * value.element_size()
+        total += size
+        if size > value.untyped_storage().nbytes() or total > limit:
+            raise BadInput(f"{what} claims more numbers than the file holds.", HINT)
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise BadInput(f"{what} holds numbers that are not finite.", "The file is damaged.")
+        out[key] = value.detach()
+    return out

@@ -1,0 +1,132 @@
+"""The critics a voice is trained against: at the wave's own rate, by period, by spectrogram."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rvc.nets import DISCRIMINATORS
+from rvc.nets.layers import SLOPE, maybe_checkpointed, normed
+
+
+class Critic(nn.Module):
+    """Convolutions with a leaky ReLU after each, then `conv_post`; keeps every map.
+
+    Subclasses fill `convs` and `conv_post`, and lay the wave out in `prepare`.
+    """
+
+    convs: nn.ModuleList
+    conv_post: nn.Module
+    checkpointing = False
+
+    def prepare(self, wave: Tensor) -> Tensor:
+        """(B, 1, N) -> what the first convolution takes."""
+        return wave
+
+    def _layer(self, i: int, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.convs[i](x), SLOPE)
+
+    def forward(self, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, N) -> verdicts (B, n) and the maps of every layer, `conv_post`'s included."""
+        x, maps = self.prepare(wave), []
+        for i in range(len(self.convs)):
+            x = maybe_checkpointed(self.checkpointing, lambda y, i=i: self._layer(i, y), x)
+            maps.append(x)
+        x = self.conv_post(x)
+        return x.flatten(1), [*maps, x]
+
+
+class Scale(Critic):
+    """Judges the wave itself with grouped, strided convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = [  # inputs, outputs, kernel, stride, groups
+            (1, 16, 15, 1, 1),
+            (16, 64, 41, 4, 4),
+            (64, 256, 41, 4, 16),
+            (256, 1024, 41, 4, 64),
+            (1024, 1024, 41, 4, 256),
+            (1024, 1024, 5, 1, 1),
+        ]
+        self.convs = nn.ModuleList(
+            normed(nn.Conv1d(a, b, k, s, padding=k // 2, groups=groups))
+            for a, b, k, s, groups in shapes
+        )
+        self.conv_post = normed(nn.Conv1d(1024, 1, 3, padding=1))
+
+
+class Period(Critic):
+    """Judges every p-th sample together."""
+
+    def __init__(self, period: int) -> None:
+        super().__init__()
+        self.period = period
+        widths = [1, 32, 128, 512, 1024, 1024]
+        self.convs = nn.ModuleList(
+            normed(nn.Conv2d(a, b, (5, 1), (3 if i < 4 else 1, 1), padding=(2, 0)))
+            for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
+        )
+        self.conv_post = normed(nn.Conv2d(1024, 1, (3, 1), padding=(1, 0)))
+
+    def prepare(self, wave: Tensor) -> Tensor:
+        """(B, 1, N) -> (B, 1, ceil(N / p), p)."""
+        missing = -wave.shape[-1] % self.period
+        if missing:
+            wave = F.pad(wave, (0, missing), mode="reflect")
+        return wave.unflatten(2, (-1, self.period))
+
+
+class Resolution(Critic):
+    """Judges a magnitude spectrogram with a rectangular window."""
+
+    def __init__(self, n_fft: int, hop: int, window: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop, self.window = n_fft, hop, window
+        self.convs = nn.ModuleList(
+            normed(nn.Conv2d(a, 32, (3, k), (1, s), padding=(1, k // 2)))
+            for a, k, s in [(1, 9, 1), (32, 9, 2), (32, 9, 2), (32, 9, 2), (32, 3, 1)]
+        )
+        self.conv_post = normed(nn.Conv2d(32, 1, 3, padding=1))
+
+    def prepare(self, wave: Tensor) -> Tensor:
+        """(B, 1, N) -> (B, 1, n_fft / 2 + 1, N / hop)."""
+        padding = (self.n_fft - self.hop) // 2
+        wave = F.pad(wave.float(), (padding, padding), mode="reflect")[:, 0]
+        box = torch.ones(self.window, device=wave.device)
+        spectrum = torch.stft(
+            wave, self.n_fft, self.hop, self.window, box, center=False, return_complex=True
+        )
+        return spectrum.abs()[:, None]
+
+
+class Discriminators(nn.Module):
+    """All critics of one version, under the files' key names `discriminators.<i>.…`.
+
+    Args:
+        version: name in `rvc.nets.DISCRIMINATORS`: "v1", "v2", "v3".
+    """
+
+    def __init__(self, version: str = "v2") -> None:
+        super().__init__()
+        plan = DISCRIMINATORS[version]
+        self.version = version
+        self.discriminators = nn.ModuleList(
+            [
+                *([Scale()] if plan.scale else []),
+                *(Period(p) for p in plan.periods),
+                *(Resolution(*shape) for shape in plan.resolutions),
+            ]
+        )
+
+    def set_checkpointing(self, active: bool) -> None:
+        """Trade time for memory in training."""
+        for critic in self.modules():
+            if isinstance(critic, Critic):
+                critic.checkpointing = active
+
+    def forward(self, wave: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """(B, 1, N) -> every critic's verdicts (B, n) and maps."""
+        pairs = [critic(wave) for critic in self.discriminators]
+        return [verdict for verdict, _ in pairs], [maps for _, maps in pairs]

@@ -1,0 +1,130 @@
+"""The two encoders of a voice: content and pitch to a prior, spectrogram to a posterior."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rvc.nets.attention import RelativeAttention
+from rvc.nets.layers import GLOBAL_NOISE, SLOPE, Noise, WaveNet, sequence_mask
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of (B, C, T), with the files' names gamma, beta."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.layer_norm(x.transpose(1, 2), self.gamma.shape, self.gamma, self.beta, 1e-5)
+        return y.transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Two convolutions over time with a ReLU between them."""
+
+    def __init__(self, width: int, inner: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.pad = ((kernel - 1) // 2, kernel // 2)
+        self.conv_1 = nn.Conv1d(width, inner, kernel)
+        self.conv_2 = nn.Conv1d(inner, width, kernel)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        y = self.drop(torch.relu(self.conv_1(F.pad(x * mask, self.pad))))
+        return self.conv_2(F.pad(y * mask, self.pad)) * mask
+
+
+class Transformer(nn.Module):
+    """Post-norm encoder layers."""
+
+    def __init__(
+        self, width: int, inner: int, heads: int, depth: int, kernel: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.attn_layers = nn.ModuleList(
+            RelativeAttention(width, heads, dropout) for _ in range(depth)
+        )
+        self.norm_layers_1 = nn.ModuleList(ChannelNorm(width) for _ in range(depth))
+        self.ffn_layers = nn.ModuleList(
+            FeedForward(width, inner, kernel, dropout) for _ in range(depth)
+        )
+        self.norm_layers_2 = nn.ModuleList(ChannelNorm(width) for _ in range(depth))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, T), (B, 1, T) -> (B, H, T)."""
+        both = mask[:, :, None, :] * mask[:, :, :, None]  # (B, 1, T, T)
+        x = x * mask
+        layers = zip(
+            self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True
+        )
+        for attention, norm_1, feed, norm_2 in layers:
+            x = norm_1(x + self.drop(attention(x, both)))
+            x = norm_2(x + self.drop(feed(x, mask)))
+        return x * mask
+
+
+class TextEncoder(nn.Module):
+    """Content features and coarse pitch to the mean and log-deviation of the prior.
+
+    Args:
+        embed_width: E, 256 or 768 or whatever the embedder gives.
+        use_f0: without it there is no pitch table.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        width: int,
+        inner: int,
+        heads: int,
+        depth: int,
+        kernel: int,
+        dropout: float,
+        embed_width: int,
+        use_f0: bool = True,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.emb_phone = nn.Linear(embed_width, width)
+        if use_f0:
+            self.emb_pitch = nn.Embedding(256, width)
+        self.encoder = Transformer(width, inner, heads, depth, kernel, dropout)
+        self.proj = nn.Conv1d(width, 2 * out_channels, 1)
+
+    def forward(
+        self, phone: Tensor, pitch: Tensor | None, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, E), (B, T) 1..255 or None, (B,) -> m, logs (B, I, T) and mask (B, 1, T)."""
+        x = self.emb_phone(phone)
+        if pitch is not None:
+            x = x + self.emb_pitch(pitch)
+        x = F.leaky_relu(x * math.sqrt(self.width), SLOPE).transpose(1, 2)
+        mask = sequence_mask(lengths, x.shape[2]).to(x.dtype)
+        m, logs = (self.proj(self.encoder(x, mask)) * mask).chunk(2, dim=1)
+        return m, logs, mask
+
+
+class PosteriorEncoder(nn.Module):
+    """Linear spectrogram to a sample of the latent; used in training only."""
+
+    def __init__(self, spec_channels: int, out: int, width: int, speaker_width: int) -> None:
+        super().__init__()
+        self.pre = nn.Conv1d(spec_channels, width, 1)
+        self.enc = WaveNet(width, 5, 16, speaker_width)
+        self.proj = nn.Conv1d(width, 2 * out, 1)
+
+    def forward(
+        self, spec: Tensor, lengths: Tensor, g: Tensor | None, noise: Noise = GLOBAL_NOISE
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, S, T), (B,), (B, G, 1) -> z, m, logs (B, I, T) and mask (B, 1, T)."""
+        mask = sequence_mask(lengths, spec.shape[2]).to(spec.dtype)
+        x = self.enc(self.pre(spec) * mask, mask, g)
+        m, logs = (self.proj(x) * mask).chunk(2, dim=1)
+        return (m + noise.normal(m) * torch.exp(logs)) * mask, m, logs, mask

@@ -1,0 +1,185 @@
+"""HiFi-GAN decoders: with a sine source for voices that know pitch, and without one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rvc.nets.layers import (
+    GLOBAL_NOISE,
+    SLOPE,
+    Noise,
+    ResBlock,
+    maybe_checkpointed,
+    normed,
+    resblock_reach,
+)
+from rvc.nets.settings import VoiceSettings
+from rvc.nets.source import HarmonicSource
+
+FINAL_SLOPE = 0.01
+
+
+def upsampler(inputs: int, outputs: int, kernel: int, rate: int) -> nn.ConvTranspose1d:
+    """Weight-normed transposed convolution that multiplies the length by exactly `rate`."""
+    odd = rate % 2
+    padding = rate // 2 + 1 if odd else (kernel - rate) // 2
+    layer = nn.ConvTranspose1d(inputs, outputs, kernel, rate, padding=padding, output_padding=odd)
+    nn.init.normal_(layer.weight, 0.0, 0.01)
+    return normed(layer)
+
+
+def source_convs(channels: list[int], rates: tuple[int, ...]) -> nn.ModuleList:
+    """For each stage, the convolution that brings the source down to the stage's rate."""
+    convs = nn.ModuleList()
+    for i, width in enumerate(channels):
+        stride = math.prod(rates[i + 1 :])
+        kernel = 2 * stride - stride % 2 if stride > 1 else 1
+        convs.append(nn.Conv1d(1, width, kernel, stride, padding=(kernel - stride) // 2))
+    return convs
+
+
+def stage_channels(settings: VoiceSettings) -> list[int]:
+    """Channels after each upsampling stage."""
+    first = settings.upsample_initial_channel
+    return [first // 2 ** (i + 1) for i in range(len(settings.upsample_rates))]
+
+
+def reach_frames(settings: VoiceSettings) -> int:
+    """Latent frames on each side of a sample that can change it."""
+    reach, rate = 3.0 + 3.0 / settings.hop_length, 1
+    widest = max(settings.resblock_kernel_sizes, default=1)
+    dilations = max(settings.resblock_dilation_sizes, key=sum)
+    stages = zip(settings.upsample_rates, settings.upsample_kernel_sizes, strict=True)
+    for times, kernel in stages:
+        reach += (kernel / times) / rate
+        rate *= times
+        reach += resblock_reach(widest, dilations) / rate
+    return math.ceil(reach) + 1
+
+
+class Decoder(nn.Module):
+    """What every decoder offers: `source`, `forward`, and a stated reach.
+
+    Subclasses are found through `rvc.nets.VOCODERS`; their constructor takes
+    (settings, use_f0) and their state-dict keys are those of the public files.
+
+    Attributes:
+        checkpointing: keep no activations in training; slower, less memory.
+        context_frames: latent frames on each side that a block needs, so that decoding in
+            blocks gives what decoding at once gives.
+        needs_f0: it cannot be built for voices without pitch.
+    """
+
+    needs_f0 = True
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        super().__init__()
+        self.hop = settings.hop_length
+        self.checkpointing = False
+        self.context_frames = reach_frames(settings)
+
+    def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        """Excitation of a whole recording: (B, T) Hz -> (B, 1, T * hop)."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        z: Tensor,
+        f0: Tensor | None = None,
+        g: Tensor | None = None,
+        source: Tensor | None = None,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> Tensor:
+        """Latent (B, I, T), pitch (B, T) Hz, speaker (B, G, 1) -> wave (B, 1, T * hop).
+
+        A given `source` (B, 1, T * hop) is taken instead of a new one made from `f0`.
+        """
+        raise NotImplementedError
+
+    def _source(self, f0: Tensor | None, source: Tensor | None, noise: Noise) -> Tensor:
+        if source is not None:
+            return source
+        if f0 is None:
+            raise ValueError("This decoder needs f0 or source.")
+        return self.source(f0, noise)
+
+
+class HiFiGAN(Decoder):
+    """RVC's standard decoder; without F0 it has no source and no noise convolutions."""
+
+    needs_f0 = False
+
+    def __init__(self, settings: VoiceSettings, use_f0: bool = True) -> None:
+        super().__init__(settings)
+        first, channels = settings.upsample_initial_channel, stage_channels(settings)
+        rates = settings.upsample_rates
+        self.kernels = len(settings.resblock_kernel_sizes)
+        # the order of these lines is the order of optimiser states in public G_ files
+        if use_f0:
+            self.m_source = HarmonicSource(
+                settings.sample_rate, settings.hop_length, harmonics=0, by_sample=False
+            )
+        self.conv_pre = nn.Conv1d(settings.inter_channels, first, 7, padding=3)
+        self.ups = nn.ModuleList(
+            upsampler(inputs, width, kernel, rate)
+            for inputs, width, kernel, rate in zip(
+                [first, *channels], channels, settings.upsample_kernel_sizes, rates, strict=False
+            )
+        )
+        if use_f0:
+            self.noise_convs = source_convs(channels, rates)
+        self.resblocks = nn.ModuleList(
+            ResBlock(width, kernel, dilations)
+            for width in channels
+            for kernel, dilations in zip(
+                settings.resblock_kernel_sizes, settings.resblock_dilation_sizes, strict=True
+            )
+        )
+        self.conv_post = nn.Conv1d(channels[-1], 1, 7, padding=3, bias=False)
+        if settings.gin_channels:
+            self.cond = nn.Conv1d(settings.gin_channels, first, 1)
+        self.use_f0 = use_f0
+
+    def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        return self.m_source(f0, noise)
+
+    def _blocks(self) -> Iterator[list[nn.Module]]:
+        for i in range(len(self.ups)):
+            yield list(self.resblocks[i * self.kernels : (i + 1) * self.kernels])
+
+    def forward(
+        self,
+        z: Tensor,
+        f0: Tensor | None = None,
+        g: Tensor | None = None,
+        source: Tensor | None = None,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> Tensor:
+        sound = self._source(f0, source, noise) if self.use_f0 else None
+        x = self.conv_pre(z)
+        if g is not None:
+            x = x + self.cond(g)
+        for i, (up, blocks) in enumerate(zip(self.ups, self._blocks(), strict=True)):
+            x = up(F.leaky_relu(x, SLOPE))
+            if sound is not None:
+                x = x + self.noise_convs[i](sound)
+            x = maybe_checkpointed(self.checkpointing, Mean(blocks), x)
+        return torch.tanh(self.conv_post(F.leaky_relu(x, FINAL_SLOPE)))
+
+
+class Mean:
+    """The mean of what several modules make of the same input."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self.modules = list(modules)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        total = self.modules[0](x)
+        for module in self.modules[1:]:
+            total = total + module(x)
+        return total / len(self.modules)

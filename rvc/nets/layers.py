@@ -1,0 +1,162 @@
+"""Small parts of every network here: normalised convolutions, noise, WaveNet stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.checkpoint import checkpoint
+
+SLOPE = 0.1
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Noise:
+    """Where a network's random numbers come from, so that a conversion can be repeated.
+
+    Args:
+        generator: None takes torch's global generator (of the tensor's device).
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal numbers of the shape, device and dtype of `like`."""
+        return torch.randn(
+            like.shape, generator=self.generator, device=like.device, dtype=like.dtype
+        )
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Numbers in 0..1 of the shape, device and dtype of `like`."""
+        return torch.rand(
+            like.shape, generator=self.generator, device=like.device, dtype=like.dtype
+        )
+
+
+class ZeroNoise(Noise):
+    """Every random number is zero: the output depends on the input alone."""
+
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
+
+GLOBAL_NOISE = Noise()
+
+
+def normed(layer: Module) -> Module:
+    """Weight normalisation over dimension 0 (files spell it weight_g, weight_v)."""
+    weight_norm(layer)
+    return layer
+
+
+def conv1d(
+    inputs: int, outputs: int, kernel: int, dilation: int = 1, spread: float | None = 0.01
+) -> nn.Conv1d:
+    """Weight-normed convolution that keeps the length; `spread` is the initial deviation."""
+    layer = nn.Conv1d(
+        inputs, outputs, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2
+    )
+    if spread is not None:
+        nn.init.normal_(layer.weight, 0.0, spread)
+    return normed(layer)
+
+
+def fold_weight_norm(net: Module) -> Module:
+    """Turn every normalised weight into a plain one, in place; for inference only."""
+    for module in net.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    return net
+
+
+def maybe_checkpointed(active: bool, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Run `function`, keeping no activations for the backward pass when `active`."""
+    if active and torch.is_grad_enabled():
+        return checkpoint(function, *inputs, use_reentrant=False)
+    return function(*inputs)
+
+
+def sequence_mask(lengths: Tensor, longest: int) -> Tensor:
+    """(B,) lengths -> (B, 1, longest) of ones and zeros, float32."""
+    positions = torch.arange(longest, device=lengths.device)
+    return (positions[None, :] < lengths[:, None]).float()[:, None, :]
+
+
+def slices(x: Tensor, starts: Tensor, size: int) -> Tensor:
+    """Cut (B, C, T) at one start per item into (B, C, size)."""
+    positions = starts[:, None] + torch.arange(size, device=x.device)[None, :]
+    return torch.gather(x, 2, positions[:, None, :].expand(-1, x.shape[1], -1))
+
+
+class WaveNet(nn.Module):
+    """Gated convolutions with residual and skip paths, conditioned on the speaker.
+
+    Args:
+        width: channels H.
+        depth: number of layers.
+        speaker_width: channels G of the condition; 0 = none.
+    """
+
+    def __init__(self, width: int, kernel: int, depth: int, speaker_width: int) -> None:
+        super().__init__()
+        self.width, self.depth = width, depth
+        self.in_layers = nn.ModuleList(
+            conv1d(width, 2 * width, kernel, spread=None) for _ in range(depth)
+        )
+        self.res_skip_layers = nn.ModuleList(
+            conv1d(width, width if i == depth - 1 else 2 * width, 1, spread=None)
+            for i in range(depth)
+        )
+        if speaker_width:
+            self.cond_layer = conv1d(speaker_width, 2 * width * depth, 1, spread=None)
+
+    def forward(self, x: Tensor, mask: Tensor, g: Tensor | None = None) -> Tensor:
+        """(B, H, T), (B, 1, T), (B, G, 1) -> (B, H, T)."""
+        total = torch.zeros_like(x)
+        conditions = None if g is None else self.cond_layer(g).chunk(self.depth, dim=1)
+        for i, (into, out) in enumerate(zip(self.in_layers, self.res_skip_layers, strict=True)):
+            a = into(x) if conditions is None else into(x) + conditions[i]
+            left, right = a.chunk(2, dim=1)
+            y = out(torch.tanh(left) * torch.sigmoid(right))
+            if i < self.depth - 1:
+                residual, y = y.chunk(2, dim=1)
+                x = (x + residual) * mask
+            total = total + y
+        return total * mask
+
+
+class ResBlock(nn.Module):
+    """Pairs of a dilated and a plain convolution, each pair around a residual path.
+
+    Args:
+        slope: of the leaky ReLU before each convolution.
+    """
+
+    def __init__(
+        self, channels: int, kernel: int, dilations: tuple[int, ...], slope: float = SLOPE
+    ) -> None:
+        super().__init__()
+        self.slope = slope
+        self.convs1 = nn.ModuleList(conv1d(channels, channels, kernel, d) for d in dilations)
+        self.convs2 = nn.ModuleList(conv1d(channels, channels, kernel) for _ in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C, T)."""
+        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            y = dilated(F.leaky_relu(x, self.slope))
+            x = x + plain(F.leaky_relu(y, self.slope))
+        return x
+
+
+def resblock_reach(kernel: int, dilations: tuple[int, ...]) -> int:
+    """Samples on each side that a ResBlock's output depends on."""
+    return (kernel - 1) // 2 * (sum(dilations) + len(dilations))

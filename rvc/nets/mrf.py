@@ -1,0 +1,100 @@
+"""MRF HiFi-GAN: Applio's variant with nine harmonics and every outer convolution normalised."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rvc.nets.hifigan import (
+    FINAL_SLOPE,
+    Decoder,
+    Mean,
+    source_convs,
+    stage_channels,
+    upsampler,
+)
+from rvc.nets.layers import GLOBAL_NOISE, SLOPE, Noise, conv1d, maybe_checkpointed
+from rvc.nets.settings import VoiceSettings
+from rvc.nets.source import HarmonicSource
+
+OVERTONES = 8
+
+
+class Layer(nn.Module):
+    """A dilated and a plain convolution around a residual path."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = conv1d(channels, channels, kernel, dilation)
+        self.conv2 = conv1d(channels, channels, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.leaky_relu(x, SLOPE))
+        return x + self.conv2(F.leaky_relu(y, SLOPE))
+
+
+class Block(nn.Module):
+    """Layers of growing dilation (the files call them `layers`)."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(channels, kernel, d) for d in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class MRFHiFiGAN(Decoder):
+    """HiFi-GAN with a fuller source; for voices with pitch only."""
+
+    def __init__(self, settings: VoiceSettings, use_f0: bool = True) -> None:
+        super().__init__(settings)
+        first, channels = settings.upsample_initial_channel, stage_channels(settings)
+        rates = settings.upsample_rates
+        self.m_source = HarmonicSource(
+            settings.sample_rate, settings.hop_length, OVERTONES, by_sample=True
+        )
+        self.conv_pre = conv1d(settings.inter_channels, first, 7, spread=None)
+        self.upsamples = nn.ModuleList(
+            upsampler(inputs, width, kernel, rate)
+            for inputs, width, kernel, rate in zip(
+                [first, *channels], channels, settings.upsample_kernel_sizes, rates, strict=False
+            )
+        )
+        self.noise_convs = source_convs(channels, rates)
+        self.mrfs = nn.ModuleList(
+            nn.ModuleList(
+                Block(width, kernel, dilations)
+                for kernel, dilations in zip(
+                    settings.resblock_kernel_sizes, settings.resblock_dilation_sizes, strict=True
+                )
+            )
+            for width in channels
+        )
+        self.conv_post = conv1d(channels[-1], 1, 7, spread=None)
+        if settings.gin_channels:
+            self.cond = nn.Conv1d(settings.gin_channels, first, 1)
+
+    def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        return self.m_source(f0, noise)
+
+    def forward(
+        self,
+        z: Tensor,
+        f0: Tensor | None = None,
+        g: Tensor | None = None,
+        source: Tensor | None = None,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> Tensor:
+        sound = self._source(f0, source, noise)
+        x = self.conv_pre(z)
+        if g is not None:
+            x = x + self.cond(g)
+        stages = zip(self.upsamples, self.noise_convs, self.mrfs, strict=True)
+        for up, from_source, blocks in stages:
+            x = up(F.leaky_relu(x, SLOPE)) + from_source(sound)
+            x = maybe_checkpointed(self.checkpointing, Mean(blocks.children()), x)
+        return torch.tanh(self.conv_post(F.leaky_relu(x, FINAL_SLOPE)))

@@ -1,0 +1,167 @@
+"""The whole voice network: encoders, flow, decoder and speakers, for training and conversion."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rvc.errors import Mismatch
+from rvc.nets import VOCODERS
+from rvc.nets.encoders import PosteriorEncoder, TextEncoder
+from rvc.nets.flow import Flow
+from rvc.nets.hifigan import Decoder
+from rvc.nets.layers import GLOBAL_NOISE, Noise, slices
+from rvc.nets.settings import VoiceSettings
+
+TEMPERATURE = 0.66666
+
+
+class TrainOutput(NamedTuple):
+    """What one training step needs.
+
+    Attributes:
+        audio: (B, 1, segment samples).
+        starts: (B,) first frame of each segment.
+        x_mask, y_mask: (B, 1, T) of content and spectrogram.
+        z, z_p, m_p, logs_p, m_q, logs_q: (B, I, T).
+    """
+
+    audio: Tensor
+    starts: Tensor
+    x_mask: Tensor
+    y_mask: Tensor
+    z: Tensor
+    z_p: Tensor
+    m_p: Tensor
+    logs_p: Tensor
+    m_q: Tensor
+    logs_q: Tensor
+
+
+def named_class(spec: str) -> Any:
+    """The class behind a registry's "module:class"."""
+    module, name = spec.split(":")
+    return getattr(import_module(module), name)
+
+
+class Synthesizer(nn.Module):
+    """A voice. State-dict keys are those of the public files.
+
+    Args:
+        settings: sizes.
+        embed_width: width of the content features, E.
+        use_f0: the voice knows pitch.
+        n_speakers: rows of the speaker table.
+        vocoder: name in `rvc.nets.VOCODERS`.
+        with_posterior: build the posterior encoder (training).
+
+    Raises:
+        Mismatch: this vocoder cannot do without pitch.
+    """
+
+    def __init__(
+        self,
+        settings: VoiceSettings,
+        embed_width: int = 768,
+        use_f0: bool = True,
+        n_speakers: int = 1,
+        vocoder: str = "HiFi-GAN",
+        with_posterior: bool = True,
+    ) -> None:
+        super().__init__()
+        decoder = named_class(VOCODERS[vocoder].decoder)
+        if decoder.needs_f0 and not use_f0:
+            raise Mismatch(f"{vocoder} has no form without pitch.", "Use HiFi-GAN.")
+        self.settings, self.vocoder = settings, vocoder
+        self.use_f0, self.embed_width, self.n_speakers = use_f0, embed_width, n_speakers
+        s = settings
+        self.enc_p = TextEncoder(
+            s.inter_channels,
+            s.hidden_channels,
+            s.filter_channels,
+            s.n_heads,
+            s.n_layers,
+            s.kernel_size,
+            s.p_dropout,
+            embed_width,
+            use_f0,
+        )
+        self.dec: Decoder = decoder(s, use_f0)
+        if with_posterior:
+            self.enc_q = PosteriorEncoder(
+                s.spec_channels, s.inter_channels, s.hidden_channels, s.gin_channels
+            )
+        self.flow = Flow(s.inter_channels, s.hidden_channels, s.gin_channels)
+        self.emb_g = nn.Embedding(n_speakers, s.gin_channels)
+
+    def speaker(self, sid: Tensor) -> Tensor:
+        """(B,) -> (B, G, 1)."""
+        return self.emb_g(sid)[:, :, None]
+
+    def encode(
+        self, phone: Tensor, pitch: Tensor | None, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Prior of the content: (B, T, E), (B, T), (B,) -> m_p, logs_p (B, I, T), mask."""
+        return self.enc_p(phone, pitch if self.use_f0 else None, lengths)
+
+    def forward(
+        self,
+        phone: Tensor,
+        lengths: Tensor,
+        pitch: Tensor | None,
+        f0: Tensor | None,
+        spec: Tensor,
+        spec_lengths: Tensor,
+        sid: Tensor,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> TrainOutput:
+        """One training pass over random segments.
+
+        Args:
+            phone: (B, T, E); lengths: (B,) frames.
+            pitch: (B, T) 1..255; f0: (B, T) Hz; both None without pitch.
+            spec: (B, S, T) linear spectrogram; spec_lengths: (B,); sid: (B,).
+        """
+        g = self.speaker(sid)
+        m_p, logs_p, x_mask = self.encode(phone, pitch, lengths)
+        z, m_q, logs_q, y_mask = self.enc_q(spec, spec_lengths, g, noise)
+        z_p = self.flow(z, y_mask, g)
+        size = self.settings.segment_frames
+        free = (spec_lengths - size + 1).clamp(min=1)
+        starts = (torch.rand(free.shape, device=free.device) * free).long()
+        part = slices(z, starts, size)
+        hz = slices(f0[:, None], starts, size)[:, 0] if self.use_f0 and f0 is not None else None
+        audio = self.dec(part, hz, g=g, noise=noise)
+        return TrainOutput(audio, starts, x_mask, y_mask, z, z_p, m_p, logs_p, m_q, logs_q)
+
+    def latent(
+        self,
+        phone: Tensor,
+        pitch: Tensor | None,
+        lengths: Tensor,
+        g: Tensor,
+        noise: Noise = GLOBAL_NOISE,
+        temperature: float = TEMPERATURE,
+    ) -> tuple[Tensor, Tensor]:
+        """Content to the decoder's input: z (B, I, T) already masked, and the mask."""
+        m_p, logs_p, mask = self.encode(phone, pitch, lengths)
+        z_p = (m_p + torch.exp(logs_p) * noise.normal(m_p) * temperature) * mask
+        return self.flow.reverse(z_p, mask, g) * mask, mask
+
+    def infer(
+        self,
+        phone: Tensor,
+        lengths: Tensor,
+        pitch: Tensor | None,
+        f0: Tensor | None,
+        sid: Tensor,
+        noise: Noise = GLOBAL_NOISE,
+        temperature: float = TEMPERATURE,
+    ) -> Tensor:
+        """Convert at once: (B, T, E), (B,), (B, T), (B, T) Hz, (B,) -> (B, 1, T * hop)."""
+        g = self.speaker(sid)
+        z, _ = self.latent(phone, pitch, lengths, g, noise, temperature)
+        return self.dec(z, f0 if self.use_f0 else None, g=g, noise=noise)

@@ -1,0 +1,174 @@
+"""Voice files keep their meaning through reading and writing; what does not fit is refused."""
+
+import json
+
+import pytest
+import torch
+
+from rvc.errors import BadInput, Mismatch, StageFailed
+from rvc.nets.checkpoint import (
+    build,
+    load_into,
+    public_names,
+    read_checkpoint,
+    read_voice,
+    voice_of,
+    write_checkpoint,
+    write_voice,
+)
+from rvc.nets.layers import ZeroNoise
+from tests import tiny
+from tests.nets.golden import FOLDER, off_peak
+
+
+def sound(voice):
+    x = tiny.inputs(12, voice.embed_width)
+    if not voice.use_f0:
+        x |= {"pitch": None, "f0": None}
+    with torch.no_grad():
+        return build(voice).infer(**x, noise=ZeroNoise())
+
+
+def changed(path, **values):
+    """Rewrite a voice file with other entries; None removes one."""
+    raw = torch.load(path, weights_only=True)
+    raw |= values
+    torch.save({k: v for k, v in raw.items() if v is not None}, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_voice_survives_writing(tmp_path, suffix):
+    voice = read_voice(tiny.voice(tmp_path / "a.pth", n_speakers=3))
+    write_voice(tmp_path / f"b{suffix}", voice)
+    again = read_voice(tmp_path / f"b{suffix}")
+    assert again.meta == voice.meta
+    assert again.settings == voice.settings
+    assert (again.n_speakers, again.vocoder, again.use_f0) == (3, "HiFi-GAN", True)
+    assert torch.equal(sound(again), sound(voice))
+    assert [p.name for p in tmp_path.iterdir() if "part" in p.name] == []
+
+
+def test_files_hold_the_public_entries(tmp_path):
+    raw = torch.load(tiny.voice(tmp_path / "a.pth"), weights_only=True)
+    assert {"weight", "config", "epoch", "step", "sr", "f0", "version", "model_hash"} <= set(raw)
+    assert len(raw["config"]) == 18
+    assert all(v.dtype == torch.float16 for v in raw["weight"].values())
+    assert not any(k.startswith("enc_q") or "original" in k for k in raw["weight"])
+    json.dumps({k: v for k, v in raw.items() if k != "weight"})
+
+
+def test_both_weight_norm_spellings_sound_the_same(tmp_path):
+    path = tiny.voice(tmp_path / "a.pth")
+    before = sound(read_voice(path))
+    weights = {}
+    for key, value in torch.load(path, weights_only=True)["weight"].items():
+        key = key.replace(".weight_g", ".parametrizations.weight.original0")
+        weights[key.replace(".weight_v", ".parametrizations.weight.original1")] = value
+    assert torch.equal(sound(read_voice(changed(path, weight=weights))), before)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sr": "40k"},
+        {"f0": 1},
+        {"version": None},
+        {"vocoder": None},
+        {"speakers_id": None},
+        {"vocoder": None, "version": None, "info": "200epoch", "sr": "40k", "f0": 1},
+    ],
+)
+def test_other_programs_metadata_is_understood(tmp_path, values):
+    path = tiny.voice(tmp_path / "a.pth")
+    before = sound(read_voice(path))
+    voice = read_voice(changed(path, **values))
+    assert voice.sample_rate == 40000
+    assert torch.equal(sound(voice), before)
+
+
+def test_the_posterior_encoder_of_an_unstripped_file_is_left_out(tmp_path):
+    path = tiny.voice(tmp_path / "a.pth")
+    full = public_names(tiny.net().state_dict())
+    assert torch.isfinite(sound(read_voice(changed(path, weight=dict(full))))).all()
+
+
+@pytest.mark.parametrize(
+    ("rate", "version", "use_f0"),
+    [
+        (32000, "v1", True),
+        (48000, "v1", True),
+        (40000, "v1", False),
+        (32000, "v2", False),
+        (48000, "v2", True),
+    ],
+)
+def test_old_layouts_load(tmp_path, rate, version, use_f0):
+    width = 256 if version == "v1" else 768
+    path = tiny.voice(
+        tmp_path / "a.pth", sample_rate=rate, version=version, use_f0=use_f0, embed_width=width
+    )
+    voice = read_voice(path)
+    assert (voice.version, voice.embed_width, voice.use_f0) == (version, width, use_f0)
+    assert sound(voice).shape[-1] == 12 * rate // 100
+
+
+@pytest.mark.parametrize(("vocoder", "rate"), [("MRF HiFi-GAN", 40000), ("RefineGAN", 48000)])
+def test_the_vocoder_is_recognised_even_if_the_file_does_not_say(tmp_path, vocoder, rate):
+    path = changed(tiny.voice(tmp_path / "a.pth", vocoder=vocoder, sample_rate=rate), vocoder=None)
+    assert read_voice(path).vocoder == vocoder
+
+
+def test_an_unknown_architecture_is_refused_with_what_was_found(tmp_path):
+    path = tiny.voice(tmp_path / "a.pth")
+    with pytest.raises(Mismatch, match="BigVGAN"):
+        read_voice(changed(path, vocoder="BigVGAN"))
+    weights = torch.load(path, weights_only=True)["weight"]
+    with pytest.raises(Mismatch, match="dec.snake.0"):
+        read_voice(
+            changed(path, vocoder="HiFi-GAN", weight=weights | {"dec.snake.0": torch.ones(1)})
+        )
+    del weights["dec.conv_pre.bias"]
+    with pytest.raises(Mismatch, match="dec.conv_pre.bias"):
+        read_voice(changed(path, weight=weights))
+
+
+def test_a_training_checkpoint_is_named_as_such(tmp_path):
+    with pytest.raises(BadInput, match="training checkpoint"):
+        read_voice(tiny.checkpoint_g(tmp_path / "G_1.pth"))
+
+
+def test_a_diverged_network_is_not_written():
+    net = tiny.net()
+    state = net.state_dict() | {"emb_g.weight": torch.full((2, 8), 1e6)}
+    with pytest.raises(StageFailed, match="emb_g"):
+        voice_of(state, net.settings, net.vocoder, {})
+
+
+def test_checkpoints_return_to_the_network_they_came_from(tmp_path):
+    net, other = tiny.net(seed=1), tiny.net(seed=2)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-4)
+    net.infer(**tiny.inputs(5)).mean().backward()
+    optimizer.step()
+    write_checkpoint(tmp_path / "G_7.pth", net, 7, 1e-4, optimizer.state_dict())
+    found = read_checkpoint(tmp_path / "G_7.pth")
+    assert (found.iteration, found.learning_rate) == (7, 1e-4)
+    assert "dec.ups.0.weight_g" in found.model
+    load_into(other, found.model, "G_7.pth")
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
+    torch.optim.AdamW(other.parameters(), 1e-4).load_state_dict(found.optimizer)
+
+
+def test_weights_in_the_files_order_fit_the_optimiser_states():
+    for name in ("v2_hifigan_40k", "v2_refinegan_24k"):
+        voice = read_voice(FOLDER / f"{name}.pth")
+        assert list(public_names(build(voice, fold=False).state_dict())) == list(voice.weights)
+
+
+def test_a_voice_sounds_the_same_as_the_network_it_was_made_from():
+    net = tiny.net()
+    x = tiny.inputs(12)
+    with torch.no_grad():
+        y = net.infer(**x, noise=ZeroNoise())
+    small = voice_of(net.state_dict(), net.settings, net.vocoder, {})
+    assert off_peak(sound(small), y) < 2e-2  # float16
