@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "rvc rvc.errors rvc.config rvc.progress",
     "rvc.f0 rvc.features rvc.nets",  # registries: names only
-    "rvc.params",
+    "rvc.params rvc.params.*",
     "rvc.audio rvc.audio.* rvc.hub rvc.hub.* rvc.device rvc.precision",
     "rvc.f0.* rvc.features.* rvc.nets.*",
     "rvc.infer rvc.infer.*",
