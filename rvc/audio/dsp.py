@@ -12,6 +12,7 @@ import soxr
 
 RUMBLE_HZ = 48.0
 RUMBLE_ORDER = 5
+POWER_CHUNK = 1 << 18  # samples
 
 
 def _rumble(rate: int) -> np.ndarray:
@@ -92,12 +93,16 @@ def moving_power(wave: np.ndarray, window: int, hop: int) -> np.ndarray:
     Returns:
         (T // hop + 1,) float64, one value per hop.
     """
-    half = window // 2
-    sums = np.concatenate(([0.0], np.cumsum(np.square(wave, dtype=np.float64))))
-    centres = np.arange(len(wave) // hop + 1) * hop
-    low = np.clip(centres - half, 0, len(wave))
-    high = np.clip(centres - half + window, 0, len(wave))
-    return np.maximum(sums[high] - sums[low], 0) / window
+    half, count = window // 2, len(wave) // hop + 1
+    power, step = np.empty(count), max(1, POWER_CHUNK // hop)
+    for first in range(0, count, step):  # in chunks: a running sum of hours would be huge
+        centres = np.arange(first, min(first + step, count)) * hop
+        low = np.clip(centres - half, 0, len(wave))
+        high = np.clip(centres - half + window, 0, len(wave))
+        squares = np.square(wave[low[0] : high[-1]], dtype=np.float64)
+        sums = np.concatenate(([0.0], np.cumsum(squares)))
+        power[first : first + len(centres)] = sums[high - low[0]] - sums[low - low[0]]
+    return np.maximum(power, 0) / window
 
 
 def match_envelope(

@@ -22,7 +22,8 @@ LOUDEST = 64.0  # +36 dBFS: float files beyond this hold numbers, not sound
 
 @dataclass(frozen=True)
 class Info:
-    """What a file's header says. `frames` is exact for libsndfile's formats, else a claim."""
+    """What a file's header says. Where `exact` is false `frames` is only a claim, and reading
+    from the middle decodes all that is before."""
 
     rate: int
     channels: int
@@ -30,6 +31,7 @@ class Info:
     format: str
     codec: str
     bits: int
+    exact: bool = True
 
     @property
     def seconds(self) -> float:
@@ -57,16 +59,7 @@ def info(path: Path | str) -> Info:
             )
     except soundfile.LibsndfileError:
         found = decode.describe(path)
-        return Info(**vars(found))
-
-
-def seekable(path: Path | str) -> bool:
-    """Whether `blocks` can start in the middle of this file without decoding what is before."""
-    try:
-        with _existing(path).open("rb") as data, soundfile.SoundFile(data) as file:
-            return file.seekable() and file.frames < 1 << 40
-    except soundfile.LibsndfileError:
-        return False
+        return Info(**vars(found), exact=False)
 
 
 def load(path: Path | str, rate: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
@@ -105,11 +98,13 @@ def blocks(
     block_s: float = 60.0,
     start: int = 0,
     stop: int | None = None,
+    strict: bool = True,
 ) -> Iterator[Block]:
     """Read a file piece by piece, in constant memory.
 
     Args:
         start, stop: first and past-the-last frame (at the file's own rate).
+        strict: refuse values that are not numbers; else they are handed on as they are.
 
     Raises:
         BadInput: as `load`; also where the damage is met after some good blocks.
@@ -118,7 +113,7 @@ def blocks(
     position = start
     for wave, rate in _pieces(path, block_s, start, stop):
         mixed = wave.mean(axis=1, dtype=np.float32) if mono else wave
-        yield Block(_sane(mixed[:, 0] if mixed.ndim > 1 and mono else mixed, path), position, rate)
+        yield Block(_sane(mixed, path, strict), position, rate)
         position += len(wave)
     if position == start:
         raise BadInput(f"{path} holds no sound: its length is zero.", "Replace or remove it.")
@@ -199,11 +194,11 @@ def _existing(path: Path | str) -> Path:
     return path
 
 
-def _sane(wave: np.ndarray, path: Path) -> np.ndarray:
+def _sane(wave: np.ndarray, path: Path, strict: bool) -> np.ndarray:
     top = max(float(wave.max(initial=0)), -float(wave.min(initial=0)))  # NaN propagates
-    if not np.isfinite(top):
+    if not np.isfinite(top) and strict:
         raise BadInput(f"{path} holds values that are not numbers.", "Export it again.")
-    if top > LOUDEST:
+    if LOUDEST < top < np.inf:
         raise BadInput(
             f"{path} holds values up to {top:.0f} where sound stays within 1.",
             "Export it again as 16-bit, 24-bit or normalised float.",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rvc.audio.dsp import moving_power
+from rvc.audio.dsp import db, moving_power, peak
 
 HOP_S = 0.015
 WINDOW_HOPS = 4
@@ -55,6 +55,8 @@ def phrases(wave: np.ndarray, rate: int) -> list[Span]:
     """
     levels, hop = level_db(wave, rate)
     keep = round(KEEP_S * rate)
+    if len(wave) <= 2 * keep and db(peak(wave)) > DEAD_DB:
+        return [(0, len(wave))]  # too short for its mean level to say anything
     spans: list[Span] = []
     for start, stop in _alive(levels <= dead_level_db(levels), hop, keep, len(wave)):
         quiet = [

@@ -75,7 +75,9 @@ class Effects(Params):
     reverb_wet_gain: float = option(0.5, "Reverb: wet level.", "Effects", ge=0, le=1)
     reverb_dry_gain: float = option(0.5, "Reverb: dry level.", "Effects", ge=0, le=1)
     reverb_width: float = option(0.5, "Reverb: width.", "Effects", ge=0, le=1)
-    reverb_freeze_mode: float = option(0.5, "Reverb: freeze mode.", "Effects", ge=0, le=1)
+    reverb_freeze_mode: float = option(
+        0.0, "Reverb: frozen from 0.5 on, when no new sound enters.", "Effects", ge=0, le=1
+    )
     pitch_shift: bool = option(False, "Pitch shift of the result.", "Effects")
     pitch_shift_semitones: float = option(0.0, "Pitch shift: semitones.", "Effects", ge=-24, le=24)
     limiter: bool = option(False, "Limiter.", "Effects")
@@ -182,9 +184,7 @@ class Train(Hardware):
     vocoder: VocoderName = option("HiFi-GAN", "Network that makes the sound.")
     total_epoch: int = option(1000, "Train up to this epoch.", ge=1, le=10000)
     save_every_epoch: int = option(help="Save every so many epochs.", ge=1, le=100)
-    batch_size: int = option(
-        8, "Clips per step and device; 0 finds the largest that fits.", ge=0, le=64
-    )
+    batch_size: int = option(8, "Clips per step.", ge=1, le=64)
     save_only_latest: bool = option(False, "Keep only the newest G_ and D_ files.", "Advanced")
     save_every_weights: bool = option(True, "Write a voice file at every save.", "Advanced")
     pretrained: bool = option(True, "Start from the official base models.", "Advanced")
@@ -198,28 +198,6 @@ class Train(Hardware):
         "Auto", "How the index is built afterwards.", "Advanced"
     )
     seed: int = option(1234, "Random seed of the run.", "Advanced", ge=0)
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = option(
-        "auto",
-        "Precision of the networks; auto takes the setting, or what suits the device.",
-        "Advanced",
-    )
-    clip_gradients: float = option(
-        0.0, "Largest norm of a gradient; 0 does not limit it.", "Advanced", ge=0, le=1000000
-    )
-    holdout: float = option(
-        0.04,
-        "Share of the clips kept from training to judge the voice by; 0 for none.",
-        "Advanced",
-        ge=0,
-        le=0.2,
-    )
-    save_every_minutes: float = option(
-        15.0,
-        "Save what is needed to go on after so many minutes, also within an epoch.",
-        "Advanced",
-        ge=0,
-        le=1440,
-    )
 
 
 class Index(Params):

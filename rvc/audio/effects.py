@@ -1,0 +1,185 @@
+"""Changes to sound that people ask for: the chain of effects, formant shift, noise reduction.
+
+All three use optional or heavy packages, so each is imported only when it is used. pedalboard is
+a native package, and wheels of it have been seen to kill the interpreter on some processors:
+it is tried in a child process first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rvc.audio import dsp
+from rvc.errors import MissingModel, VoiceError
+
+if TYPE_CHECKING:
+    from rvc.params import Effects
+
+PEDALBOARD = "pedalboard==0.9.26"
+STFTPITCHSHIFT = "stftpitchshift==2.0"
+PROBE = (
+    "import numpy, pedalboard as p;"
+    "p.Pedalboard([p.Gain(1), p.Reverb()])(numpy.zeros(4096, 'float32'), 48000)"
+)
+PROBE_S = 120
+FRAME, HOP = 1024, 32  # of the formant shifter, at 16 kHz
+CHUNK_S, FADE_S = 20.0, 0.25
+
+# switch -> (pedalboard class, its argument -> our parameter), in the order of the chain
+CHAIN: dict[str, tuple[str, dict[str, str]]] = {
+    "reverb": (
+        "Reverb",
+        {
+            "room_size": "reverb_room_size",
+            "damping": "reverb_damping",
+            "wet_level": "reverb_wet_gain",
+            "dry_level": "reverb_dry_gain",
+            "width": "reverb_width",
+            "freeze_mode": "reverb_freeze_mode",
+        },
+    ),
+    "pitch_shift": ("PitchShift", {"semitones": "pitch_shift_semitones"}),
+    "limiter": (
+        "Limiter",
+        {"threshold_db": "limiter_threshold", "release_ms": "limiter_release_time"},
+    ),
+    "gain": ("Gain", {"gain_db": "gain_db"}),
+    "distortion": ("Distortion", {"drive_db": "distortion_gain"}),
+    "chorus": (
+        "Chorus",
+        {
+            "rate_hz": "chorus_rate",
+            "depth": "chorus_depth",
+            "centre_delay_ms": "chorus_center_delay",
+            "feedback": "chorus_feedback",
+            "mix": "chorus_mix",
+        },
+    ),
+    "bitcrush": ("Bitcrush", {"bit_depth": "bitcrush_bit_depth"}),
+    "clipping": ("Clipping", {"threshold_db": "clipping_threshold"}),
+    "compressor": (
+        "Compressor",
+        {
+            "threshold_db": "compressor_threshold",
+            "ratio": "compressor_ratio",
+            "attack_ms": "compressor_attack",
+            "release_ms": "compressor_release",
+        },
+    ),
+    "delay": (
+        "Delay",
+        {
+            "delay_seconds": "delay_seconds",
+            "feedback": "delay_feedback",
+            "mix": "delay_mix",
+        },
+    ),
+}
+
+
+def wanted(p: Effects) -> list[str]:
+    """Names of the effects that are switched on, in the order they are applied."""
+    return [name for name in CHAIN if getattr(p, name)] if p.post_process else []
+
+
+def apply(wave: np.ndarray, rate: int, p: Effects) -> np.ndarray:
+    """Send a sound through the effects switched on in `p`; its length stays as it is.
+
+    Args:
+        wave: float32 (T,) or (T, C).
+
+    Raises:
+        MissingModel: pedalboard is not installed. VoiceError: it does not work here.
+    """
+    names = wanted(p)
+    if not names or not len(wave):
+        return wave
+    board = _pedalboard()
+    pedals = []
+    for name in names:
+        kind, arguments = CHAIN[name]
+        values = {key: float(getattr(p, field)) for key, field in arguments.items()}
+        pedals.append(getattr(board, kind)(**values))
+    out = board.Pedalboard(pedals)(np.asarray(wave, np.float32).T, rate).T
+    if not np.isfinite(out).all():
+        raise VoiceError(
+            f"The effects ({', '.join(names)}) gave values that are not numbers.",
+            "Lower their feedback or gain.",
+        )
+    return np.ascontiguousarray(out[: len(wave)], np.float32)
+
+
+@lru_cache(maxsize=1)
+def _pedalboard() -> Any:
+    """The package, after a child process has survived using it."""
+    if importlib.util.find_spec("pedalboard") is None:
+        raise MissingModel("Effects need pedalboard.", f"pip install {PEDALBOARD}")
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_S
+        )
+        cause = f"exit code {probe.returncode}" if probe.returncode else ""
+    except subprocess.TimeoutExpired:
+        cause = f"no answer in {PROBE_S} s"
+    if cause:
+        raise VoiceError(
+            f"pedalboard does not work on this machine ({cause}).",
+            f"Switch the effects off, or try pip install --force-reinstall {PEDALBOARD}",
+        )
+    return importlib.import_module("pedalboard")
+
+
+def formant_shift(wave: np.ndarray, rate: int, quefrency: float, timbre: float) -> np.ndarray:
+    """Move the formants of a voice and leave its pitch.
+
+    Long sounds are done in overlapping stretches, so memory does not grow with them.
+
+    Args:
+        wave: float32 (T,).
+        quefrency: length of the lifter in ms; 0 leaves the sound as it is.
+        timbre: factor of the formants; 1 leaves them, above 1 is a smaller head.
+
+    Raises:
+        MissingModel: stftpitchshift is not installed.
+    """
+    if quefrency <= 0 or timbre == 1 or not dsp.peak(wave):
+        return wave
+    if importlib.util.find_spec("stftpitchshift") is None:
+        raise MissingModel("Formant shift needs stftpitchshift.", f"pip install {STFTPITCHSHIFT}")
+    from stftpitchshift import StftPitchShift
+
+    shifter = StftPitchShift(FRAME, HOP, rate)
+    size, fade = round(CHUNK_S * rate) // HOP * HOP, round(FADE_S * rate) // HOP * HOP
+    out = np.zeros(0, np.float32)
+    for start in range(0, max(1, len(wave) - fade), size - fade):
+        piece = np.asarray(wave[start : start + size], np.float32)
+        padded = np.pad(piece, (FRAME, FRAME))
+        with np.errstate(all="ignore"):
+            moved = shifter.shiftpitch(padded, 1, quefrency * 1e-3, timbre)
+        moved = np.nan_to_num(moved[FRAME : FRAME + len(piece)], posinf=0, neginf=0)
+        out = dsp.crossfade(out, moved.astype(np.float32), fade) if start else moved
+    return out.astype(np.float32)
+
+
+def denoise(wave: np.ndarray, rate: int, strength: float) -> np.ndarray:
+    """Reduce steady and slowly changing noise by spectral gating; silence stays silent.
+
+    Args:
+        wave: float32 (T,).
+        strength: 0 leaves the sound as it is, 1 takes out all that counts as noise.
+    """
+    if strength <= 0 or not dsp.peak(wave):
+        return wave
+    import noisereduce
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        out = noisereduce.reduce_noise(y=wave, sr=rate, prop_decrease=float(strength))
+    return np.where(np.isfinite(out), out, wave).astype(np.float32)

@@ -1,0 +1,110 @@
+"""What lies in a dataset folder: recordings and whose voice they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rvc.audio import io
+from rvc.errors import BadInput
+
+MOST_SPEAKERS = 109  # rows of the speaker table
+IGNORED_FOLDERS = {"__MACOSX"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One sound file of the dataset; `key` is its path inside it, with forward slashes."""
+
+    path: Path
+    key: str
+    speaker: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All recordings, in a stable order, and the names of those speakers that have one."""
+
+    recordings: list[Recording]
+    names: dict[int, str]
+    ignored: int
+
+
+def scan(folder: Path, known: Mapping[int, str] | None = None) -> Dataset:
+    """Find the recordings in `folder` and its sub-folders.
+
+    Each folder directly inside is a speaker. A number below 109 is the speaker's id, as in
+    Applio; any other name gets the lowest id that is free. Files directly in `folder` belong to
+    speaker 0.
+
+    Args:
+        known: names given in an earlier run, which keep their ids.
+
+    Raises:
+        BadInput: no such folder, nothing to hear in it, or too many speakers.
+    """
+    if "\0" in str(folder):
+        raise BadInput(f"The path {str(folder)!r} cannot be used.", "It holds a NUL character.")
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise BadInput(f"The dataset {folder} {what}.", "Give the folder of your recordings.")
+    files, ignored = [], 0
+    for path in sorted(_files(folder), key=lambda p: p.relative_to(folder).parts):
+        if path.suffix.lower() in io.EXTENSIONS:
+            files.append(path)
+        else:
+            ignored += 1
+    if not files:
+        raise BadInput(
+            f"The dataset {folder} holds no recordings.",
+            "Put WAV, FLAC, MP3, OGG, OPUS, M4A, MP4 or WebM files into it.",
+        )
+    owners = [path.relative_to(folder).parts[:-1][:1] for path in files]
+    ids = _ids({owner[0] for owner in owners if owner}, () in owners, known or {})
+    recordings = [
+        Recording(path, path.relative_to(folder).as_posix(), ids[owner[0]] if owner else 0)
+        for path, owner in zip(files, owners, strict=True)
+    ]
+    names = {number: name for name, number in ids.items() if _number(name) is None}
+    return Dataset(recordings, names, ignored)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All visible files; links to folders are followed, once."""
+    seen = set()
+    for top, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(top)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in IGNORED_FOLDERS]
+        yield from (Path(top, name) for name in files if not name.startswith("."))
+
+
+def _number(name: str) -> int | None:
+    """The id that a folder's name spells, if it does."""
+    plain = name.isascii() and name.isdigit() and int(name) < MOST_SPEAKERS
+    return int(name) if plain else None
+
+
+def _ids(names: set[str], root_used: bool, known: Mapping[int, str]) -> dict[str, int]:
+    """Speaker id of every folder name."""
+    ids = {name: number for name in names if (number := _number(name)) is not None}
+    taken = set(ids.values()) | ({0} if root_used else set())
+    for number, name in known.items():
+        if name in names and number not in taken:
+            ids[name] = number
+            taken.add(number)
+    for name in sorted(names - ids.keys()):
+        free = next(n for n in range(len(taken) + 1) if n not in taken)
+        ids[name] = free
+        taken.add(free)
+    if max(taken) >= MOST_SPEAKERS:
+        raise BadInput(
+            f"The dataset has {len(taken)} speakers; a voice holds at most {MOST_SPEAKERS}.",
+            "Each folder inside the dataset is taken for a speaker; remove some.",
+        )
+    return ids
