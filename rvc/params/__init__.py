@@ -184,7 +184,9 @@ class Train(Hardware):
     vocoder: VocoderName = option("HiFi-GAN", "Network that makes the sound.")
     total_epoch: int = option(1000, "Train up to this epoch.", ge=1, le=10000)
     save_every_epoch: int = option(help="Save every so many epochs.", ge=1, le=100)
-    batch_size: int = option(8, "Clips per step.", ge=1, le=64)
+    batch_size: int = option(
+        8, "Clips per step and device; 0 finds the largest that fits.", ge=0, le=64
+    )
     save_only_latest: bool = option(False, "Keep only the newest G_ and D_ files.", "Advanced")
     save_every_weights: bool = option(True, "Write a voice file at every save.", "Advanced")
     pretrained: bool = option(True, "Start from the official base models.", "Advanced")
@@ -198,6 +200,28 @@ class Train(Hardware):
         "Auto", "How the index is built afterwards.", "Advanced"
     )
     seed: int = option(1234, "Random seed of the run.", "Advanced", ge=0)
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = option(
+        "auto",
+        "Precision of the networks; auto takes the setting, or what suits the device.",
+        "Advanced",
+    )
+    clip_gradients: float = option(
+        0.0, "Largest norm of a gradient; 0 does not limit it.", "Advanced", ge=0, le=1000000
+    )
+    holdout: float = option(
+        0.04,
+        "Share of the clips kept from training to judge the voice by; 0 for none.",
+        "Advanced",
+        ge=0,
+        le=0.2,
+    )
+    save_every_minutes: float = option(
+        15.0,
+        "Save what is needed to go on after so many minutes, also within an epoch.",
+        "Advanced",
+        ge=0,
+        le=1440,
+    )
 
 
 class Index(Params):

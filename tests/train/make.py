@@ -1,9 +1,12 @@
 """Small experiment folders made of synthetic speech, as preprocess and extract leave them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from rvc.train import manifest
 
 RATE, HOP = 40000, 400
 
@@ -44,6 +47,10 @@ def experiment(folder, clips=6, speakers=1, **options):
         for i in range(clips)
     ]
     (folder / "filelist.txt").write_text("\n".join(lines))
+    names = [Path(line.split("|")[0]).stem for line in lines]
+    made = {"embedder": "contentvec", "embedder_digest": "abc", "sample_rate": RATE}
+    made |= {"layer": 12, "normalize": False, "width": options.get("width", 8)}
+    manifest.record(folder, manifest.Stage("extract", made, len(names), names))
     info = {"total_dataset_duration": "00:00:06", "total_seconds": 6.0 * speakers}
     info |= {"embedder_model": "contentvec", "speakers_id": speakers}
     (folder / "model_info.json").write_text(json.dumps(info))

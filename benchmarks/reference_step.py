@@ -1,0 +1,62 @@
+"""The training step written down plainly, to measure the one in use against.
+
+Both discriminator passes as separate whole passes, a graph kept for everything, gradients for
+everything, the optimiser in its plain form: what the formulas say, and nothing else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.optim import AdamW
+
+from rvc.nets.layers import slices
+from rvc.train import losses
+from rvc.train.dataset import Batch
+from rvc.train.loop import Losses, State
+from rvc.train.recipe import Recipe
+
+
+def plain_optimisers(s: State, recipe: Recipe) -> None:
+    """Replace the state's optimisers by AdamW as torch sets it up by default."""
+    for name, net in (("optim_g", s.g), ("optim_d", s.d)):
+        settings = recipe.settings
+        plain = AdamW(net.parameters(), settings.learning_rate, settings.betas, settings.eps)
+        setattr(s, name, plain)
+
+
+def reference_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
+    """Same arguments, same effect and same results as `rvc.train.loop.train_step`."""
+    recipe.seed_step(s.step, s.attempt)
+    spec = recipe.spectra(batch)
+    with recipe.autocast():
+        made = s.g(
+            batch.phone, batch.lengths, batch.pitch, batch.f0, spec, batch.lengths, batch.sid
+        )
+    hop, size = recipe.settings.hop_length, recipe.settings.segment_size
+    real = slices(batch.wave[:, None], made.starts * hop, size)
+
+    with recipe.autocast():
+        on_real, _ = s.d(real)
+        on_fake, _ = s.d(made.audio.detach())
+    d_loss = losses.discriminator_loss(on_real, on_fake)
+    s.optim_d.zero_grad()
+    d_loss.backward()
+    norm_d = torch.nn.utils.get_total_norm([p.grad for p in s.d.parameters()])
+    s.optim_d.step()
+
+    with recipe.autocast():
+        _, real_maps = s.d(real)
+        on_fake, fake_maps = s.d(made.audio)
+    adv = losses.adversarial_loss(on_fake)
+    fm = losses.feature_loss(real_maps, fake_maps)
+    mel = recipe.mel_loss(real, made.audio)
+    kl = losses.kl_loss(made.z_p, made.logs_q, made.m_p, made.logs_p, made.y_mask)
+    kl = kl * recipe.settings.c_kl
+    total = adv + fm + mel + kl
+    s.optim_g.zero_grad()
+    total.backward()
+    norm_g = torch.nn.utils.get_total_norm([p.grad for p in s.g.parameters()])
+    s.optim_g.step()
+    out = {"d": d_loss, "norm_d": norm_d, "adv": adv, "fm": fm, "mel": mel, "kl": kl}
+    out |= {"total": total, "norm_g": norm_g}
+    return {name: value.detach() for name, value in out.items()}

@@ -1,0 +1,131 @@
+"""The record of a training: averages in `metrics.jsonl`, TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+FILE = "metrics.jsonl"
+WINDOW_STEPS = 50
+APPLIO_TAGS = {
+    "d": "d/adv",
+    "adv": "g/adv",
+    "fm": "g/fm",
+    "kl": "g/kl",
+    "mel": "g/mel",
+    "total": "g/total",
+}
+
+
+class Averages:
+    """Means of named values over steps."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = defaultdict(float)
+        self.count = 0
+
+    def add(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.sums[name] += value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        return {name: total / max(1, self.count) for name, total in self.sums.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.clear()
+        self.sums.update(state["sums"])
+        self.count = state["count"]
+
+    def clear(self) -> None:
+        self.sums.clear()
+        self.count = 0
+
+
+class Curves:
+    """Appends records to `metrics.jsonl`; those after `step` (of an undone past) are dropped."""
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        self.file = folder / FILE
+        kept = [r for r in read(folder) if r.get("step", 0) <= step]
+        text = "".join(json.dumps(r) + "\n" for r in kept)
+        part = self.file.with_suffix(".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.file)
+        self.board = _board(folder / "eval", step)
+
+    def record(self, kind: str, step: int, epoch: int, **values: Any) -> None:
+        """Add one line."""
+        line = json.dumps({"kind": kind, "step": step, "epoch": epoch, **values})
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write(line + "\n")
+
+    def window(self, step: int, epoch: int, means: Mapping[str, float]) -> None:
+        """Averages over the last WINDOW_STEPS steps."""
+        self.record("steps", step, epoch, **means)
+        if self.board:
+            for name, value in means.items():
+                tag = APPLIO_TAGS.get(name)
+                self._scalar(f"loss_avg_50/{tag}" if tag else f"grad_avg_50/{name}", value, step)
+
+    def epoch(self, step: int, epoch: int, means: Mapping[str, float], rate: float) -> None:
+        """Averages over an epoch."""
+        self.record("epoch", step, epoch, learning_rate=rate, **means)
+        for name, value in {**means, "learning_rate": rate}.items():
+            tag = APPLIO_TAGS.get(name)
+            self._scalar(
+                f"loss/{tag}" if tag else f"grad/{name}" if "norm" in name else name, value, step
+            )
+
+    def _scalar(self, tag: str, value: float, step: int) -> None:
+        if self.board:
+            self.board.add_scalar(tag, value, step)
+
+    def sound(self, tag: str, wave: Tensor, step: int, rate: int) -> None:
+        """A rendering for TensorBoard, wave (T,)."""
+        if self.board:
+            self.board.add_audio(tag, wave.clamp(-1, 1), step, rate)
+
+    def image(self, tag: str, mel: Tensor, step: int) -> None:
+        """A log-mel picture for TensorBoard, mel (M, T)."""
+        if self.board:
+            low, high = mel.min(), mel.max()
+            self.board.add_image(tag, ((mel - low) / (high - low + 1e-9)).flip(0)[None], step)
+
+    def close(self) -> None:
+        if self.board:
+            self.board.close()
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """All records of a training; a line cut short by a crash is left out."""
+    file = folder / FILE
+    if not file.is_file():
+        return []
+    records = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            log.warning("%s: a damaged line is left out.", file)
+    return [r for r in records if isinstance(r, dict)]
+
+
+def _board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        log.info("TensorBoard is not installed; curves are in %s only.", FILE)
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
