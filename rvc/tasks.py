@@ -36,6 +36,11 @@ VERBS = {
     "index": Verb(params.Index, "rvc.train.index:run"),
     "infer": Verb(params.Infer, "rvc.infer.files:infer"),
     "batch-infer": Verb(params.BatchInfer, "rvc.infer.files:batch_infer"),
+    "model-information": Verb(params.ModelInformation, "rvc.tools.information:run"),
+    "model-blender": Verb(params.ModelBlender, "rvc.tools.blend:run"),
+    "model-extract": Verb(params.ModelExtract, "rvc.tools.rework:extract"),
+    "model-edit": Verb(params.ModelEdit, "rvc.tools.rework:edit"),
+    "model-convert": Verb(params.ModelConvert, "rvc.tools.rework:convert"),
 }
 
 

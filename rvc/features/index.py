@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from rvc.errors import BadInput, Mismatch
-from rvc.features import faissfile
+from rvc.features import faissfile, foreign
 from rvc.features.faissfile import Table
 
+LOG = logging.getLogger(__name__)
 Algorithm = Literal["Auto", "Faiss", "KMeans"]
 MANY_ROWS = 200_000  # above this, features are condensed
 CENTRES = 10_000
@@ -92,10 +93,6 @@ def write(index: Any, file: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-foreign: Callable[[Path], np.ndarray] | None = None
-"""Reads the vectors (N, W) of a kind of index unknown here; set by whoever can do it safely."""
-
-
 def read(file: Path) -> Table:
     """The vectors of a .index file, sorted by cell; the file is never trusted.
 
@@ -104,10 +101,9 @@ def read(file: Path) -> Table:
     """
     try:
         return faissfile.read(Path(file))
-    except faissfile.Unknown:
-        if foreign is None:
-            raise
-    vectors = np.ascontiguousarray(foreign(Path(file)), np.float32)
+    except faissfile.Unknown as error:
+        LOG.info("%s Its vectors are read in a process of its own.", error.message)
+    vectors = foreign.vectors(Path(file))
     return Table(np.zeros((1, vectors.shape[1]), np.float32), np.array([0, len(vectors)]), vectors)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import re
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from rvc.errors import BadInput
+from rvc.hub import safe
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +31,9 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         BadInput: damaged, or holding something else than tensors.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, *DAMAGE) as error:
-        raise BadInput(
-            f"{path} is damaged or is not a plain weights file.",
-            "Nothing in it was executed. Delete it and fetch it again.",
-        ) from error
+    loaded = safe.load(path)
+    if path.suffix == ".safetensors":
+        loaded = loaded["weight"]
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict):

@@ -22,6 +22,21 @@ from rvc.params.base import (
     SampleRate,
     option,
 )
+from rvc.params.voices import (  # noqa: F401
+    DeleteVoice,
+    Download,
+    ExportOnnx,
+    ExportVoice,
+    F0Curve,
+    ImportVoice,
+    ModelBlender,
+    ModelConvert,
+    ModelEdit,
+    ModelExtract,
+    ModelInformation,
+    Tensorboard,
+    Voices,
+)
 
 
 class Convert(Hardware):

@@ -141,17 +141,6 @@ def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
             faissfile.read(file)
 
 
-def test_other_kinds_go_to_the_safe_reader_or_are_refused(tmp_path, monkeypatch):
-    file = tmp_path / "o.index"
-    other = faiss.IndexHNSWFlat(8, 4)
-    other.add(rows(20, 8))
-    faiss.write_index(other, str(file))
-    with pytest.raises(BadInput, match="not an IVF-Flat or Flat"):
-        index.read(file)
-    monkeypatch.setattr(index, "foreign", lambda path: rows(20, 8))
-    assert len(index.Retriever.load(file)) == 20
-
-
 def test_a_missing_index_is_named(tmp_path):
     with pytest.raises(BadInput, match="does not exist"):
         index.read(tmp_path / "none.index")

@@ -1,0 +1,116 @@
+"""Parameters of what is done with voices beside training and converting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from rvc.f0 import Method
+from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, SampleRate, option
+
+
+class ModelInformation(Params):
+    """Say what a voice or checkpoint file holds, without running anything in it."""
+
+    pth_path: Path = option(help="Voice (.pth, .safetensors) or G_/D_ checkpoint.")
+
+
+class ModelBlender(Params):
+    """Mix two voices of the same kind into a new one."""
+
+    model_name: str = option(help="Name of the new voice.")
+    pth_path_1: Path = option(help="First voice.")
+    pth_path_2: Path = option(help="Second voice.")
+    ratio: float = option(0.5, "Part of the first voice; the second has the rest.", ge=0, le=1)
+
+
+class ModelExtract(Params):
+    """Make a small voice file from a G_ training checkpoint."""
+
+    pth_path: Path = option(help="The G_ checkpoint.")
+    model_name: str = option(help="Name of the voice.")
+    sample_rate: SampleRate | None = option(
+        None, "Rate in Hz; by default what the config.json beside the checkpoint says."
+    )
+    author: str = option("", "Who made the voice.", "Advanced")
+    step: int = option(0, "Training step to record.", "Advanced", ge=0)
+    output_path: OptionalPath = option(None, "Where to write it; by default into logs.", "Advanced")
+
+
+class ModelEdit(Params):
+    """Change the author or name that a voice file carries."""
+
+    pth_path: Path = option(help="Voice file.")
+    author: OptionalText = option(None, "New author.")
+    model_name: OptionalText = option(None, "New name.")
+    output_path: OptionalPath = option(None, "Write a copy instead of changing the file.")
+
+
+class ModelConvert(Params):
+    """Turn a voice file into .safetensors (which cannot hold code) or back into .pth."""
+
+    pth_path: Path = option(help="Voice file.")
+    output_path: OptionalPath = option(
+        None, "New file; its ending decides. By default beside the old one, of the other kind."
+    )
+
+
+class ExportOnnx(Params):
+    """Export a whole voice to ONNX; kept only if it sounds like the original."""
+
+    pth_path: Path = option(help="Voice file.")
+    output_path: OptionalPath = option(None, "New .onnx file; by default beside the voice.")
+    precision: Literal["fp32", "fp16"] = option("fp32", "Format of the weights.")
+
+
+class Voices(Params):
+    """List the voices in logs: name, rate, embedder, epochs, size, index."""
+
+
+class ImportVoice(Params):
+    """Bring a voice into logs from a file, zip, folder, other installation or link."""
+
+    source: str = option(
+        help="A .pth, .safetensors or .zip, a folder, the folder of an RVC or Applio "
+        "installation, or a link (Hugging Face, Google Drive, direct)."
+    )
+    model_name: OptionalText = option(None, "Name here; by default the voice's own.")
+    index_path: OptionalPath = option(None, "The index, where it cannot be told by itself.")
+
+
+class ExportVoice(Params):
+    """Pack a voice and its index into one zip."""
+
+    model_name: str = option(help="Name of the voice (a folder in logs).")
+    pth_path: OptionalPath = option(None, "Which of its files; by default the newest.")
+    output_path: OptionalPath = option(None, "The zip; by default logs/zips/NAME.zip.")
+
+
+class DeleteVoice(Params):
+    """Delete a voice's folder with everything in it."""
+
+    model_name: str = option(help="Name of the voice (a folder in logs).")
+    confirm: str = option(help="The same name once more.")
+
+
+class Download(Params):
+    """Fetch a voice from a link and unpack it into logs."""
+
+    model_link: str = option(help="Hugging Face, Google Drive or direct link.")
+    model_name: OptionalText = option(None, "Name here; by default the voice's own.")
+
+
+class Tensorboard(Params):
+    """Watch trainings in TensorBoard until stopped."""
+
+    port: int = option(6006, "Port; the next free one is taken if it is in use.", ge=1, le=65535)
+    host: str = option("127.0.0.1", "Address to listen on.", "Advanced")
+
+
+class F0Curve(Hardware):
+    """Draw the pitch of a recording and write it as a table."""
+
+    input_path: Path = option(help="Recording.")
+    f0_method: Method = option("rmvpe", "Pitch extractor.")
+    plot_path: OptionalPath = option(None, "Picture; by default logs/f0_plot.png.")
+    csv_path: OptionalPath = option(None, "Table; by default logs/f0_curve.csv.")
