@@ -57,7 +57,7 @@ def read(size: str) -> Network:
         state[f"{part}.{kind}"] = value.squeeze(-1) if value.ndim == 4 else value
     net = Network(size)
     weights.fill(net, state, file)
-    return net.eval()
+    return net.eval().requires_grad_(False)
 
 
 class Crepe:

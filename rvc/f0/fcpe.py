@@ -106,7 +106,7 @@ class FCPE:
             file = own if own.is_file() else weights.packaged("torchfcpe", "assets", ASSET)
         self.device = torch.device(device)
         net, mel, cents = build(weights.read(file), file)
-        self.net = net.eval().to(self.device)
+        self.net = net.eval().requires_grad_(False).to(self.device)
         bank = blocks.mel_filters(
             int(mel["num_mels"]), N_FFT, float(mel["fmin"]), float(mel["fmax"]), htk=False
         )
