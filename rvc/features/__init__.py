@@ -52,6 +52,7 @@ FAMILIES = {  # model_type of a config.json -> "module:function"(config, weights
     "wavlm": "rvc.features.hubert:build",
     "wav2vec2": "rvc.features.hubert:build",
     "data2vec-audio": "rvc.features.hubert:build",
+    "whisper": "rvc.features.whisper:build",
 }
 EmbedderName = Literal[
     "contentvec",
