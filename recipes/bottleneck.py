@@ -43,7 +43,7 @@ def perturbed(wave: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, f
     tilt = rng.uniform(-0.6, 0.6)
     out = scipy.signal.lfilter([1.0, tilt], [1.0], out)
     for _ in range(3):
-        centre, width = np.exp(rng.uniform(np.log(150), np.log(7000))), rng.uniform(0.7, 2.0)
+        centre, width = np.exp(rng.uniform(np.log(150), np.log(7000))), rng.uniform(1.0, 2.5)
         b, a = scipy.signal.iirpeak(centre, width, fs=16000)
         out = out + (10 ** (rng.uniform(-9, 9) / 20) - 1) * scipy.signal.lfilter(b, a, out)
     if rng.random() < 0.3:
@@ -92,7 +92,9 @@ def groups(whisper: Path, corpus: Path, seconds: float) -> list[list[np.ndarray]
         if row["speaker"] in PARALLEL:
             texts[row["text"]].append(row)
     for same in [t for t in texts.values() if len(t) > 2][: int(seconds / 3)]:
-        found.append(_warped([embed(wave(r)) for r in same], embed(perturbed(wave(same[0]), rng)[0])))
+        found.append(
+            _warped([embed(wave(r)) for r in same], embed(perturbed(wave(same[0]), rng)[0]))
+        )
     print("parallel", round(time.process_time()), len(found), flush=True)
     return found
 

@@ -89,4 +89,4 @@ if __name__ == "__main__":
 
     layer = int(sys.argv[2]) if len(sys.argv) > 2 else None
     embedder = EmbedderManager().load("custom", sys.argv[1], layer=layer)
-    print("phone %.3f, speaker %.3f" % accuracies(rows(embedder)))
+    print("phone {:.3f}, speaker {:.3f}".format(*accuracies(rows(embedder))))

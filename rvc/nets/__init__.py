@@ -33,11 +33,13 @@ class DiscriminatorPlan:
         periods: of the period critics.
         resolutions: (n_fft, hop, window) of the spectrogram critics.
         scale: whether the wave itself is judged first.
+        spectral: (n_fft, hop, channels) of the small log-spectrogram critics.
     """
 
     periods: tuple[int, ...]
     resolutions: tuple[tuple[int, int, int], ...] = ()
     scale: bool = True
+    spectral: tuple[tuple[int, int, int], ...] = ()
 
 
 VOCODERS = {
@@ -60,13 +62,19 @@ VOCODERS = {
         "Refines a pitch template.",
         mel="multi",
     ),
+    "lite": VocoderInfo(
+        "rvc.nets.lite:Lite", (24000,), "lite", "Fast, for machines without a GPU.", mel="multi"
+    ),
 }
-VocoderName = Literal["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN"]
+VocoderName = Literal["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN", "lite"]
 
 DISCRIMINATORS = {
     "v1": DiscriminatorPlan((2, 3, 5, 7, 11, 17)),
     "v2": DiscriminatorPlan((2, 3, 5, 7, 11, 17, 23, 37)),
     "v3": DiscriminatorPlan(
         (2, 3, 5, 7, 11), ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
+    ),
+    "lite": DiscriminatorPlan(
+        (), scale=False, spectral=((256, 64, 16), (512, 128, 16), (1024, 256, 16))
     ),
 }

@@ -29,6 +29,7 @@ SPELLINGS = (
 TRACES = (
     ("dec.upsample_conv_blocks.", "RefineGAN"),
     ("dec.mrfs.", "MRF HiFi-GAN"),
+    ("dec.filters.", "lite"),
 )
 Weights = dict[str, Tensor]
 

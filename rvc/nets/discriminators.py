@@ -101,11 +101,38 @@ class Resolution(Critic):
         return spectrum.abs()[:, None]
 
 
+class Spectral(Critic):
+    """Judges a log-magnitude spectrogram with few channels: a fraction of the others' cost."""
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop: int, channels: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        shapes = [(1, (2, 1)), (1, (2, 1)), (2, (2, 1)), (2, (2, 2)), (2, (1, 1))]
+        wide = channels
+        self.convs = nn.ModuleList()
+        before = 1
+        for times, stride in shapes:
+            self.convs.append(normed(nn.Conv2d(before, times * wide, (5, 3), stride, (2, 1))))
+            before = times * wide
+        self.conv_post = normed(nn.Conv2d(before, 1, 3, padding=1))
+
+    def prepare(self, wave: Tensor) -> Tensor:
+        """(B, 1, N) -> (B, 1, n_fft / 2 + 1, N / hop)."""
+        spectrum = torch.stft(
+            wave[:, 0].float(), self.n_fft, self.hop, window=self.window, return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        return 0.5 * torch.log(power + 1e-6)[:, None]
+
+
 class Discriminators(nn.Module):
     """All critics of one version, under the files' key names `discriminators.<i>.…`.
 
     Args:
-        version: name in `rvc.nets.DISCRIMINATORS`: "v1", "v2", "v3".
+        version: name in `rvc.nets.DISCRIMINATORS`: "v1", "v2", "v3", "lite".
     """
 
     def __init__(self, version: str = "v2") -> None:
@@ -117,6 +144,7 @@ class Discriminators(nn.Module):
                 *([Scale()] if plan.scale else []),
                 *(Period(p) for p in plan.periods),
                 *(Resolution(*shape) for shape in plan.resolutions),
+                *(Spectral(*shape) for shape in plan.spectral),
             ]
         )
 

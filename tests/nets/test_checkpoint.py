@@ -113,7 +113,9 @@ def test_old_layouts_load(tmp_path, rate, version, use_f0):
     assert sound(voice).shape[-1] == 12 * rate // 100
 
 
-@pytest.mark.parametrize(("vocoder", "rate"), [("MRF HiFi-GAN", 40000), ("RefineGAN", 48000)])
+@pytest.mark.parametrize(
+    ("vocoder", "rate"), [("MRF HiFi-GAN", 40000), ("RefineGAN", 48000), ("lite", 24000)]
+)
 def test_the_vocoder_is_recognised_even_if_the_file_does_not_say(tmp_path, vocoder, rate):
     path = changed(tiny.voice(tmp_path / "a.pth", vocoder=vocoder, sample_rate=rate), vocoder=None)
     assert read_voice(path).vocoder == vocoder

@@ -1,0 +1,196 @@
+"""Train the lite family's multi-speaker base model on a CPU.
+
+Development-time only. The standard objective of a voice, plus two things that few CPU hours need:
+the decoder also learns from the prior's own latent (what conversion will give it), and the critics
+join after `--warm` steps. Saved every few minutes; run again to resume.
+Use: python recipes/base.py CACHE OUT [--steps N] [--warm N] [--batch N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from rvc.audio.mel import spectrogram
+from rvc.f0.contour import coarse
+from rvc.nets import settings as net_settings
+from rvc.nets.discriminators import Discriminators
+from rvc.nets.layers import slices
+from rvc.nets.synthesizer import Synthesizer
+from rvc.train import losses
+
+SEED = 11
+FRAMES = 128  # of a training crop, 10 ms each
+POSTERIOR_FRAMES, PRIOR_FRAMES = 48, 64
+RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
+
+
+def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """L1 of log magnitudes plus relative L1 of magnitudes at four resolutions: (B, N) each."""
+    total = real.new_zeros(())
+    for n_fft, hop in RESOLUTIONS:
+        window = torch.hann_window(n_fft)
+        a, b = (
+            torch.view_as_real(torch.stft(x, n_fft, hop, window=window, return_complex=True))
+            .square()
+            .sum(-1)
+            .add(1e-7)
+            .sqrt()
+            for x in (real, fake)
+        )
+        total = total + F.l1_loss(b.log(), a.log()) + (a - b).abs().mean() / a.mean()
+    return total / len(RESOLUTIONS)
+
+
+class Data:
+    """All clips in memory; crops are drawn so that every speaker is heard alike."""
+
+    def __init__(self, cache: Path, hop: int) -> None:
+        self.hop = hop
+        self.names = sorted(p.stem for p in cache.glob("*.pt"))
+        self.clips = [torch.load(cache / f"{n}.pt", weights_only=True) for n in self.names]
+        self.weights = [min(len(c), 300) ** 0.5 for c in self.clips]
+
+    def batch(self, size: int, rng: random.Random) -> tuple[Tensor, ...]:
+        """phone, pitch, hz, spec, wave, sid of `size` crops of FRAMES frames."""
+        items = []
+        for sid in rng.choices(range(len(self.clips)), self.weights, k=size):
+            clip = rng.choice(self.clips[sid])
+            phone = clip["phone"].float().repeat_interleave(2, 0)
+            count = min(len(phone), len(clip["hz"]), len(clip["wave"]) // self.hop)
+            start = rng.randrange(max(1, count - FRAMES))
+            pad = max(0, FRAMES - count)
+            cut = slice(start, start + FRAMES)
+            wave = clip["wave"][: count * self.hop]
+            wave = wave[start * self.hop : (start + FRAMES) * self.hop].float() / 32768
+            hz = F.pad(clip["hz"][:count][cut], (0, pad))
+            phone = F.pad(phone[:count][cut], (0, 0, 0, pad))
+            items.append((phone, hz, F.pad(wave, (0, pad * self.hop)), sid))
+        phone, hz, wave = (torch.stack([i[k] for i in items]) for k in range(3))
+        pitch = torch.from_numpy(coarse(hz.numpy()))
+        spec = spectrogram(wave, 1024, self.hop, 1024)
+        return phone, pitch, hz, spec, wave, torch.tensor([i[3] for i in items])
+
+
+class Trainer:
+    """Both networks, their optimisers, and one step of each."""
+
+    def __init__(self, data: Data, lr: float) -> None:
+        self.settings = net_settings.load(24000, "lite")
+        width = data.clips[0][0]["phone"].shape[1]
+        self.g = Synthesizer(self.settings, width, True, len(data.names), "lite")
+        self.d = Discriminators("lite")
+        self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
+        self.opt_d = torch.optim.AdamW(self.d.parameters(), lr, betas=(0.8, 0.99))
+        self.step = 0
+
+    def state(self, names: list[str]) -> dict[str, Any]:
+        parts = ("g", "d", "opt_g", "opt_d")
+        return {"step": self.step, "names": names} | {
+            p: getattr(self, p).state_dict() for p in parts
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        for part in ("g", "d", "opt_g", "opt_d"):
+            getattr(self, part).load_state_dict(state[part])
+        self.step = state["step"]
+
+    def train(self, batch: tuple[Tensor, ...], adversarial: bool) -> dict[str, float]:
+        """One step; the losses by name."""
+        phone, pitch, hz, spec, wave, sid = batch
+        n, frames = hz.shape
+        g, hop = self.g.speaker(sid), self.settings.hop_length
+        lengths = torch.full((n,), frames)
+        m_p, logs_p, mask = self.g.encode(phone, pitch, lengths)
+        z, _, logs_q, _ = self.g.enc_q(spec, lengths, g)
+        z_p = self.g.flow(z, mask, g)
+        kl = losses.kl_loss(z_p, logs_q, m_p, logs_p, mask) / z.shape[1]
+        z_prior = self.g.flow.reverse(m_p, mask, g)
+        fakes, reals = [], []
+        for latent, size in ((z, POSTERIOR_FRAMES), (z_prior, PRIOR_FRAMES)):
+            start = torch.randint(0, frames - size + 1, (n,))
+            cut = slices(latent, start, size)
+            fakes.append(self.g.dec(cut, slices(hz[:, None], start, size)[:, 0], g=g)[:, 0])
+            reals.append(slices(wave[:, None], start * hop, size * hop)[:, 0])
+        spectral = [spectral_loss(r, f) for r, f in zip(reals, fakes, strict=True)]
+        said = {"kl": kl.item(), "post": spectral[0].item(), "prior": spectral[1].item()}
+        loss = 15 * (spectral[0] + spectral[1]) + kl * 2
+        if adversarial:
+            loss = loss + self._critics(reals[1], fakes[1], said)
+        self.opt_g.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.g.parameters(), 50.0)
+        self.opt_g.step()
+        self.step += 1
+        return said
+
+    def _critics(self, real: Tensor, fake: Tensor, said: dict[str, float]) -> Tensor:
+        """Train the critics once, then what they say of the generator."""
+        real, fake = real[:, None], fake[:, None]
+        self.d.requires_grad_(True)
+        wrong = losses.discriminator_loss(self.d(real)[0], self.d(fake.detach())[0])
+        self.opt_d.zero_grad()
+        wrong.backward()
+        self.opt_d.step()
+        self.d.requires_grad_(False)
+        with torch.no_grad():
+            maps = self.d(real)[1]
+        verdicts, own = self.d(fake)
+        said["d"] = wrong.item()
+        adv, features = losses.adversarial_loss(verdicts), losses.feature_loss(maps, own)
+        said["adv"], said["fm"] = adv.item(), features.item()
+        return adv + features
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--warm", type=int, default=1200)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", help="one speaker: fine-tune")
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(SEED)
+    rng = random.Random(SEED)
+    data = Data(a.cache, 240)
+    if a.only:
+        data.weights = [float(n == a.only) for n in data.names]
+    trainer = Trainer(data, a.lr)
+    if a.out.exists():
+        trainer.load(torch.load(a.out, weights_only=True))
+        rng.seed(SEED + trainer.step)
+        for opt in (trainer.opt_g, trainer.opt_d):
+            for group in opt.param_groups:
+                group["lr"] = a.lr
+    means: dict[str, float] = {}
+    began, saved, first = time.time(), time.time(), trainer.step
+    while trainer.step < a.steps:
+        for key, value in trainer.train(data.batch(a.batch, rng), trainer.step >= a.warm).items():
+            means[key] = means.get(key, value) * 0.95 + value * 0.05
+        if trainer.step % 20 == 0:
+            rate = (time.time() - began) / (trainer.step - first)
+            row = " ".join(f"{k} {v:.3f}" for k, v in means.items())
+            cpu = time.process_time() / (time.time() - began)
+            print(f"{trainer.step} {row} | {rate:.2f} s/step, cpu {cpu:.2f}", flush=True)
+        if time.time() - saved > 240 or trainer.step >= a.steps:
+            part = a.out.with_suffix(".part")
+            torch.save(trainer.state(data.names), part)
+            part.replace(a.out)
+            saved = time.time()
+
+
+if __name__ == "__main__":
+    main()
