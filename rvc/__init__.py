@@ -1,3 +1,15 @@
 """Voice cloning: preprocess, extract, train, index, convert."""
 
+from __future__ import annotations
+
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Voice":  # loads torch, which the command line's help does without
+        from rvc.infer.voice import Voice
+
+        return Voice
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

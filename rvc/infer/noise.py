@@ -5,10 +5,14 @@ from __future__ import annotations
 import secrets
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from rvc.nets import layers
 
 BLOCK = 1024  # rows drawn together
 ORIGIN = 1 << 40  # makes positions before the start of the recording positive
-LATENT, SOURCE = 0, 1  # what the numbers are for: streams that never share values
+LATENT, SOURCE, OFFSETS, DECODER = 0, 1, 2, 3  # streams, which never share values
 
 
 class Noise:
@@ -32,5 +36,53 @@ class Noise:
         return np.concatenate(drawn)[offset : offset + last - first]
 
     def _block(self, stream: int, number: int, width: int) -> np.ndarray:
-        bits = np.random.Philox(key=[self.seed, (stream << 60) | number])
+        bits = np.random.Philox(key=[self.seed, stream], counter=[0, 0, number, 0])
         return np.random.Generator(bits).standard_normal((BLOCK, width), np.float32)
+
+
+class LatentNoise(layers.Noise):
+    """Noise for (1, I, T) latents whose first frame is `first` of the recording."""
+
+    def __init__(self, noise: Noise, first: int) -> None:
+        super().__init__()
+        self.noise, self.first = noise, first
+
+    def normal(self, like: Tensor) -> Tensor:
+        rows = self.noise.rows(LATENT, self.first, self.first + like.shape[2], like.shape[1])
+        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)
+
+
+class SourceNoise(layers.Noise):
+    """Noise for (1, N, harmonics + 1) excitation whose first sample is `first`."""
+
+    def __init__(self, noise: Noise, first: int) -> None:
+        super().__init__()
+        self.noise, self.first = noise, first
+
+    def normal(self, like: Tensor) -> Tensor:
+        rows = self.noise.rows(SOURCE, self.first, self.first + like.shape[1], like.shape[2])
+        return torch.from_numpy(rows)[None].to(like)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Phase offsets of the harmonics: the same in every piece."""
+        turns = self.noise.rows(OFFSETS, 0, 1, like.shape[-1]) % 1.0
+        return torch.from_numpy(turns)[None].to(like).expand(like.shape)
+
+
+class DecoderNoise(layers.Noise):
+    """Noise that layers of a decoder add to (1, C, frames * k) maps starting at frame `first`.
+
+    One per block: the layers must ask in the same order every time.
+    """
+
+    def __init__(self, noise: Noise, first: int, frames: int) -> None:
+        super().__init__()
+        self.noise, self.first, self.frames, self.calls = noise, first, frames, 0
+
+    def normal(self, like: Tensor) -> Tensor:
+        per_frame = like.shape[2] // self.frames
+        begin = self.first * per_frame
+        stream = DECODER + self.calls
+        self.calls += 1
+        rows = self.noise.rows(stream, begin, begin + like.shape[2], like.shape[1])
+        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)

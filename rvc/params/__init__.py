@@ -19,6 +19,7 @@ from rvc.params.base import (
     OptionalPath,
     OptionalText,
     Params,
+    Paths,
     SampleRate,
     option,
 )
@@ -64,10 +65,27 @@ class Convert(Hardware):
         ge=50,
         le=1200,
     )
+    proposed_pitch_auto: bool = option(
+        False, "Take the voice's own median as the target instead of the threshold.", "Advanced"
+    )
     clean_audio: bool = option(False, "Reduce noise in the result.", "Advanced")
     clean_strength: float = option(0.7, "How much noise reduction.", "Advanced", ge=0, le=1)
     export_format: Literal["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"] = option(
         "WAV", "Format of the result.", "Output"
+    )
+    export_rate: Literal["voice", "input", "8000", "16000", "22050", "32000", "44100", "48000"] = (
+        option("voice", "Sample rate of the result in Hz.", "Output")
+    )
+    bit_depth: Literal[16, 24, 32] = option(
+        16, "Bits per sample in WAV and FLAC; 32 is float (WAV only).", "Output"
+    )
+    stereo: Literal["mono", "mid", "each"] = option(
+        "mono",
+        "Several channels: average them, convert the middle and keep the sides, or convert each.",
+        "Output",
+    )
+    match_loudness: bool = option(
+        False, "Bring the result to the loudness of the recording (LUFS).", "Output"
     )
     embedder_model: Literal[EmbedderName, "auto"] = option(
         "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
@@ -129,22 +147,35 @@ class Effects(Params):
     delay_mix: float = option(0.5, "Delay: mix.", "Effects", ge=0, le=1)
 
 
-class Infer(Convert, Effects):
+class Conversion(Convert, Effects):
+    """How sound is converted and finished, wherever it comes from."""
+
+
+class Infer(Conversion):
     """Convert one recording."""
 
-    input_path: Path = option(help="Recording to convert.")
-    output_path: Path = option(help="Where to write the result.")
+    input_path: Path = option(help="Recording to convert; - reads standard input.")
+    output_path: Path = option(help="Where to write the result; - is standard output.")
     pth_path: Path = option(help="Voice file (.pth).")
     index_path: OptionalPath = option(None, "The voice's index (.index).")
+    f0_file: OptionalPath = option(
+        None, "Pitch to use instead of estimating it: CSV with time in s, Hz.", "Advanced"
+    )
+    f0_export: OptionalPath = option(
+        None, "Write the recording's estimated pitch to this CSV file.", "Advanced"
+    )
 
 
-class BatchInfer(Convert, Effects):
-    """Convert every recording in a folder."""
+class BatchInfer(Conversion):
+    """Convert every recording in a folder, with one voice or with several."""
 
     input_folder: Path = option(help="Folder with recordings.")
     output_folder: Path = option(help="Folder for the results.")
-    pth_path: Path = option(help="Voice file (.pth).")
-    index_path: OptionalPath = option(None, "The voice's index (.index).")
+    pth_path: Paths = option(help="Voice file (.pth); may be given several times.", min_length=1)
+    index_path: Paths = option((), "The voice's index (.index); one per voice, in the same order.")
+    recursive: bool = option(False, "Sub-folders too, kept in the results.")
+    pattern: str = option("*", "Only recordings whose name fits, such as *.flac.")
+    overwrite: bool = option(False, "Convert again what is already there.")
 
 
 class Preprocess(Params):

@@ -18,8 +18,14 @@ def _empty_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip() in ("", "None") else value
 
 
+def _as_tuple(value: Any) -> Any:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(v for v in values if _empty_is_none(v) is not None)
+
+
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_tuple)]
 
 
 def option(default: Any = ..., help: str = "", group: str = "", **limits: Any) -> Any:

@@ -1,0 +1,46 @@
+"""A voice's decoder as a plain function of arrays, whatever runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rvc import nets
+from rvc.infer.noise import DecoderNoise, Noise
+
+
+class Decoder(Protocol):
+    """Latents to sound.
+
+    Attributes:
+        context: frames on both sides that a sample of the result can depend on.
+    """
+
+    context: int
+
+    def __call__(
+        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
+    ) -> np.ndarray:
+        """(1, I, T), (1, 1, T * hop), (1, G, 1) -> (T * hop,) float32.
+
+        Args:
+            first: frame of the recording that z begins with; places what the layers draw.
+        """
+
+
+class TorchDecoder:
+    """The network itself: the reference that every other way has to equal."""
+
+    def __init__(self, dec: nets.hifigan.Decoder, device: torch.device) -> None:
+        self.dec, self.device = dec, device
+        self.context = dec.context_frames
+
+    @torch.inference_mode()
+    def __call__(
+        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
+    ) -> np.ndarray:
+        drawn = DecoderNoise(noise, first, z.shape[2])
+        return self.dec(z, g=g, source=source, noise=drawn)[0, 0].float().cpu().numpy()

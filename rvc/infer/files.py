@@ -1,0 +1,255 @@
+"""The verbs infer and batch-infer: files in, files out."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rvc.audio import encode, io
+from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
+from rvc.infer import pitchfile, voice
+from rvc.infer.convert import stream
+from rvc.params import BatchInfer, Conversion, Infer
+from rvc.progress import Report
+
+LOG = logging.getLogger(__name__)
+SUFFIX = "_output"
+PIPE = Path("-")
+SUFFIXES = {"OGA": "OGG", "MP4": "M4A", "AAC": "M4A"}
+
+
+def infer(p: Infer, report: Report) -> dict[str, Any]:
+    """Convert one recording; `-` stands for standard input and output.
+
+    Raises:
+        VoiceError: see the classes in rvc.errors.
+    """
+    if p.output_path == PIPE:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / f"result.{p.export_format.lower()}"
+            result = _convert_from(p, target, report)
+            with target.open("rb") as made:
+                shutil.copyfileobj(made, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        return result | {"output_path": "-", "message": _sentence(result, "standard output")}
+    target, format = destination(p.output_path, p.export_format)
+    if format != p.export_format:
+        p = p.model_copy(update={"export_format": format})
+    _refuse_same(p.input_path, target)
+    return _convert_from(p, target, report)
+
+
+def destination(path: Path, format: str) -> tuple[Path, str]:
+    """Where the result goes, and its format: a suffix other than .wav wins over the default WAV.
+
+    Raises:
+        BadInput: the path is a folder.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder.", "Give the name of a file for the result.")
+    named = path.suffix.lstrip(".").upper()
+    named = SUFFIXES.get(named, named)
+    if format == "WAV" and named in ("MP3", "FLAC", "OGG", "M4A", "OPUS"):
+        return path, named
+    if named == format:
+        return path, format
+    known = named in ("WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS")
+    return Path(f"{path.with_suffix('') if known else path}.{format.lower()}"), format
+
+
+def _refuse_same(source: Path, target: Path) -> None:
+    if source != PIPE and target.exists() and source.exists() and target.samefile(source):
+        raise BadInput(
+            f"{target} is the recording itself, which would be lost.", "Choose another output."
+        )
+
+
+def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
+    with _source(p.input_path) as source:
+        loaded = voice.load(p.pth_path, p.index_path, p, report)
+        given = export = None
+        if p.f0_file is not None:
+            path = p.f0_file
+            given = lambda frames: pitchfile.read(path, frames)  # noqa: E731
+        if p.f0_export is not None:
+            to = p.f0_export
+            export = lambda f0_hz: pitchfile.write(to, f0_hz)  # noqa: E731
+        return _file(source, target, loaded, p, report, given, export)
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[Path]:
+    """The path itself, or a temporary copy of standard input."""
+    if path != PIPE:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "standard input"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield copy
+
+
+def _file(
+    source: Path,
+    target: Path,
+    loaded: voice.Voice,
+    p: Conversion,
+    report: Report,
+    given_f0: Any = None,
+    hear_f0: Any = None,
+) -> dict[str, Any]:
+    """Convert one file into another; the target appears only when it is complete."""
+    began = time.perf_counter()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    blocks = io.blocks(source, mono=False, block_s=16.0)
+    done = stream(blocks, loaded, p, report, given_f0=given_f0, hear_f0=hear_f0)
+    with done:
+        format = encode.format_of(target, p.export_format)
+        bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
+        with encode.Writer(target, done.rate, done.channels, format, bits) as file:
+            for block in done.blocks():
+                file.write(block)
+                report(file.frames, done.frames, "Writing")
+        result = {
+            "output_path": str(target),
+            "seconds": round(done.seconds, 3),
+            "rate": done.rate,
+            "channels": done.channels,
+            "frames": done.frames,
+            "took_s": round(time.perf_counter() - began, 3),
+        }
+    return result | {"message": _sentence(result, str(target))}
+
+
+def _sentence(result: dict[str, Any], where: str) -> str:
+    return f"Converted {result['seconds']:.1f} s in {result['took_s']:.1f} s: {where}."
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording for one voice."""
+
+    source: Path
+    target: Path
+    pth: Path
+    index: Path | None
+
+
+def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
+    """Convert a folder; what fails is reported at the end, what is there already is left alone.
+
+    Raises:
+        BadInput: no folder, no recordings, or indexes that do not pair with the voices.
+        StageFailed: some recordings failed; all others are done.
+    """
+    work = list(tasks(p))
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    skipped = 0
+    for number, task in enumerate(work):
+        if task.target.exists() and not p.overwrite:
+            skipped += 1
+            continue
+
+        def told(part: float, total: float, note: str = "", at: int = number) -> None:
+            share = 0.98 * part / total if note == "Voice" and total else 0.0
+            report(at + share, len(work), work[at].source.name)
+
+        loaded = voice.load(task.pth, task.index, p, report)
+        try:
+            done.append(_file(task.source, task.target, loaded, p, told))
+        except Cancelled:
+            raise
+        except (VoiceError, RuntimeError, ValueError, MemoryError) as error:
+            LOG.error("%s: %s", task.source, error)
+            failed.append({"file": str(task.source), "cause": str(error)})
+        report(number + 1, len(work), task.source.name)
+    _tell_failures(failed, len(work))
+    already = f" {skipped} were already there (--overwrite converts them again)." if skipped else ""
+    return {
+        "converted": done,
+        "skipped": skipped,
+        "failed": failed,
+        "message": f"Converted {len(done)} recordings into {p.output_folder}.{already}",
+    }
+
+
+def _tell_failures(failed: list[dict[str, str]], total: int) -> None:
+    if failed:
+        more = "".join(f"\n  {f['file']}: {f['cause']}" for f in failed[1:20])
+        raise StageFailed(
+            f"{len(failed)} of {total} recordings could not be converted, the others are done. "
+            f"{failed[0]['file']}: {failed[0]['cause']}{more}",
+            "Repair or remove them and run it again: what is done is not done twice.",
+        )
+
+
+def tasks(p: BatchInfer) -> Iterator[Task]:
+    """Every recording with every voice, in order, and where each result goes."""
+    if p.index_path and len(p.index_path) != len(p.pth_path):
+        raise BadInput(
+            f"{len(p.pth_path)} voices were given with {len(p.index_path)} indexes.",
+            "Give one --index-path for each --pth-path, in the same order, or none.",
+        )
+    sources = recordings(p)
+    stems: dict[Path, int] = {}
+    for source in sources:
+        key = source.relative_to(p.input_folder).with_suffix("")
+        stems[key] = stems.get(key, 0) + 1
+    folders = _voice_folders(p)
+    for number, pth in enumerate(p.pth_path):
+        index = p.index_path[number] if p.index_path else None
+        for source in sources:
+            key = source.relative_to(p.input_folder).with_suffix("")
+            name = source.stem if stems[key] == 1 else source.name
+            target = folders[number] / key.parent / f"{name}{SUFFIX}.{p.export_format.lower()}"
+            yield Task(source, target, pth, index)
+
+
+def _voice_folders(p: BatchInfer) -> list[Path]:
+    if len(p.pth_path) == 1:
+        return [p.output_folder]
+    names = [pth.stem for pth in p.pth_path]
+    return [
+        p.output_folder / (name if names.count(name) == 1 else f"{number + 1} {name}")
+        for number, name in enumerate(names)
+    ]
+
+
+def recordings(p: BatchInfer) -> list[Path]:
+    """The sound files of the input folder that fit the pattern, results of earlier runs left out.
+
+    Raises:
+        BadInput: no such folder, or nothing in it fits.
+    """
+    if not p.input_folder.is_dir():
+        raise BadInput(f"{p.input_folder} is not a folder.", "Check --input-folder.")
+    found = p.input_folder.rglob("*") if p.recursive else p.input_folder.iterdir()
+    results = p.output_folder.resolve()
+    apart = results != p.input_folder.resolve()
+    chosen = [
+        path
+        for path in sorted(found)
+        if path.suffix.lower() in io.EXTENSIONS
+        and not path.name.startswith(".")
+        and path.is_file()
+        and fnmatch.fnmatch(path.name, p.pattern)
+        and not (apart and results in path.resolve().parents)
+        and (apart or not path.stem.endswith(SUFFIX))
+    ]
+    if not chosen:
+        raise BadInput(
+            f"{p.input_folder} holds no recording that fits {p.pattern!r}.",
+            "Check --pattern and --recursive.",
+        )
+    return chosen

@@ -1,0 +1,139 @@
+"""A recording on its way in: read once as a stream, kept at 16 kHz, made ready for the networks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soxr
+
+from rvc.audio import dsp
+from rvc.audio.io import Block
+from rvc.errors import BadInput
+from rvc.infer.loudness import Loudness
+from rvc.infer.plan import RATE
+from rvc.infer.spool import Spool
+
+LOG = logging.getLogger(__name__)
+Stereo = Literal["mono", "mid", "each"]
+PEAK = 0.95  # louder recordings are scaled down to this before anything hears them
+PREPARE = 16 * RATE  # samples prepared at a time ...
+AROUND = RATE // 2  # ... with as many more on both sides: filters have forgotten them by then
+
+
+class Resampler:
+    """soxr over a stream of blocks (T,) or (T, C); a pass-through where the rates agree."""
+
+    def __init__(self, from_hz: int, to_hz: int, channels: int) -> None:
+        same = from_hz == to_hz
+        self.stream = (
+            None if same else soxr.ResampleStream(from_hz, to_hz, channels, "float32", "VHQ")
+        )
+        self.empty = np.zeros((0, channels) if channels > 1 else 0, np.float32)
+
+    def __call__(self, wave: np.ndarray | None, last: bool = False) -> np.ndarray:
+        """The next samples; None with `last` flushes what is held back."""
+        wave = self.empty if wave is None else np.ascontiguousarray(wave, np.float32)
+        return wave if self.stream is None else self.stream.resample_chunk(wave, last=last)
+
+
+class Recording:
+    """What is known of a recording after reading it once.
+
+    Attributes:
+        rate, frames, channels: as it came.
+        waves: one 16 kHz signal per sound to convert (one, or one per channel).
+        side: half the difference of left and right at `side_rate` ("mid" only).
+        peak: highest sample of any channel.
+        lufs: integrated loudness.
+    """
+
+    def __init__(self, stereo: Stereo, side_rate: int, folder: Path | None = None) -> None:
+        self.stereo, self.side_rate, self.folder = stereo, side_rate, folder
+        self.rate = self.frames = self.channels = 0
+        self.peak, self.lufs = 0.0, -np.inf
+        self.waves: list[Spool] = []
+        self.side: Spool | None = None
+        self.open = ExitStack()
+
+    def spool(self) -> Spool:
+        """A new signal that lives as long as the recording."""
+        return self.open.enter_context(Spool(self.folder))
+
+    def close(self) -> None:
+        self.open.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, blocks: Iterable[Block], told: Callable[[float], None] = lambda s: None) -> None:
+        """Take in every block (T,) or (T, C) of one rate; `told` hears the seconds read so far.
+
+        Raises:
+            BadInput: no samples, or channels that the stereo mode cannot keep.
+        """
+        feeds: list[tuple[Resampler, Spool]] = []
+        meter = None
+        for block in blocks:
+            wave = block.wave.reshape(len(block.wave), -1)
+            if meter is None:
+                self.rate, self.channels = block.rate, wave.shape[1]
+                feeds, meter = self._feeds(), Loudness(block.rate, wave.shape[1])
+            self.frames += len(wave)
+            self.peak = max(self.peak, dsp.peak(wave))
+            meter.add(wave)
+            for (resampler, spool), part in zip(feeds, self._parts(wave), strict=True):
+                spool.append(resampler(part))
+            told(self.frames / self.rate)
+        if not self.frames or meter is None:
+            raise BadInput("The recording holds no sound.", "Choose another one.")
+        for resampler, spool in feeds:
+            spool.append(resampler(None, last=True))
+        self.lufs = meter.lufs()
+
+    def _feeds(self) -> list[tuple[Resampler, Spool]]:
+        if self.stereo == "mid" and self.channels > 2:
+            raise BadInput(
+                f"The recording has {self.channels} channels, which have no middle and sides.",
+                "Use --stereo each or --stereo mono.",
+            )
+        count = self.channels if self.stereo == "each" else 1
+        self.waves = [self.spool() for _ in range(count)]
+        feeds = [(Resampler(self.rate, RATE, 1), spool) for spool in self.waves]
+        if self.stereo == "mid" and self.channels == 2:
+            self.side = self.spool()
+            feeds.append((Resampler(self.rate, self.side_rate, 1), self.side))
+        return feeds
+
+    def _parts(self, wave: np.ndarray) -> Iterator[np.ndarray]:
+        if self.stereo == "each":
+            yield from wave.T
+            return
+        yield wave.mean(axis=1, dtype=np.float32)
+        if self.side is not None:
+            yield (wave[:, 0] - wave[:, 1]) / 2
+
+    def prepare(self, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
+        """Bring every 16 kHz signal to at most PEAK, apply `shape` to it, remove rumble.
+
+        Args:
+            shape: changes (T,) at 16 kHz without changing its length; it may look AROUND far.
+        """
+        gain = min(1.0, PEAK / self.peak) if self.peak > 0 else 1.0
+        for number, raw in enumerate(self.waves):
+            ready = self.spool()
+            for start in range(0, len(raw), PREPARE):
+                before = min(start, AROUND)
+                wave = raw.read(start - before, start + PREPARE + AROUND) * np.float32(gain)
+                if shape is not None:
+                    wave = shape(wave)
+                ready.append(dsp.highpass(wave, RATE)[before : before + PREPARE])
+            raw.close()
+            self.waves[number] = ready

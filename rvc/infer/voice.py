@@ -1,0 +1,206 @@
+"""Everything a voice needs, loaded once: network, embedder, index, speakers, pitch extractor."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rvc import f0, params
+from rvc.config import paths
+from rvc.device import Device, choose
+from rvc.errors import BadInput, Mismatch
+from rvc.features import EMBEDDERS
+from rvc.features.index import Retriever
+from rvc.features.manager import EmbedderManager
+from rvc.infer.decoder import Decoder, TorchDecoder
+from rvc.nets import checkpoint
+from rvc.progress import Report, silent
+
+if TYPE_CHECKING:
+    from rvc.features.embedder import Embedder
+
+LOG = logging.getLogger(__name__)
+V1_WIDTH, V1_LAYER = 256, 9
+_voices: dict[tuple[Any, ...], Voice] = {}
+_extractors: dict[tuple[Any, ...], f0.Extractor] = {}
+_lock = threading.RLock()
+KEPT = 8  # voices held in memory
+
+
+class Voice:
+    """A voice ready to convert. Safe to share between threads.
+
+    Args:
+        pth_path: the small voice file.
+        index_path: its index; None converts without retrieval.
+        gpu: "auto", "-" for the CPU, or a GPU number.
+        embedder_model, embedder_model_custom: "auto" takes what the voice was trained with.
+
+    Attributes:
+        rate: of the sound it makes, in Hz.
+        use_f0: it follows pitch.
+        speakers: names or numbers of its speakers, by position.
+
+    Raises:
+        BadInput, MissingModel, Mismatch: a file is missing, damaged, or does not belong.
+    """
+
+    def __init__(
+        self,
+        pth_path: Path | str,
+        index_path: Path | str | None = None,
+        gpu: str = "auto",
+        embedder_model: str = "auto",
+        embedder_model_custom: str | Path | None = None,
+        report: Report = silent,
+    ) -> None:
+        self.path = Path(pth_path)
+        self.file = checkpoint.read_voice(self.path)
+        self.device: Device = choose(gpu, part="convert")
+        self.rate = self.file.sample_rate
+        self.hop = self.file.settings.hop_length
+        self.use_f0 = self.file.use_f0
+        self.speakers = _speakers(self.file.meta, self.file.n_speakers)
+        self.net = checkpoint.build(self.file, self.device.device)
+        self.glides = self.file.vocoder == "RefineGAN"
+        self.decoder: Decoder = TorchDecoder(self.net.dec, self.device.device)
+        self.index = _index(index_path, self.file.embed_width, self.path)
+        self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
+        LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
+
+    @property
+    def median_f0_hz(self) -> float | None:
+        """Median pitch of the training data, where the file records it."""
+        found = self.file.meta.get("median_f0_hz")
+        return float(found) if isinstance(found, (int, float)) and found > 0 else None
+
+    def _embedder(self, name: str, custom: str | Path | None, report: Report) -> Embedder:
+        known, width = self.file.embedder, self.file.embed_width
+        layer = known.get("layer")
+        if name == "auto":
+            name = str(known["name"])
+            if name not in EMBEDDERS and custom is None:
+                name, custom = "custom", name
+            elif custom is not None:
+                name = "custom"
+        v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
+        embedder = EmbedderManager(report).load(
+            name,
+            custom,
+            self.device.device,
+            self.device.dtype,
+            layer=V1_LAYER if v1 else int(layer) if layer else None,
+            projected=bool(known.get("projected", v1)),
+        )
+        if embedder.spec.width != width:
+            raise Mismatch(
+                f"{self.path} needs content features of width {width}; "
+                f"the embedder {embedder.spec.name} gives {embedder.spec.width}.",
+                "Use the embedder the voice was trained with.",
+            )
+        return embedder
+
+    def speaker(self, sid: str) -> int:
+        """The number of a speaker given by number or name.
+
+        Raises:
+            BadInput: the voice has no such speaker.
+        """
+        if sid in self.speakers:
+            return self.speakers.index(sid)
+        if sid.strip().isdecimal() and int(sid) < len(self.speakers):
+            return int(sid)
+        few = ", ".join(self.speakers[:8]) + (" ..." if len(self.speakers) > 8 else "")
+        raise BadInput(f"{self.path} has no speaker {sid!r}.", f"It has: {few}.")
+
+    def extractor(self, method: f0.Method) -> f0.Extractor:
+        """The pitch extractor called `method`, loaded once per device and weights file."""
+        marks = tuple(_mark(p) for p in sorted(paths().predictors.glob("*.pt")))
+        key = (method, self.device.name, marks)
+        with _lock:
+            if key not in _extractors:
+                _extractors[key] = f0.load(method, self.device.name)
+            return _extractors[key]
+
+    def convert(
+        self, wave: np.ndarray, rate: int, report: Report = silent, **options: Any
+    ) -> tuple[np.ndarray, int]:
+        """Convert a sound.
+
+        Args:
+            wave: (T,) or (T, channels) float.
+            rate: of `wave` in Hz.
+            options: those of `rvc.params.Conversion`, such as pitch=3.
+
+        Returns:
+            (float32 (T',) or (T', channels), its rate in Hz).
+        """
+        from rvc.infer.convert import convert
+
+        return convert(wave, rate, self, params.Conversion(**options), report)
+
+
+def load(
+    pth_path: Path | str,
+    index_path: Path | str | None,
+    p: params.Convert,
+    report: Report = silent,
+) -> Voice:
+    """A voice from memory where neither its files nor the options that choose them changed."""
+    marks = _mark(Path(pth_path)), _mark(Path(index_path)) if index_path else None
+    key = (*marks, p.gpu, p.embedder_model, p.embedder_model_custom, str(paths().root))
+    with _lock:
+        if key not in _voices:
+            made = Voice(
+                pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report
+            )
+            while len(_voices) >= KEPT:
+                del _voices[next(iter(_voices))]
+            _voices[key] = made
+        return _voices[key]
+
+
+def forget() -> None:
+    """Drop every loaded voice and pitch extractor (frees memory)."""
+    with _lock:
+        _voices.clear()
+        _extractors.clear()
+
+
+def _mark(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return str(path), 0, 0  # whoever opens it says what is wrong
+    return str(path.resolve()), stat.st_mtime_ns, stat.st_size
+
+
+def _index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
+    if path is None:
+        return None
+    retriever = Retriever.load(Path(path))
+    if retriever.width != width:
+        raise Mismatch(
+            f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
+            "Use the index that belongs to the voice.",
+        )
+    return retriever
+
+
+def _speakers(meta: dict[str, Any], count: int) -> list[str]:
+    """Names by position where the file has them, else numbers."""
+    named = meta.get("speakers")
+    names = [str(i) for i in range(count)]
+    if isinstance(named, list):
+        named = dict(enumerate(named))
+    if isinstance(named, dict):
+        for key, value in named.items():
+            number, name = (key, value) if str(key).isdecimal() else (value, key)
+            if str(number).isdecimal() and int(number) < count:
+                names[int(number)] = str(name)
+    return names
