@@ -1,4 +1,4 @@
-"""Conversion: a recording of any length, piece by piece, into a voice. Nothing here touches files."""
+"""Conversion: a recording of any length, piece by piece, into a voice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rvc.audio.io import Block
-from rvc.errors import BadInput, Mismatch
+from rvc.errors import BadInput, Mismatch, VoiceError
 from rvc.f0 import contour
 from rvc.infer import excitation, features, plan
 from rvc.infer.blocks import Blocks, fades
@@ -24,7 +24,6 @@ from rvc.params import Conversion
 from rvc.progress import Report, silent
 
 BLOCK = 200  # frames the decoder makes at a time
-READ = 1 << 20
 ISOLATED_DB = -60.0  # split_audio: silence lies this far below the loudest moment
 PITCH_SHARE = 0.1  # of the work, for the progress bar
 
@@ -74,8 +73,9 @@ def stream(
         worker = Converter(voice, p, Noise(p.seed), report)
         length = -(-recording.frames * voice.rate // recording.rate)
         sounds, masks = [], []
-        for number, wave in enumerate(recording.waves):
-            levels = np.concatenate([plan.levels(b) for _, b in wave.blocks(READ // FRAME * FRAME)])
+        for number, (wave, levels) in enumerate(
+            zip(recording.waves, recording.levels, strict=True)
+        ):
             threshold = plan.silence_threshold(levels)
             pieces = worker.pieces(levels, len(wave), threshold)
             f0_hz = worker.pitch(wave, pieces, given_f0)
@@ -94,9 +94,7 @@ def stream(
 def _formants(p: Conversion) -> Callable[[np.ndarray], np.ndarray] | None:
     if not p.formant_shifting:
         return None
-    from rvc.audio.effects import formant_shift
-
-    return lambda wave: formant_shift(wave, RATE, p.formant_qfrency, p.formant_timbre)
+    raise VoiceError("Formant shifting is not available yet.")
 
 
 class Converter:
@@ -114,9 +112,7 @@ class Converter:
         """What of the signal is converted, and in which pieces."""
         if self.p.split_audio and len(levels_db):
             threshold_db = max(threshold_db, float(levels_db.max()) + ISOLATED_DB)
-        return plan.plan(
-            levels_db, samples, threshold_db=threshold_db, isolated=self.p.split_audio
-        )
+        return plan.plan(levels_db, samples, threshold_db=threshold_db, isolated=self.p.split_audio)
 
     def pitch(
         self,
@@ -161,7 +157,7 @@ class Converter:
     def sound(
         self, wave: Spool, pieces: list[Piece], f0_hz: np.ndarray, into: Spool, length: int
     ) -> Spool:
-        """The voice's sound for the whole signal: exactly `length` samples, silent between pieces."""
+        """The voice's sound for the whole signal: `length` samples, silent between pieces."""
         line, hop = Timeline(into, length), self.voice.hop
         phases = excitation.phases(f0_hz, self.voice.glides)
         total = sum(p.stop - p.start for p in pieces) / RATE
@@ -206,9 +202,7 @@ class Converter:
         last = core + (piece.stop - piece.start) // FRAME
         yield from self.blocks.run(decode, core - 1, last + 1, 0, frames, voice.hop)
 
-    def _source(
-        self, hz: np.ndarray, core: int, phase: float, first: int
-    ) -> torch.Tensor | None:
+    def _source(self, hz: np.ndarray, core: int, phase: float, first: int) -> torch.Tensor | None:
         """Excitation (1, 1, T * hop) of a piece, in phase with the pieces before it."""
         voice = self.voice
         if not voice.use_f0:

@@ -161,13 +161,9 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
             skipped += 1
             continue
 
-        def told(part: float, total: float, note: str = "", at: int = number) -> None:
-            share = 0.98 * part / total if note == "Voice" and total else 0.0
-            report(at + share, len(work), work[at].source.name)
-
         loaded = voice.load(task.pth, task.index, p, report)
         try:
-            done.append(_file(task.source, task.target, loaded, p, told))
+            done.append(_file(task.source, task.target, loaded, p, _within(report, number, work)))
         except Cancelled:
             raise
         except (VoiceError, RuntimeError, ValueError, MemoryError) as error:
@@ -182,6 +178,16 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
         "failed": failed,
         "message": f"Converted {len(done)} recordings into {p.output_folder}.{already}",
     }
+
+
+def _within(report: Report, number: int, work: list[Task]) -> Report:
+    """Progress of one recording as a part of all."""
+
+    def told(done: float, total: float, note: str = "") -> None:
+        share = 0.98 * done / total if note == "Voice" and total else 0.0
+        report(number + share, len(work), work[number].source.name)
+
+    return told
 
 
 def _tell_failures(failed: list[dict[str, str]], total: int) -> None:

@@ -1,4 +1,4 @@
-"""From the voice's raw sound to what is written: gate, envelope, clean-up, effects, levels, rate."""
+"""From the voice's raw sound to what is written: gate, envelope, polish, levels, rate."""
 
 from __future__ import annotations
 

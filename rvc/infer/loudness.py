@@ -51,14 +51,14 @@ class Loudness:
 
     def add(self, wave: np.ndarray) -> None:
         """Take the next block (T,) or (T, C)."""
-        wave = wave.reshape(len(wave), -1)
         if not len(wave):
             return
+        wave = wave.reshape(len(wave), -1)
         weighted, self.state = signal.sosfilt(self.filter, wave, axis=0, zi=self.state)
         self.rest = np.concatenate([self.rest, weighted])
         count = len(self.rest) // self.hop
         whole, self.rest = self.rest[: count * self.hop], self.rest[count * self.hop :]
-        steps = whole.reshape(count, self.hop, -1)
+        steps = whole.reshape(count, self.hop, wave.shape[1])
         self.powers.append(np.square(steps).mean(axis=1).sum(axis=1))
 
     def lufs(self) -> float:

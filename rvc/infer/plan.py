@@ -17,7 +17,7 @@ SILENT_DB = -60.0  # at most this loud is silence ...
 BELOW_LOUD_DB = 20.0  # ... and in quiet recordings only what lies this far below their loud parts
 MARGIN_S = 0.16  # kept around everything that is not silent
 SKIP_S = 0.30  # shorter silences are not worth a cut
-PIECE_S = 12.0
+PIECE_S = 11.0
 CONTEXT_S = 1.0
 
 

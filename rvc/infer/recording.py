@@ -14,6 +14,7 @@ import soxr
 from rvc.audio import dsp
 from rvc.audio.io import Block
 from rvc.errors import BadInput
+from rvc.infer import plan
 from rvc.infer.loudness import Loudness
 from rvc.infer.plan import RATE
 from rvc.infer.spool import Spool
@@ -48,6 +49,7 @@ class Recording:
         rate, frames, channels: as it came.
         waves: one 16 kHz signal per sound to convert (one, or one per channel).
         side: half the difference of left and right at `side_rate` ("mid" only).
+        levels: of every 10 ms of each of them, in dBFS (after `prepare`).
         peak: highest sample of any channel.
         lufs: integrated loudness.
     """
@@ -57,6 +59,7 @@ class Recording:
         self.rate = self.frames = self.channels = 0
         self.peak, self.lufs = 0.0, -np.inf
         self.waves: list[Spool] = []
+        self.levels: list[np.ndarray] = []
         self.side: Spool | None = None
         self.open = ExitStack()
 
@@ -82,7 +85,7 @@ class Recording:
         feeds: list[tuple[Resampler, Spool]] = []
         meter = None
         for block in blocks:
-            wave = block.wave.reshape(len(block.wave), -1)
+            wave = block.wave if block.wave.ndim > 1 else block.wave[:, None]
             if meter is None:
                 self.rate, self.channels = block.rate, wave.shape[1]
                 feeds, meter = self._feeds(), Loudness(block.rate, wave.shape[1])
@@ -128,12 +131,15 @@ class Recording:
         """
         gain = min(1.0, PEAK / self.peak) if self.peak > 0 else 1.0
         for number, raw in enumerate(self.waves):
-            ready = self.spool()
+            ready, levels = self.spool(), []
             for start in range(0, len(raw), PREPARE):
                 before = min(start, AROUND)
                 wave = raw.read(start - before, start + PREPARE + AROUND) * np.float32(gain)
-                if shape is not None:
-                    wave = shape(wave)
-                ready.append(dsp.highpass(wave, RATE)[before : before + PREPARE])
+                shaped = dsp.highpass(wave if shape is None else shape(wave), RATE)
+                ready.append(shaped[before : before + PREPARE])
+                # neither rumble nor what a filter lets ring on is sound
+                low, high = (plan.levels(w[before : before + PREPARE]) for w in (wave, shaped))
+                levels.append(np.minimum(low, high))
             raw.close()
             self.waves[number] = ready
+            self.levels.append(np.concatenate(levels))

@@ -1,0 +1,32 @@
+"""A tiny voice with stand-ins for embedder and pitch, and sounds to convert."""
+
+import numpy as np
+import pytest
+
+from rvc import f0
+from rvc.infer import voice as voices
+from tests import fakes, tiny
+
+
+@pytest.fixture
+def fake_networks(monkeypatch):
+    """Every embedder and every pitch extractor becomes a fake; returns the one embedder."""
+    embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
+    monkeypatch.setattr(voices.EmbedderManager, "load", lambda *a, **k: embedder)
+    monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))
+    voices.forget()
+    yield embedder
+    voices.forget()
+
+
+@pytest.fixture
+def voice(fake_networks, tmp_path):
+    return voices.Voice(tiny.voice(tmp_path / "tiny.pth"), gpu="-")
+
+
+def sung(seconds, rate=16_000, hz=200.0, level=0.3):
+    """A glissando with overtones, its level swelling and falling."""
+    t = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * hz * (t + 0.02 * np.sin(t))
+    wave = np.sin(phase) + 0.4 * np.sin(2 * phase) + 0.2 * np.sin(3 * phase)
+    return (level * (0.7 + 0.3 * np.sin(1.7 * t)) * wave / 1.4).astype(np.float32)

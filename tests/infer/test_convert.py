@@ -1,0 +1,253 @@
+"""Conversion as a whole: lengths, silence, seams, seeds, stereo, levels."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from rvc.errors import BadInput, Mismatch
+from rvc.infer import convert, excitation, loudness, plan
+from rvc.infer import voice as voices
+from rvc.infer.noise import Noise
+from rvc.params import Conversion
+from rvc.progress import silent
+from tests import fakes, tiny
+from tests.infer.conftest import sung
+
+RATE = 40_000
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        (1, 16_000),
+        (399, 16_000),
+        (16_000, 16_000),
+        (44_101, 44_100),
+        (7_999, 8_000),
+        (30_011, 22_050),
+    ],
+)
+def test_length_is_exact(voice, samples, rate):
+    out, out_rate = voice.convert(sung(samples / rate + 1, rate)[:samples], rate, seed=0)
+    assert out_rate == RATE
+    assert len(out) == max(1, round(samples * RATE / rate))
+    assert np.isfinite(out).all()
+
+
+def test_silence_stays_silent_and_costs_nothing(voice, fake_networks):
+    out, _ = voice.convert(np.zeros(32_000, np.float32), 16_000)
+    assert not out.any()
+    rng = np.random.default_rng(0)
+    room = (rng.standard_normal(32_000) * 10 ** (-70 / 20)).astype(np.float32)
+    out, _ = voice.convert(room, 16_000)
+    assert not out.any()
+    assert fake_networks.samples == 0
+
+
+def test_pauses_are_silent_in_the_result_and_skipped(voice, fake_networks):
+    wave = sung(9)
+    wave[3 * 16_000 : 6 * 16_000] = 0
+    out, _ = voice.convert(wave, 16_000, seed=0)
+    pause = out[round(3.05 * RATE) : round(5.95 * RATE)]
+    assert np.sqrt(np.mean(pause**2)) <= 1e-3
+    assert np.abs(out[: 2 * RATE]).max() > 0.01
+    assert fake_networks.samples < 7 * 16_000 + 4 * 16_000, "pieces and their context, no pause"
+
+
+def test_seams_cannot_be_heard(voice, monkeypatch):
+    wave = sung(12)
+    whole, _ = voice.convert(wave, 16_000, seed=3)
+    monkeypatch.setattr(plan, "PIECE_S", 3.0)
+    cut, _ = voice.convert(wave, 16_000, seed=3)
+    error = np.abs(whole - cut)
+    assert error.max() < 10 ** (-40 / 20) * np.abs(whole).max()
+    assert np.abs(np.diff(cut)).max() <= 1.02 * np.abs(np.diff(whole)).max()
+
+
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN"])
+def test_decoder_blocks_equal_the_decoder_in_one_go(fake_networks, tmp_path, vocoder, monkeypatch):
+    pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, sample_rate=32_000)
+    voice = voices.Voice(pth, gpu="-")
+    wave = sung(0.3 if vocoder == "RefineGAN" else 1.5)
+    monkeypatch.setattr(convert, "BLOCK", 10_000)
+    whole, _ = voice.convert(wave, 16_000, seed=3)
+    monkeypatch.setattr(convert, "BLOCK", 120 if vocoder == "RefineGAN" else 17)
+    parts, _ = voice.convert(wave, 16_000, seed=3)
+    assert np.abs(whole - parts).max() <= 1e-4 * np.abs(whole).max()
+    assert np.abs(whole).max() > 1e-3
+
+
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN"])
+def test_phase_runs_on_from_piece_to_piece(vocoder):
+    dec = tiny.net(vocoder=vocoder, sample_rate=32_000).dec
+    glides = vocoder == "RefineGAN"
+    f0 = (200 + 50 * np.sin(np.arange(300) / 9)).astype(np.float32)
+    f0[120:130] = 0
+    zero = convert.SourceNoise(Noise(0), 0)
+    zero.normal = torch.zeros_like
+    whole = dec.source(torch.from_numpy(f0)[None], zero)[0, 0].detach().numpy()
+    begin, core = 100, 50
+    phase = excitation.phases(f0, glides)[begin + core]
+    part = f0[begin:]
+    led = np.concatenate([[excitation.lead_in(part, core, phase, glides)], part])
+    made = dec.source(torch.from_numpy(led.astype(np.float32))[None], zero)[0, 0].detach().numpy()
+    a, b = made[(core + 1) * dec.hop :], whole[(begin + core) * dec.hop :]
+    assert np.abs(a - b).max() < 2e-3 * np.abs(whole).max()
+
+
+def test_a_seed_repeats_every_sample_and_threads_do_not_matter(voice, tmp_path):
+    other = voices.Voice(tiny.voice(tmp_path / "other.pth", seed=5), gpu="-")
+    wave = sung(2)
+    one = [v.convert(wave, 16_000, seed=9)[0] for v in (voice, other)]
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(v.convert, wave, 16_000, seed=9) for v in (voice, other) * 2]
+        for job, expected in zip(jobs, one * 2, strict=True):
+            assert np.array_equal(job.result()[0], expected)
+    assert not np.array_equal(one[0], voice.convert(wave, 16_000, seed=10)[0])
+    assert not np.array_equal(one[0], one[1])
+
+
+def test_stereo_modes(voice):
+    left, right = sung(1, hz=200), sung(1, hz=300, level=0.1)
+    both = np.stack([left, right], axis=1)
+    mono, _ = voice.convert(both, 16_000, seed=1)
+    assert mono.shape == (RATE,)
+    assert np.array_equal(mono, voice.convert((left + right) / 2, 16_000, seed=1)[0])
+    each, _ = voice.convert(both, 16_000, seed=1, stereo="each")
+    assert each.shape == (RATE, 2)
+    assert not np.allclose(each[:, 0], each[:, 1])
+    mid, _ = voice.convert(both, 16_000, seed=1, stereo="mid")
+    side = (mid[:, 0] - mid[:, 1]) / 2
+    expected = np.interp(np.arange(RATE) / RATE, np.arange(16_000) / 16_000, (left - right) / 2)
+    gain = side @ expected / (expected @ expected)
+    assert np.corrcoef(side, expected)[0, 1] > 0.99
+    assert 0 < gain <= 1.01
+    three = np.stack([left, right, left], axis=1)
+    assert voice.convert(three, 16_000, stereo="each")[0].shape == (RATE, 3)
+    with pytest.raises(BadInput, match="3 channels"):
+        voice.convert(three, 16_000, stereo="mid")
+
+
+def lufs(wave, rate):
+    meter = loudness.Loudness(rate)
+    meter.add(wave)
+    return meter.lufs()
+
+
+def humming(voice, gain=1.0):
+    """Replace the random network by its source: a sine of the right pitch."""
+
+    def decode(z, source, g, noise, first):
+        return gain * source[0, 0].numpy()
+
+    with torch.no_grad():
+        voice.net.dec.m_source.l_linear.weight.fill_(1.0)
+        voice.net.dec.m_source.l_linear.bias.zero_()
+    decode.context = 1
+    voice.decoder = decode
+
+
+@pytest.mark.parametrize("level", [0.02, 0.3, 0.9])
+def test_loudness_is_matched_without_overs(voice, level):
+    humming(voice)
+    wave = sung(3, level=level)
+    out, rate = voice.convert(wave, 16_000, seed=0, match_loudness=True)
+    assert lufs(out, rate) == pytest.approx(lufs(wave, 16_000), abs=1)
+    peak = loudness.TruePeak()
+    peak.add(out)
+    assert peak.peak <= 10 ** (-1 / 20)
+
+
+def test_true_peak_stays_below_the_ceiling_whatever_the_network_does(voice):
+    humming(voice, 50.0)
+    out, _ = voice.convert(sung(2), 16_000, seed=0)
+    peak = loudness.TruePeak()
+    peak.add(out)
+    assert 0.5 < peak.peak <= 10 ** (-1 / 20)
+
+
+def test_volume_envelope_follows_the_recording(voice):
+    wave = np.concatenate([sung(4, level=0.3), sung(4, level=0.003)])
+    free, _ = voice.convert(wave, 16_000, seed=0, volume_envelope=1)
+    forced, _ = voice.convert(wave, 16_000, seed=0, volume_envelope=0)
+
+    def fall(out):
+        loud, quiet = out[RATE : 3 * RATE], out[5 * RATE : 7 * RATE]
+        return 10 * np.log10(np.mean(quiet**2) / np.mean(loud**2))
+
+    assert fall(forced) == pytest.approx(-40, abs=2)
+    assert fall(free) > -30
+
+
+def test_export_rate_and_loud_input(voice):
+    out, rate = voice.convert(4 * sung(1), 16_000, export_rate="48000", seed=0)
+    assert (rate, len(out)) == (48_000, 48_000)
+    out, rate = voice.convert(sung(1, 22_050), 22_050, export_rate="input")
+    assert (rate, len(out)) == (22_050, 22_050)
+
+
+def tuned(voice, f0, **options):
+    worker = convert.Converter(voice, Conversion(**options), Noise(0), silent)
+    return worker.tuned(np.array(f0, np.float32))
+
+
+def test_pitch_options(voice):
+    f0 = [0, 100, 103, 0, 452, 0]
+    assert np.allclose(tuned(voice, f0, pitch=12), 2 * np.array(f0))
+    snapped = tuned(voice, f0, f0_autotune=True, pitch=12)
+    assert np.allclose(snapped, [0, 196.0, 207.65, 0, 880, 0], atol=0.01)
+    half = tuned(voice, f0, f0_autotune=True, f0_autotune_strength=0.5)
+    assert half[4] == pytest.approx((440 * 452) ** 0.5, rel=1e-4), "half way in cents"
+    proposed = tuned(voice, f0, proposed_pitch=True, proposed_pitch_threshold=206)
+    assert proposed[2] == pytest.approx(206, rel=0.01)
+    assert (proposed > 0).tolist() == [hz > 0 for hz in f0]
+    assert tuned(voice, [0, 1000, 1010], pitch=8).max() > 1600
+    with pytest.raises(Mismatch, match="median"):
+        tuned(voice, f0, proposed_pitch=True, proposed_pitch_auto=True)
+    voice.file.meta["median_f0_hz"] = 412.0
+    auto = tuned(voice, f0, proposed_pitch=True, proposed_pitch_auto=True)
+    assert auto[2] == pytest.approx(206, rel=0.01), "never more than an octave"
+
+
+def test_split_audio_hears_each_stretch_alone(voice, fake_networks):
+    wave = sung(6)
+    wave[2 * 16_000 : 4 * 16_000] = 0
+    worker = convert.Converter(voice, Conversion(split_audio=True), Noise(0), silent)
+    pieces = worker.pieces(plan.levels(wave), len(wave), -60.0)
+    assert len(pieces) == 2
+    assert pieces[0].high <= 2.4 * 16_000
+    assert pieces[1].low >= 3.6 * 16_000
+    joined, _ = voice.convert(wave, 16_000, seed=0)
+    split, _ = voice.convert(wave, 16_000, seed=0, split_audio=True)
+    assert len(joined) == len(split)
+
+
+def test_a_voice_without_pitch_and_other_speakers(fake_networks, tmp_path):
+    voice = voices.Voice(tiny.voice(tmp_path / "no.pth", use_f0=False, n_speakers=3), gpu="-")
+    first, _ = voice.convert(sung(1), 16_000, seed=0)
+    second, _ = voice.convert(sung(1), 16_000, seed=0, sid="2")
+    assert np.abs(first).max() > 1e-3
+    assert not np.array_equal(first, second)
+    with pytest.raises(BadInput, match="no speaker '3'"):
+        voice.convert(sung(1), 16_000, sid="3")
+
+
+def test_bad_arrays_and_wrong_embedders(voice, tmp_path, monkeypatch):
+    with pytest.raises(BadInput, match="not numbers"):
+        voice.convert(np.array([0.0, np.nan]), 16_000)
+    with pytest.raises(BadInput, match="no sound"):
+        voice.convert(np.zeros(0), 16_000)
+    wide = fakes.FakeEmbedder(48)
+    monkeypatch.setattr(voices.EmbedderManager, "load", lambda *a, **k: wide)
+    with pytest.raises(Mismatch, match="width 32"):
+        voices.Voice(voice.path, gpu="-")
+
+
+def test_a_changed_file_is_loaded_anew_and_an_unchanged_one_is_not(fake_networks, tmp_path):
+    pth, p = tiny.voice(tmp_path / "v.pth"), Conversion(gpu="-")
+    first = voices.load(pth, None, p)
+    assert voices.load(pth, None, p) is first
+    tiny.voice(pth, seed=1, n_speakers=3)
+    assert voices.load(pth, None, p) is not first
