@@ -110,7 +110,7 @@ def test_applio_321_spellings(cli, caught):
     --export_format mp3"""
     assert cli(*line.split()).code == 0
     p = caught[0]
-    assert (p.pitch, p.volume_envelope, p.f0_method, p.index_path) == (-3, 0.5, "rmvpe", None)
+    assert (p.pitch, p.volume_envelope, p.f0_method, p.index_path) == (-3, 0.5, "rmvpe", ())
     assert (p.split_audio, p.clean_audio, p.export_format) == (True, False, "MP3")
     line = "extract --model_name m --sampling_rate 40000 --rvc_version v2 --pitch_guidance True"
     assert cli(*line.split()).code == 0
