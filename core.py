@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -62,9 +63,12 @@ def _complain(error: VoiceError, as_json: bool) -> None:
 
 @click.group(epilog=EPILOG, invoke_without_command=True, no_args_is_help=False)
 @click.version_option(__version__, message="%(version)s")
+@click.option("--offline", is_flag=True, help="Open no connection; say which file is missing.")
 @click.pass_context
-def group(context: click.Context) -> None:
+def group(context: click.Context, offline: bool) -> None:
     """Voice cloning: preprocess, extract, train, index, convert."""
+    if offline:
+        os.environ["RVC_OFFLINE"] = "1"  # jobs in processes of their own hear it too
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -72,14 +76,18 @@ def group(context: click.Context) -> None:
 
 for _name, _verb in tasks.VERBS.items():
     group.add_command(cli.command(_name, _verb.params, _runner(_name)))
-_SWITCHES = cli.switches(verb.params for verb in tasks.VERBS.values())
+_SWITCHES = cli.switches(verb.params for verb in tasks.VERBS.values()) | {"json"}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program; ends with the documented exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    everything = sys.argv[1:] if arguments is None else arguments
+    given = [a for a in everything if a != "--offline"]  # may stand anywhere
+    offline = ["--offline"] * (len(given) < len(everything))
+    before = os.environ.get("RVC_OFFLINE")
     try:
-        group.main(cli.modernise(given, _SWITCHES), prog_name="core.py", standalone_mode=False)
+        modern = offline + cli.modernise(given, _SWITCHES)
+        group.main(modern, prog_name="core.py", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -89,7 +97,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
         sys.exit(130)
+    finally:
+        _restore(before)
     sys.exit(0)
+
+
+def _restore(offline: str | None) -> None:
+    if offline is None:
+        os.environ.pop("RVC_OFFLINE", None)
+    else:
+        os.environ["RVC_OFFLINE"] = offline
 
 
 if __name__ == "__main__":

@@ -57,7 +57,16 @@ def flag(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _option(name: str, field: FieldInfo) -> click.Option:
+def _option(name: str, field: FieldInfo) -> click.Parameter:
+    if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("positional"):
+        kind, many = base_type(field.annotation)
+        return click.Argument(
+            [name],
+            type=_click_type(field, kind),
+            required=field.is_required(),
+            default=None if many or field.is_required() else field.get_default(),
+            nargs=-1 if many else 1,
+        )
     spelling = "--" + flag(name)
     text = {"help": field.description, "show_default": True}
     required = field.is_required()

@@ -41,6 +41,8 @@ VERBS = {
     "model-extract": Verb(params.ModelExtract, "rvc.tools.rework:extract"),
     "model-edit": Verb(params.ModelEdit, "rvc.tools.rework:edit"),
     "model-convert": Verb(params.ModelConvert, "rvc.tools.rework:convert"),
+    "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
+    "assets": Verb(params.Assets, "rvc.hub.assets:run"),
 }
 
 

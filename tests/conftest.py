@@ -8,6 +8,12 @@ import pytest
 import core
 
 
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Nothing is downloaded in tests; those of the downloads allow it to themselves."""
+    monkeypatch.setenv("RVC_OFFLINE", "1")
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty installation folder; logs, models and assets of the test live here."""

@@ -16,6 +16,8 @@ from rvc.errors import BadInput, MissingModel
 from rvc.features import EMBEDDERS, FAMILIES
 from rvc.features.embedder import Embedder, EmbedderSpec
 from rvc.features.weights import FILES, read
+from rvc.hub import catalog
+from rvc.hub.fetch import ensure
 from rvc.hub.verify import sha256
 from rvc.progress import Report, silent
 
@@ -78,14 +80,18 @@ class EmbedderManager:
         else:
             home = paths().embedders / info.folder
         if not (home / "config.json").is_file() or not _weights(home):
-            self._fetch(name, home)
+            self._fetch(name, home, info.shipped)
         return home
 
-    def _fetch(self, name: str, home: Path) -> None:
-        raise MissingModel(
-            f"The embedder {name} is not installed: {home} lacks config.json or its weights.",
-            f"Put its config.json and {FILES[-1]} there.",
-        )
+    def _fetch(self, name: str, home: Path, shipped: bool) -> None:
+        files = [] if shipped else catalog.embedder(name)
+        if not files:
+            raise MissingModel(
+                f"The embedder {name} is not installed: {home} lacks config.json or its weights.",
+                f"Put its config.json and {FILES[-1]} there.",
+            )
+        log.info("The embedder %s is not here yet.", name)
+        ensure(files, self.report)
 
 
 def forget() -> None:

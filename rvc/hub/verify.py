@@ -13,17 +13,18 @@ from rvc.config import paths
 BLOCK = 1 << 20
 
 
-def sha256(path: Path, heard: Callable[[int], None] | None = None) -> str:
+def sha256(path: Path, heard: Callable[[int], None] | None = None, again: bool = False) -> str:
     """Hex digest of a file; an unchanged file (size, time of change) is not read again.
 
     Args:
         heard: told the number of bytes of every block read.
+        again: read the file even if it is unchanged.
     """
     stat = path.stat()
     key = str(path.resolve())
     mark = [stat.st_size, stat.st_mtime_ns]
     known = _remembered().get(key)
-    if known and known[:2] == mark:
+    if known and known[:2] == mark and not again:
         return str(known[2])
     digest = _compute(path, heard)
     _remember(key, [*mark, digest])

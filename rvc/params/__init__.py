@@ -23,6 +23,8 @@ from rvc.params.base import (
     SampleRate,
     option,
 )
+from rvc.params.models import Assets as Assets
+from rvc.params.models import Prerequisites as Prerequisites
 from rvc.params.voices import (  # noqa: F401
     DeleteVoice,
     Download,

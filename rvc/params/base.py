@@ -33,6 +33,11 @@ def option(default: Any = ..., help: str = "", group: str = "", **limits: Any) -
     return Field(default, description=help, json_schema_extra={"group": group}, **limits)
 
 
+def argument(default: Any = ..., help: str = "") -> Any:
+    """A field that the command line takes by its place, without a flag."""
+    return Field(default, description=help, json_schema_extra={"group": "", "positional": True})
+
+
 class Params(BaseModel):
     """Frozen values of one command. Unknown names are an error."""
 

@@ -1,0 +1,182 @@
+"""Which addresses may be contacted: vetted as text, at every redirect, and once connected.
+
+A link from outside must not make this program talk to the machine itself or its neighbours, so
+only https to public addresses is allowed, judged by the address really connected to (a name may
+resolve differently a moment later). Hosts the user has configured as mirrors are exempt.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from rvc.errors import DownloadFailed
+
+REDIRECTS = 8
+TIMEOUTS_S = (10.0, 20.0)  # to connect, between two pieces of data
+AGENT = "rvc-voice"
+HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?")
+Host = tuple[str, int]
+
+
+class Refused(DownloadFailed):
+    """An address that must not be contacted."""
+
+    code = "address_refused"
+
+
+def place(url: str) -> Host:
+    """(host, port) of a link.
+
+    Raises:
+        Refused: not a link.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError as error:
+        raise Refused(f"{url!r} is not a link.", str(error)) from error
+    return (parts.hostname or "").lower(), port
+
+
+def vet(url: str, trusted: frozenset[Host] = frozenset()) -> str:
+    """Refuse a link by its text; returns it.
+
+    Raises:
+        Refused: another scheme than https, a name or password in it, or a private address.
+    """
+    parts = urlsplit(url)
+    host = place(url)
+    if parts.scheme not in ("http", "https") or not HOST.fullmatch(host[0]):
+        raise Refused(f"{url!r} is refused: only https links are followed.")
+    if host in trusted:
+        return url
+    if parts.scheme != "https":
+        raise Refused(f"{url!r} is refused: only https links are followed.")
+    if parts.username or parts.password:
+        raise Refused(f"{host[0]} is refused: links with a user name are not followed.")
+    if host[0] == "localhost" or host[0].endswith((".localhost", ".local", ".internal")):
+        raise Refused(f"{host[0]} is refused: it is a private address.")
+    try:
+        address = ipaddress.ip_address(host[0])
+    except ValueError:
+        return url
+    if not public(address):
+        raise Refused(f"{host[0]} is refused: it is a private address.")
+    return url
+
+
+def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address belongs to the open internet, also when wrapped in IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        for inner in (address.ipv4_mapped, address.sixtofour, (address.teredo or (None, None))[1]):
+            if inner is not None:
+                return public(inner)
+        if address in ipaddress.ip_network("64:ff9b::/96"):
+            return public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast
+
+
+def _refuse_private(name: str, found: Any) -> None:
+    address = ipaddress.ip_address(str(found).split("%")[0])
+    if not public(address):
+        raise Refused(f"{name} is refused: it leads to the private address {address}.")
+
+
+def _watched(base: type, trusted: frozenset[Host]) -> type:
+    """A connection class that looks at the address before and after it connects, and then sends."""
+
+    class Watched(base):
+        def _new_conn(self) -> socket.socket:
+            exempt = (self._dns_host.lower(), self.port) in trusted
+            if not exempt:
+                for found in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
+                    _refuse_private(self._dns_host, found[4][0])
+            connected: socket.socket = super()._new_conn()
+            try:
+                if not exempt:
+                    _refuse_private(self._dns_host, connected.getpeername()[0])
+            except Refused:
+                connected.close()
+                raise
+            return connected
+
+    return Watched
+
+
+class _Adapter(HTTPAdapter):
+    """Transport whose direct connections are watched; a proxy's address is the user's choice."""
+
+    def __init__(self, trusted: frozenset[Host]) -> None:
+        self.trusted = trusted
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        plain, secure = (
+            _watched(HTTPConnection, self.trusted),
+            _watched(HTTPSConnection, self.trusted),
+        )
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": type("Plain", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("Secure", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        }
+
+
+def session(trusted: frozenset[Host] = frozenset()) -> requests.Session:
+    """A session that reads proxies from the environment, and no password file."""
+    made = requests.Session()
+    made.trust_env = False
+    made.headers["User-Agent"] = AGENT
+    made.headers["Accept-Encoding"] = "identity"
+    adapter = _Adapter(trusted)
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    return made
+
+
+def get(
+    url: str,
+    headers: dict[str, str] | None = None,
+    trusted: frozenset[Host] = frozenset(),
+    opened: Callable[[requests.Response], None] | None = None,
+) -> requests.Response:
+    """GET with a streamed body; every redirect is vetted like the first address.
+
+    Args:
+        opened: shown every redirecting answer on the way (its headers may tell a digest).
+
+    Raises:
+        Refused: an address on the way is not allowed.
+        requests.RequestException: the network failed.
+    """
+    made = session(trusted)
+    authority = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    for _ in range(REDIRECTS):
+        answer = made.get(
+            vet(url, trusted),
+            headers=headers,
+            stream=True,
+            allow_redirects=False,
+            timeout=TIMEOUTS_S,
+            proxies=get_environ_proxies(url),
+            verify=authority or True,
+        )
+        if opened:
+            opened(answer)
+        if not answer.is_redirect:
+            return answer
+        url = urljoin(url, answer.headers["Location"])
+        answer.close()
+    raise Refused(f"{place(url)[0]} redirects in circles.")
