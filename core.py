@@ -20,7 +20,7 @@ EPILOG = "Exit codes: 0 done, 2 wrong usage, " + ", ".join(
 
 
 class Console:
-    """Progress bar on standard error, with time left."""
+    """Progress bar on standard error, with time left; after " | " a note has details."""
 
     def __init__(self) -> None:
         self.bar: Any = None
@@ -29,10 +29,19 @@ class Console:
     def __call__(self, done: float, total: float, note: str = "") -> None:
         from tqdm import tqdm
 
-        if self.bar is None or note != self.note or self.bar.total != total:
+        phase, _, detail = note.partition(" | ")
+        if self.bar is None or phase != self.note or self.bar.total != total:
             self.close()
-            self.note = note
-            self.bar = tqdm(total=total, desc=note, file=sys.stderr, leave=True, mininterval=0.2)
+            self.note = phase
+            self.bar = tqdm(
+                total=total,
+                initial=done if detail else 0,
+                desc=phase,
+                file=sys.stderr,
+                leave=True,
+                mininterval=0.2,
+            )
+        self.bar.set_postfix_str(detail, refresh=False)
         self.bar.update(done - self.bar.n)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import soundfile
 from rvc import config
 from rvc.errors import BadInput, Mismatch, StageFailed
 
-PROBE_BYTES = 16384
+PROBE, PROBE_ROWS = 4096, 8  # samples and rows looked at in three places
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _locate(folder: Path, text: str) -> Path:
 def digests(clips: Sequence[Clip]) -> dict[str, str]:
     """A short digest of each clip's data by name, to tell later what has changed.
 
-    Pitch is read whole; of waves and features the size and three stretches.
+    Pitch is read whole; of waves and features the length and three stretches.
     """
     out: dict[str, str] = {}
     for clip in clips:
@@ -115,9 +115,8 @@ def digests(clips: Sequence[Clip]) -> dict[str, str]:
         h.update(str(clip.speaker).encode())
         h.update(clip.coarse.read_bytes())
         h.update(clip.voiced.read_bytes())
-        for path in (clip.wave, clip.features):
-            for part in _probe(path):
-                h.update(part)
+        for part in (*_probe_wave(clip.wave), *_probe_rows(clip.features)):
+            h.update(part)
         name = clip.name
         while name in out:  # silent clips are listed several times
             name += "+"
@@ -125,10 +124,21 @@ def digests(clips: Sequence[Clip]) -> dict[str, str]:
     return out
 
 
-def _probe(path: Path) -> Iterator[bytes]:
-    size = path.stat().st_size
-    yield str(size).encode()
-    with path.open("rb") as file:
-        for start in (0, size // 2, max(0, size - PROBE_BYTES)):
+def _probe_wave(path: Path) -> Iterator[bytes]:
+    """Samples, not bytes: the header of a WAV may hold the time it was written."""
+    with soundfile.SoundFile(path) as file:
+        yield str(file.frames).encode()
+        for start in _places(file.frames):
             file.seek(start)
-            yield file.read(PROBE_BYTES)
+            yield file.read(PROBE, dtype="float32").tobytes()
+
+
+def _probe_rows(path: Path) -> Iterator[bytes]:
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    yield str(rows.shape).encode()
+    for start in _places(len(rows)):
+        yield np.ascontiguousarray(rows[start : start + PROBE_ROWS]).tobytes()
+
+
+def _places(length: int) -> tuple[int, int, int]:
+    return 0, length // 2, max(0, length - PROBE_ROWS)

@@ -1,0 +1,210 @@
+"""A training that was interrupted ends exactly where one that was not would have."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+
+import pytest
+import torch
+
+import rvc.train.index  # noqa: F401 (so that forked processes start quickly)
+from rvc import tasks
+from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
+from rvc.train import launch, state
+from tests.train import tiny
+from tests.train.make import clip
+
+KILLS = 4
+posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
+
+
+class StopAt:
+    """A Report that asks to stop once `steps` steps are done."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, done, total, note=""):
+        if note.startswith("Training") and done >= self.steps:
+            raise Cancelled("enough")
+
+
+@pytest.fixture(autouse=True)
+def _show_every_step(monkeypatch):
+    monkeypatch.setattr("rvc.train.session.SHOW_EVERY_S", 0.0)
+    monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
+
+
+def flat(value, name=""):
+    """Every leaf of nested dicts and lists, by its path."""
+    if isinstance(value, dict):
+        return {k: v for key in value for k, v in flat(value[key], f"{name}/{key}").items()}
+    if isinstance(value, (list, tuple)):
+        return {k: v for i, x in enumerate(value) for k, v in flat(x, f"{name}/{i}").items()}
+    return {name: value}
+
+
+def assert_same_training(one, two):
+    """Both folders hold bit-equal parameters, optimisers, counters and loss curves."""
+    a, b = (flat(state.load(folder)) for folder in (one, two))
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        equal = torch.equal(value, b[key]) if torch.is_tensor(value) else value == b[key]
+        assert equal, key
+    assert curve(one) == curve(two)
+
+
+def curve(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [r for r in map(json.loads, lines) if r["kind"] in ("epoch", "steps")]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """A training of four epochs, never interrupted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rvc.train.launch._index", lambda *_: {})
+        folder = tiny.voice(tmp_path_factory.mktemp("straight"), patch)
+        launch.run(tiny.params(total_epoch=4))
+    return folder
+
+
+def test_two_and_two_epochs_are_four(straight, tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path / "twice", monkeypatch)
+    launch.run(tiny.params(total_epoch=2))
+    result = launch.run(tiny.params(total_epoch=4))
+    assert (result["epoch"], result["step"]) == (4, 12)
+    assert_same_training(straight, folder)
+
+
+def test_stop_in_the_middle_of_epochs(straight, tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path / "stopped", monkeypatch)
+    for steps in (2, 7):
+        with pytest.raises(Cancelled, match=f"step {steps}") as caught:
+            launch.run(tiny.params(total_epoch=4), StopAt(steps))
+        assert "same command" in caught.value.hint
+        assert state.load(folder)["step"] == steps
+    launch.run(tiny.params(total_epoch=4))
+    assert_same_training(straight, folder)
+
+
+def test_damaged_state_goes_on_from_the_previous(straight, tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path / "damaged", monkeypatch)
+    launch.run(tiny.params(total_epoch=3))
+    data = (folder / state.NAME).read_bytes()
+    (folder / state.NAME).unlink()
+    (folder / state.NAME).write_bytes(data[: len(data) // 2])
+    launch.run(tiny.params(total_epoch=4))
+    assert_same_training(straight, folder)
+
+
+def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    launch.run(tiny.params(total_epoch=2))
+    for name in (state.NAME, state.PREVIOUS):
+        (folder / name).unlink()
+        (folder / name).write_bytes(b"damaged")
+    before = sorted(os.listdir(folder))
+    with pytest.raises(StageFailed, match="cannot|can be read"):
+        launch.run(tiny.params(total_epoch=3))
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path / "full", monkeypatch)
+    launch.run(tiny.params(total_epoch=2))
+
+    def fill(done, total, note=""):
+        if done == 8:
+            (folder / state.PART).symlink_to("/dev/full")
+
+    with pytest.raises(StorageFailed, match="No space"):
+        tasks.run("train", tiny.params(total_epoch=4), fill)
+    assert state.load(folder)["step"] == 6
+    launch.run(tiny.params(total_epoch=4))
+    assert_same_training(straight, folder)
+
+
+def train_in_child(p):
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        launch.run(p)
+    except Cancelled:
+        os._exit(130)
+    os._exit(0)
+
+
+@posix
+def test_killed_again_and_again(straight, tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path / "killed", monkeypatch)
+    p = tiny.params(total_epoch=4, save_every_minutes=1e-6)  # after every step
+    fork, rng, kills = multiprocessing.get_context("fork"), random.Random(1), 0
+    last = 0
+    while True:
+        child = fork.Process(target=train_in_child, args=(p,))
+        child.start()
+        child.join(0.5 + rng.random() if kills < KILLS else 120)
+        if child.exitcode is not None:
+            break
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        kills += 1
+        saved = state.load(folder)
+        step = saved["step"] if saved else 0
+        assert step >= last
+        last = step
+    assert child.exitcode == 0
+    assert_same_training(straight, folder)
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    p = tiny.params(total_epoch=400, save_every_epoch=100)
+    child = multiprocessing.get_context("fork").Process(target=train_in_child, args=(p,))
+    child.start()
+    while not (folder / "metrics.jsonl").exists() or not curve(folder):
+        time.sleep(0.05)
+    os.kill(child.pid, number)
+    asked_s = time.monotonic()
+    child.join(20)
+    assert child.exitcode == 130
+    assert time.monotonic() - asked_s < 5
+    assert state.load(folder)["step"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"batch_size": 3}, "batch size was 2 and is now 3"),
+        ({"seed": 5}, "seed was 1234 and is now 5"),
+        ({"vocoder": "MRF HiFi-GAN"}, "vocoder was 'HiFi-GAN' and is now 'MRF HiFi-GAN'"),
+    ],
+)
+def test_another_recipe_is_refused(tmp_path, monkeypatch, change, word):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    launch.run(tiny.params(total_epoch=1))
+    before = (folder / state.NAME).read_bytes()
+    with pytest.raises(Mismatch, match=word):
+        launch.run(tiny.params(total_epoch=2, **change))
+    assert (folder / state.NAME).read_bytes() == before
+
+
+def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    launch.run(tiny.params(total_epoch=1))
+    clip(folder, "0_1_0", f0_hz=222.0, seed=77)
+    lines = (folder / "filelist.txt").read_text().splitlines()
+    kept = [line for line in lines if "0_3_0" not in line]
+    (folder / "filelist.txt").write_text("\n".join([*kept, clip(folder, "0_9_0")]))
+    with pytest.raises(Mismatch) as caught:
+        launch.run(tiny.params(total_epoch=2))
+    for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
+        assert words in caught.value.message
+    assert "--cleanup" in caught.value.hint
