@@ -1,0 +1,191 @@
+"""Gradio components from a Params class: no tab repeats a range, a default or a help text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from rvc.cli import base_type, choices, complaint, limits
+from rvc.errors import BadInput
+from rvc.params import Params
+from tabs.i18n import Translate
+
+LABELS = {  # where the name of a parameter, read aloud, would not tell a newcomer enough
+    "f0_method": "Pitch extractor",
+    "index_rate": "Index strength",
+    "volume_envelope": "Loudness",
+    "protect": "Consonant protection",
+    "f0_autotune": "Autotune",
+    "f0_autotune_strength": "Autotune strength",
+    "sid": "Speaker",
+    "gpu": "Device",
+    "total_epoch": "Epochs",
+    "save_every_epoch": "Save every … epochs",
+    "formant_qfrency": "Formant quefrency",
+    "post_process": "Effects on",
+    "cut_preprocess": "Cutting",
+    "chunk_len": "Piece length",
+    "overlap_len": "Overlap",
+    "cleanup": "Start from scratch",
+    "embedder_model": "Content embedder",
+    "embedder_model_custom": "Custom embedder folder",
+    "process_effects": "Rumble filter",
+    "g_pretrained_path": "Generator base model",
+    "d_pretrained_path": "Discriminator base model",
+    "pth_path": "Voice file",
+    "index_path": "Index file",
+}
+NEEDS = {  # shown only while another control has a certain value (besides name_* under name)
+    "clean_strength": ("clean_audio", True),
+    "formant_qfrency": ("formant_shifting", True),
+    "formant_timbre": ("formant_shifting", True),
+    "chunk_len": ("cut_preprocess", "Simple"),
+    "overlap_len": ("cut_preprocess", "Simple"),
+    "embedder_model_custom": ("embedder_model", "custom"),
+    "g_pretrained_path": ("custom_pretrained", True),
+    "d_pretrained_path": ("custom_pretrained", True),
+}
+STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
+
+
+@dataclass
+class Form:
+    """The components of one Params class, by field name."""
+
+    params: type[Params]
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def components(self) -> list[Any]:
+        return list(self.fields.values())
+
+    def read(self, values: Sequence[Any], **fixed: Any) -> Params:
+        """The validated parameters from the values Gradio hands to an event."""
+        return read(self.params, dict(zip(self.fields, values, strict=True)) | fixed)
+
+
+def read(params: type[Params], values: Mapping[str, Any]) -> Params:
+    """Validate; fields the class does not have are left out.
+
+    Raises:
+        BadInput: names every option that is wrong, in the words of the command line.
+    """
+    try:
+        return params(**{k: v for k, v in values.items() if k in params.model_fields})
+    except ValidationError as error:
+        raise BadInput(complaint(error.errors()), "Correct the named settings.") from error
+
+
+def label(name: str) -> str:
+    """The English label of a parameter."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def owner(params: type[Params], name: str) -> tuple[str, Any] | None:
+    """(control, value) that must be set for `name` to matter, or None."""
+    fields = params.model_fields
+    if name in NEEDS and NEEDS[name][0] in fields:
+        return NEEDS[name]
+    over = [f for f in fields if name.startswith(f + "_") and fields[f].annotation is bool]
+    return (max(over, key=len), True) if over else None
+
+
+def form(
+    params: type[Params],
+    t: Translate,
+    only: Iterable[str] | None = None,
+    skip: Iterable[str] = (),
+    start: Mapping[str, Any] | None = None,
+) -> Form:
+    """Build the controls here: plain ones first, in a grid, then one closed fold per group.
+
+    Args:
+        params: the class that declares them.
+        t: translation of labels and help texts.
+        only: names to show; None shows all.
+        skip: names to leave out.
+        start: values to begin with where a field is required or the page knows better.
+    """
+    names = [n for n in params.model_fields if (only is None or n in only) and n not in set(skip)]
+    built = Form(params)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_group(params.model_fields[name]), []).append(name)
+    for group, members in groups.items():
+        fold = gr.Accordion(t(group), open=False, elem_classes="fold") if group else nullcontext()
+        with fold:
+            _fill(built, members, t, start or {})
+    return built
+
+
+def _group(declared: FieldInfo) -> str:
+    extra = declared.json_schema_extra
+    return str(extra.get("group", "")) if isinstance(extra, dict) else ""
+
+
+def _fill(built: Form, names: list[str], t: Translate, start: Mapping[str, Any]) -> None:
+    """The controls of one group; those that depend on another follow it, hidden until it is set."""
+    owners = {name: owner(built.params, name) for name in names}
+    inside = {n: o for n, o in owners.items() if o and o[0] in names}
+    if "post_process" in names:
+        inside |= {n: ("post_process", True) for n in names if n not in (*inside, "post_process")}
+
+    def place(name: str) -> None:
+        built.fields[name] = component(name, built.params.model_fields[name], t, start)
+        below = [n for n in names if inside.get(n, ("",))[0] == name]
+        if not below:
+            return
+        value = inside[below[0]][1]
+        shown = _start(name, built.params.model_fields[name], start) == value
+        with gr.Column(visible=shown, elem_classes="below", min_width=0) as column:
+            _grid(below, place)
+        built.fields[name].change(
+            lambda now, value=value: gr.Column(visible=now == value),
+            built.fields[name],
+            column,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    _grid([n for n in names if n not in inside], place)
+
+
+def _grid(names: list[str], place: Any) -> None:
+    with gr.Row(elem_classes="grid", equal_height=False):
+        for name in names:
+            with gr.Column(min_width=220, scale=1, elem_classes="cell"):
+                place(name)
+
+
+def _start(name: str, declared: FieldInfo, start: Mapping[str, Any]) -> Any:
+    if name in start:
+        return start[name]
+    return None if declared.is_required() else declared.get_default()
+
+
+def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, Any]) -> Any:
+    """The control that suits a field's type and limits."""
+    kind, many = base_type(declared.annotation)
+    value = _start(name, declared, start)
+    text = {"label": t(label(name)), "info": t(declared.description or ""), "elem_id": None}
+    if kind is bool:
+        return gr.Checkbox(bool(value), **text)
+    if allowed := choices(declared.annotation):
+        pairs = [(str(v), v) for v in allowed]
+        if len(allowed) <= 4 and not many:
+            return gr.Radio(pairs, value=value, **text)
+        return gr.Dropdown(pairs, value=value, multiselect=many or None, **text)
+    low, high = limits(declared)
+    if low is not None and high is not None:
+        step = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
+        return gr.Slider(low, high, value, step=step, **text)
+    if kind in (int, float):
+        return gr.Number(value, precision=0 if kind is int else None, minimum=low, **text)
+    return gr.Textbox("" if value is None else str(value), max_lines=1, **text)
