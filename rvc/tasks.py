@@ -34,6 +34,7 @@ VERBS = {
     "extract": Verb(params.Extract, "rvc.train.extract:run"),
     "train": Verb(params.Train, "rvc.train.launch:run"),
     "index": Verb(params.Index, "rvc.train.index:run"),
+    "create-voice": Verb(params.CreateVoice, "rvc.train.pipeline:run"),
     "infer": Verb(params.Infer, "rvc.infer.files:infer"),
     "batch-infer": Verb(params.BatchInfer, "rvc.infer.files:batch_infer"),
     "model-information": Verb(params.ModelInformation, "rvc.tools.information:run"),

@@ -174,7 +174,7 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
     """The control that suits a field's type and limits."""
     kind, many = base_type(declared.annotation)
     value = _start(name, declared, start)
-    text = {"label": t(label(name)), "info": t(declared.description or ""), "elem_id": None}
+    text: dict[str, Any] = {"label": t(label(name)), "info": t(declared.description or "")}
     if kind is bool:
         return gr.Checkbox(bool(value), **text)
     if allowed := choices(declared.annotation):

@@ -31,7 +31,9 @@ def level(module):
     """The layer of a dotted module name, or None outside the project."""
     if module in LEVELS:
         return LEVELS[module]
-    return LEVELS.get(".".join(module.split(".")[:2]) + ".*") if "." in module else None
+    parts = module.split(".")
+    wider = (".".join(parts[:n]) + ".*" for n in range(len(parts) - 1, 0, -1))
+    return next((LEVELS[name] for name in wider if name in LEVELS), None)
 
 
 def imports(path):

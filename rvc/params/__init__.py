@@ -279,3 +279,16 @@ class Index(Params):
     index_algorithm: Literal["Auto", "Faiss", "KMeans"] = option(
         "Auto", "KMeans condenses the features to 10,000 centres; Auto does so above 200,000 rows."
     )
+
+
+class CreateVoice(Preprocess, Extract, Train, Index):
+    """Make a voice from recordings: preprocess, extract, train and index in one go."""
+
+    sample_rate: SampleRate = option(40000, "Sample rate of the voice in Hz.")
+    save_every_epoch: int = option(10, "Save every so many epochs.", ge=1, le=100)
+    index_algorithm: Literal["Auto", "Faiss", "KMeans"] = option(
+        "Auto", "How the index is built afterwards.", "Advanced"
+    )
+    keep_stages: bool = option(
+        False, "Keep stages that are finished and go on after them.", "Advanced"
+    )

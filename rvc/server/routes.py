@@ -11,12 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from rvc import cli, jobs, tasks
-from rvc.config import named, paths
+from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
-from rvc.server import docs
+from rvc.server import docs, machine, training, voices
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
 
 STATUS: dict[type[VoiceError], int] = {
@@ -38,12 +39,21 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/jobs/{job}", tags=["jobs"], summary="State, progress, result.")(job_status)
     router.get("/jobs/{job}/log", tags=["jobs"], summary="End of the log.")(job_log)
     router.post("/jobs/{job}/cancel", tags=["jobs"], summary="Stop within 5 s.")(job_cancel)
+    router.get("/voices", tags=["voices"], summary="Voices that can be used.")(voice_list)
+    router.get("/training", tags=["voices"], summary="Voices in the making.")(training_list)
+    router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
+        training_progress
+    )
+    router.get("/device", tags=["machine"], summary="Where the work is done, and why.")(
+        machine.device
+    )
     router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
     router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
         _server_of(fence)
     )
     router.get("/docs", include_in_schema=False)(documentation)
     app.include_router(router)
+    app.mount("/ui", StaticFiles(directory=REPOSITORY / "assets" / "ui"))
     app.add_exception_handler(VoiceError, _explain)
     app.add_exception_handler(RequestValidationError, _invalid)
 
@@ -84,6 +94,18 @@ async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -
 
 async def job_cancel(job: str) -> dict[str, Any]:
     return await run_in_threadpool(jobs.cancel, job)
+
+
+async def voice_list() -> list[dict[str, Any]]:
+    return [v.as_dict() for v in await run_in_threadpool(voices.voices)]
+
+
+async def training_list() -> list[str]:
+    return await run_in_threadpool(training.names)
+
+
+async def training_progress(name: str) -> dict[str, Any]:
+    return await run_in_threadpool(training.progress, name)
 
 
 async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:

@@ -92,7 +92,7 @@ def _facts(pth: str, mtime_ns: int, size: int) -> tuple[tuple[str, Any], ...]:
 def _scan(data: bytes) -> dict[str, Any]:
     """Plain values that follow known keys in a pickle's opcodes; nothing is executed."""
     found: dict[str, Any] = {}
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
     key, last = None, None
     for opcode, argument, _ in pickletools.genops(data):
         name = opcode.name

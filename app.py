@@ -1,0 +1,156 @@
+"""The web page and the HTTP API in one server: `python app.py`, then http://127.0.0.1:6969."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from rvc.server import Access
+
+PORT = 6969
+TRIES = 20
+MAX_FILE = "1gb"
+
+log = logging.getLogger("app")
+
+
+@click.command()
+@click.option("--port", default=PORT, show_default=True, help="Port; the next free one if busy.")
+@click.option(
+    "--server-name",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; beyond this machine a token is asked for.",
+)
+@click.option("--share", is_flag=True, help="Also open a public link (asks for the token).")
+@click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
+@click.option("--token", envvar="RVC_TOKEN", help="Token to ask for; made up when needed.")
+@click.option(
+    "--allow-folder",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A further folder results may be written to; may be given several times.",
+)
+def main(
+    port: int,
+    server_name: str,
+    share: bool,
+    open_: bool,
+    token: str | None,
+    folders: tuple[Path, ...],
+) -> None:
+    """Serve the web page and the HTTP API."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listener = listen(server_name, port)
+    from rvc.server import Access
+
+    access = Access(server_name, token, folders, public=share)
+    serve(create(access), access, listener, share, open_)
+
+
+def listen(server_name: str, port: int) -> socket.socket:
+    """A listening socket on the wanted port or the next free one."""
+    family = socket.AF_INET6 if ":" in server_name else socket.AF_INET
+    for candidate in range(port, port + TRIES):
+        server = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((server_name, candidate))
+        except OSError as error:
+            server.close()
+            if candidate == port + TRIES - 1 or isinstance(
+                error, (PermissionError, socket.gaierror)
+            ):
+                raise click.ClickException(
+                    f"Cannot listen on {server_name}:{candidate}: {error.strerror}."
+                ) from error
+            log.info("Port %d is taken; trying %d.", candidate, candidate + 1)
+        else:
+            return server
+    raise AssertionError("unreachable")
+
+
+def create(access: Access) -> FastAPI:
+    """The app: routes, page, gate; nothing is listening yet."""
+    from rvc.config import load_settings, paths
+
+    here = paths()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(here.cache / "uploads")
+    for folder in (here.logs, here.audios, here.datasets, here.cache / "uploads"):
+        folder.mkdir(parents=True, exist_ok=True)
+    from gradio.routes import mount_gradio_app
+
+    from rvc import server
+    from tabs import i18n, page, theme
+
+    app = server.create(access)
+    language = i18n.choose(load_settings().language)
+    blocks = page.build(page.Page(i18n.translator(language), app.state.fence))
+    mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[str(folder) for folder in app.state.fence.outputs()],
+        blocked_paths=[str(here.settings)],
+        max_file_size=MAX_FILE,
+        show_error=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=theme.theme(),
+        css_paths=[page.style()],
+        head=page.head(i18n.table(language)),
+    )
+    return app
+
+
+def serve(app: FastAPI, access: Access, listener: socket.socket, share: bool, open_: bool) -> None:
+    """Answer until interrupted."""
+    import uvicorn
+
+    host, port = listener.getsockname()[:2]
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    query = f"/?token={access.token}" if access.token else ""
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}{query}"
+    if share:
+        app.state.hosts.add(_share(port, access))
+    log.info("The page is at %s", address)
+    log.info("The API is described at %s", f"http://{name}:{port}/api/docs")
+    if open_:
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _share(port: int, access: Access) -> str:
+    """Open the public tunnel; returns its host name."""
+    import secrets
+    from urllib.parse import urlsplit
+
+    from gradio import networking
+
+    link = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
+    log.info("The public link is %s/?token=%s", link, access.token)
+    return urlsplit(link).hostname or ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The page: header, navigation and one tab per thing people come to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gradio as gr
+
+from rvc import jobs, tasks
+from rvc.config import REPOSITORY, paths
+from rvc.errors import VoiceError
+from rvc.server import fence, voices
+from rvc.server.fence import Fence
+from tabs import controls
+from tabs.i18n import Translate
+
+UI = REPOSITORY / "assets" / "ui"
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "forms.js")
+
+
+@dataclass
+class Page:
+    """What every tab needs.
+
+    Attributes:
+        t: translation.
+        fence: which files may be touched.
+        loads: what to do when a browser opens the page, in order.
+    """
+
+    t: Translate
+    fence: Fence
+    loads: list[dict[str, Any]] = field(default_factory=list)
+
+    def heading(self, text: str, help_text: str = "", number: int | None = None) -> None:
+        """A section's title, with one line that says what it is for."""
+        mark = f'<span class="number">{number}</span>' if number else ""
+        note = f"<p>{escape(self.t(help_text))}</p>" if help_text else ""
+        gr.HTML(f'<div class="heading"><h2>{mark}{escape(self.t(text))}</h2>{note}</div>')
+
+    def job_panel(self, *verbs: str, empty: str = "") -> None:
+        """Live view of the newest job of some verbs."""
+        gr.HTML(
+            f'<job-panel verbs="{" ".join(verbs)}" empty="{escape(self.t(empty))}"></job-panel>'
+        )
+
+    def start(self, verb: str, values: dict[str, Any]) -> str:
+        """Start a job from values of a form; returns its id.
+
+        Raises:
+            VoiceError: the values are wrong, or the voice is busy.
+        """
+        p = controls.read(tasks.VERBS[verb].params, values)
+        self.fence.check(p)
+        return jobs.start(verb, p)
+
+    def store(self, uploaded: str, folder: Path) -> Path:
+        """Keep an uploaded recording under a clean name of its own; returns where."""
+        source = Path(uploaded)
+        file = fence.fresh(folder, fence.upload_name(source.name))
+        shutil.copyfile(source, file)
+        return file
+
+    def remember(self, key: str, components: dict[str, Any]) -> None:
+        """Keep values in the browser, so that neither reload nor restart loses them."""
+        for name, component in components.items():
+            save = f"(value) => window.voice?.save({key!r}, {name!r}, value)"
+            component.change(None, component, None, js=save, api_visibility="private")
+        every = list(components.values())
+        back = f"(...now) => window.voice?.restore({key!r}, {list(components)!r}, now) ?? now"
+        self.loads.insert(0, {"fn": None, "inputs": every, "outputs": every, "js": back})
+
+    def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+        """Do something whenever a browser opens the page, after the values are back."""
+        self.loads.append({"fn": fn, "inputs": inputs, "outputs": outputs})
+
+    def recordings(self) -> list[tuple[str, str]]:
+        """(name, path) of the recordings in assets/audios, newest first."""
+        root = paths().audios
+        found = (
+            [f for f in root.iterdir() if f.suffix.lower() in fence.AUDIO] if root.is_dir() else []
+        )
+        return [(f.name, str(f)) for f in sorted(found, key=lambda f: -f.stat().st_mtime)]
+
+    def voices(self) -> list[tuple[str, str]]:
+        """(name, path) of the voices under logs/."""
+        return [(v.name, str(v.pth)) for v in voices.voices()]
+
+
+def guarded(act: Callable[..., Any], t: Translate) -> Callable[..., Any]:
+    """An event handler whose VoiceErrors reach the person as a sentence and a hint."""
+
+    def handler(*values: Any) -> Any:
+        try:
+            return act(*values)
+        except VoiceError as error:
+            text = f"{escape(error.message)}<br>{escape(error.hint)}"
+            raise gr.Error(
+                text, title=t("That did not work"), duration=None, print_exception=False
+            ) from error
+
+    return handler
+
+
+def on(
+    page: Page,
+    button: Any,
+    act: Callable[..., Any],
+    inputs: list[Any],
+    outputs: Any = None,
+    api_name: str | None = None,
+) -> Any:
+    """Wire a button to a handler; the live elements are told to look at once."""
+    event = button.click(
+        guarded(act, page.t),
+        inputs,
+        outputs,
+        api_name=api_name,
+        api_visibility="public" if api_name else "private",
+        show_progress="hidden",
+        concurrency_limit=4,
+    )
+    event.then(None, js="() => window.voice.poke()")
+    return event
+
+
+def tabs() -> list[tuple[str, str, ModuleType]]:
+    """(id, title, module) of the tabs whose verbs exist."""
+    from tabs import inference, training
+
+    wanted = [
+        ("inference", "Inference", inference),
+        ("training", "Training", training),
+    ]
+    return [row for row in wanted if all(v in tasks.VERBS for v in getattr(row[2], "VERBS", ()))]
+
+
+def build(page: Page) -> gr.Blocks:
+    """The whole page, not launched."""
+    with gr.Blocks(
+        title=page.t("Voice cloning"),
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(86400, 7 * 86400),
+    ) as blocks:
+        gr.HTML(_header(page), elem_id="top")
+        with gr.Tabs(elem_id="nav"):
+            for identifier, title, module in tabs():
+                with gr.Tab(page.t(title), id=identifier, elem_id=f"tab-{identifier}"):
+                    module.build(page)
+        _chain(blocks, page.loads)
+    return blocks
+
+
+def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
+    """First give the browser its values back, then look up lists that depend on them."""
+    event = None
+    for load in loads:
+        attach = blocks.load if event is None else event.then
+        event = attach(**load, **QUIET)
+
+
+def head(words: dict[str, str]) -> str:
+    """What goes into <head>: the texts for the live elements and the scripts, all our own."""
+    texts = json.dumps(words, ensure_ascii=False).replace("</", "<\\/")
+    scripts = "".join(
+        f'<script type="module" src="/ui/{name}"></script>'
+        for name in SCRIPTS
+        if (UI / name).exists()
+    )
+    return f'<script type="application/json" id="voice-texts">{texts}</script>{scripts}'
+
+
+def style() -> Path:
+    return UI / "app.css"
+
+
+def _header(page: Page) -> str:
+    tagline = escape(page.t("Use only voices you have the right to use."))
+    toggle = escape(page.t("Light or dark"))
+    return (
+        '<header class="top"><div class="brand"><svg viewBox="0 0 24 24" aria-hidden="true">'
+        '<path d="M3 10v4M7.5 6v12M12 3v18M16.5 7v10M21 10v4"/></svg>'
+        f"<h1>{escape(page.t('Voice cloning'))}</h1></div>"
+        f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
+        f'<button type="button" class="theme-toggle" aria-label="{toggle}" title="{toggle}">'
+        '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>'
+        '<path class="half" d="M12 3.5a8.5 8.5 0 0 1 0 17z"/></svg></button></header>'
+    )
