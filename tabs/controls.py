@@ -102,6 +102,7 @@ def form(
     only: Iterable[str] | None = None,
     skip: Iterable[str] = (),
     start: Mapping[str, Any] | None = None,
+    folds: Mapping[str, Iterable[str]] | None = None,
 ) -> Form:
     """Build the controls here: plain ones first, in a grid, then one closed fold per group.
 
@@ -111,12 +112,16 @@ def form(
         only: names to show; None shows all.
         skip: names to leave out.
         start: values to begin with where a field is required or the page knows better.
+        folds: titles and members of folds that replace the declared groups of those fields.
     """
+    moved = {name: title for title, members in (folds or {}).items() for name in members}
     names = [n for n in params.model_fields if (only is None or n in only) and n not in set(skip)]
     built = Form(params)
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_group(params.model_fields[name]), []).append(name)
+        group = _group(params.model_fields[name])
+        groups.setdefault(moved.get(name, group) if group else group, []).append(name)
+    groups = {g: groups[g] for g in sorted(groups, key=lambda g: g != "")}
     for group, members in groups.items():
         fold = gr.Accordion(t(group), open=False, elem_classes="fold") if group else nullcontext()
         with fold:

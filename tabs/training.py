@@ -1,9 +1,217 @@
-"""Training."""
+"""Training: recordings in, a voice out, in four steps that show where you are."""
 
-from tabs.page import Page
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from rvc import params, tasks
+from rvc.config import named, paths
+from rvc.errors import BadInput
+from rvc.nets import VOCODERS
+from rvc.server import fence, training
+from tabs import controls
+from tabs.page import QUIET, Page, guarded, on
 
 VERBS = ("create-voice",)
+STAGES = ("preprocess", "extract", "train", "index")
+STEPS = ("Recordings", "Settings", "Run", "Result")
+STEP_FIELDS = ("model_name", "dataset_path")
 
 
 def build(page: Page) -> None:
-    page.heading("Training")
+    """Four steps; the buttons that move on stay in view."""
+    t = page.t
+    with gr.Column(elem_classes="card steps"), gr.Walkthrough(selected=1) as walk:
+        with gr.Step(t(STEPS[0]), id=1):
+            name, dataset = _recordings(page)
+        with gr.Step(t(STEPS[1]), id=2):
+            page.heading("Settings", "The defaults make a good voice from ten minutes of speech.")
+            form = controls.form(
+                params.CreateVoice, t, skip=STEP_FIELDS, folds=_folds(), start={"total_epoch": 200}
+            )
+            _fit_rates(form)
+        with gr.Step(t(STEPS[2]), id=3):
+            stages = _run(page)
+        with gr.Step(t(STEPS[3]), id=4):
+            page.heading("Result", "The finished voice; it is also listed under Inference.")
+            gr.HTML('<voice-progress part="files"></voice-progress>')
+            use = gr.Button(t("Convert with this voice"), size="sm", elem_classes="left")
+    with gr.Row(elem_classes="actions"):
+        back = gr.Button(t("Back"), elem_id="back", size="lg")
+        forward = gr.Button(t("Next"), elem_id="next", size="lg")
+        create = gr.Button(t("Create the voice"), variant="primary", elem_id="create", size="lg")
+    use.click(None, js="() => window.voice.open('inference')", api_visibility="private")
+    _move(walk, back, forward)
+    _start(page, walk, create, stages, form, name, dataset)
+    page.remember("training", {"model_name": name, "dataset_path": dataset} | form.fields)
+
+
+def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
+    t = page.t
+    page.heading("Recordings", "Ten minutes or more of one clean voice, without music or echo.")
+    with gr.Row(elem_classes="grid"):
+        with gr.Column(min_width=260, elem_classes="cell"):
+            name = gr.Dropdown(
+                training.names(),
+                value=None,
+                allow_custom_value=True,
+                label=t("Name of the voice"),
+                info=t("Type a new name, or choose a voice to go on with."),
+                elem_id="voice-name",
+            )
+            dataset = gr.Dropdown(
+                datasets(),
+                value=None,
+                allow_custom_value=True,
+                label=t("Folder with recordings"),
+                info=t("Filled in when you drop files; or a folder of this computer."),
+                elem_id="dataset",
+            )
+            listing = gr.HTML()
+        with gr.Column(min_width=260, elem_classes="cell"):
+            files = gr.File(
+                file_count="multiple",
+                file_types=list(fence.AUDIO),
+                label=t("Drop recordings here"),
+                elem_id="drop-recordings",
+                height=210,
+            )
+
+    def keep(dropped: list[str] | None, voice: str | None) -> Any:
+        if not dropped:
+            return gr.skip()
+        into = named(paths().datasets, voice or "new voice")
+        for file in dropped:
+            page.store(file, into)
+        return gr.Dropdown(datasets(), value=str(into))
+
+    files.upload(
+        guarded(keep, t),
+        [files, name],
+        dataset,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    dataset.change(lambda folder: _listing(page, folder), dataset, listing, **QUIET)
+    page.on_load(lambda folder: (gr.Dropdown(datasets(), value=folder), _listing(page, folder)),
+                 [dataset], [dataset, listing])  # fmt: skip
+    page.on_load(lambda now: gr.Dropdown(training.names(), value=now), [name], [name])
+    return name, dataset
+
+
+def _run(page: Page) -> dict[str, gr.Button]:
+    t = page.t
+    page.heading("Run", "You may close this page: the work goes on and is shown here again.")
+    with gr.Row(equal_height=False, elem_classes="workbench"):
+        with gr.Column(min_width=280):
+            page.job_panel("create-voice", *STAGES, empty="Press Create the voice to begin.")
+            fold = gr.Accordion(t("Run one stage"), open=False, elem_classes="fold")
+            with fold, gr.Row(elem_classes="buttons"):
+                texts = ("Cut recordings", "Pitch and features", "Train", "Build index")
+                stages = {
+                    stage: gr.Button(t(text), size="sm", elem_id=f"stage-{stage}")
+                    for stage, text in zip(STAGES, texts, strict=True)
+                }
+        with gr.Column(min_width=280):
+            gr.HTML('<voice-progress part="stages"></voice-progress>')
+    return stages
+
+
+def _start(
+    page: Page,
+    walk: gr.Walkthrough,
+    create: gr.Button,
+    stages: dict[str, gr.Button],
+    form: controls.Form,
+    name: gr.Dropdown,
+    dataset: gr.Dropdown,
+) -> None:
+    job = gr.Textbox(visible=False, label="job")
+
+    def starter(verb: str) -> Any:
+        def start(model_name: str, dataset_path: str | None, *values: Any) -> tuple[Any, str]:
+            filled = dict(zip(form.fields, values, strict=True))
+            return gr.Walkthrough(selected=3), begin(page, verb, model_name, dataset_path, filled)
+
+        return start
+
+    inputs = [name, dataset, *form.components]
+    on(page, create, starter("create-voice"), inputs, [walk, job], "create_voice")
+    for verb, button in stages.items():
+        on(page, button, starter(verb), inputs, [walk, job], verb)
+
+
+def begin(
+    page: Page, verb: str, name: str | None, dataset: str | None, values: dict[str, Any]
+) -> str:
+    """Start the whole pipeline or one stage; returns the job."""
+    if not name or not name.strip():
+        raise BadInput(
+            page.t("The voice has no name yet."), page.t("Give it one under Recordings.")
+        )
+    named(paths().logs, name)
+    needs_data = "dataset_path" in tasks.VERBS[verb].params.model_fields
+    if needs_data and not dataset:
+        raise BadInput(
+            page.t("There are no recordings yet."), page.t("Drop some under Recordings.")
+        )
+    return page.start(verb, values | {"model_name": name.strip(), "dataset_path": dataset})
+
+
+def datasets() -> list[tuple[str, str]]:
+    """(name, path) of the folders in assets/datasets."""
+    root = paths().datasets
+    found = [f for f in root.iterdir() if f.is_dir()] if root.is_dir() else []
+    return [(f.name, str(f)) for f in sorted(found)]
+
+
+def _listing(page: Page, folder: str | None) -> str:
+    """How many recordings a folder holds."""
+    where = Path(folder) if folder else None
+    if where is None or not where.is_dir():
+        return ""
+    files = [f for f in where.rglob("*") if f.suffix.lower() in fence.AUDIO]
+    size = sum(f.stat().st_size for f in files) / 1e6
+    return f'<p class="facts">{len(files)} {page.t("recordings")} · {size:.1f} MB</p>'
+
+
+def _folds() -> dict[str, list[str]]:
+    return {
+        "Cutting": list(params.Preprocess.model_fields),
+        "Pitch and features": list(params.Extract.model_fields),
+        "Training": list(params.Train.model_fields),
+    }
+
+
+def _fit_rates(form: controls.Form) -> None:
+    """Each vocoder has its own sample rates."""
+
+    def rates(vocoder: str, now: int) -> Any:
+        known = VOCODERS[vocoder].rates
+        kept = now if now in known else known[min(1, len(known) - 1)]
+        return gr.Radio([(str(r), r) for r in known], value=kept)
+
+    vocoder, rate = form.fields["vocoder"], form.fields["sample_rate"]
+    vocoder.change(rates, [vocoder, rate], rate, **QUIET)
+
+
+def _move(walk: gr.Walkthrough, back: gr.Button, forward: gr.Button) -> None:
+    at = gr.State(1)
+
+    def go(by: int) -> Any:
+        def move(now: int) -> tuple[Any, int]:
+            then = min(len(STEPS), max(1, now + by))
+            return gr.Walkthrough(selected=then), then
+
+        return move
+
+    back.click(go(-1), at, [walk, at], **QUIET)
+    forward.click(go(+1), at, [walk, at], **QUIET)
+
+    def chosen(event: gr.SelectData) -> int:
+        return int(event.index) + 1
+
+    walk.select(chosen, None, at, **QUIET)

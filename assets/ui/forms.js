@@ -11,7 +11,9 @@ const bag = (key) => {
 Object.assign(window.voice, {
   save(key, name, value) {
     localStorage.setItem(`voice.form.${key}`, JSON.stringify({ ...bag(key), [name]: value }));
+    window.dispatchEvent(new CustomEvent("voice-saved", { detail: { key, name, value } }));
   },
+  value: (key, name) => bag(key)[name],
   restore(key, names, now) {
     const kept = bag(key);
     return names.map((name, i) => (kept[name] === undefined ? now[i] : kept[name]));

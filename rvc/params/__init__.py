@@ -281,14 +281,8 @@ class Index(Params):
     )
 
 
-class CreateVoice(Preprocess, Extract, Train, Index):
+class CreateVoice(Preprocess, Extract, Train):
     """Make a voice from recordings: preprocess, extract, train and index in one go."""
 
     sample_rate: SampleRate = option(40000, "Sample rate of the voice in Hz.")
     save_every_epoch: int = option(10, "Save every so many epochs.", ge=1, le=100)
-    index_algorithm: Literal["Auto", "Faiss", "KMeans"] = option(
-        "Auto", "How the index is built afterwards.", "Advanced"
-    )
-    keep_stages: bool = option(
-        False, "Keep stages that are finished and go on after them.", "Advanced"
-    )

@@ -11,6 +11,7 @@ from rvc.config import experiment, paths
 from rvc.train import manifest
 
 POINTS = 400
+LOSSES = ("mel", "kl", "fm", "adv", "d")
 MAX_METRICS_BYTES = 8 << 20
 
 
@@ -29,7 +30,7 @@ def progress(name: str) -> dict[str, Any]:
         "resumable": (folder / "state.pt").is_file(),
         "stages": records,
         "curves": _curves(metrics),
-        "findings": [m for m in metrics if "finding" in m or m.get("event") == "finding"][-8:],
+        "findings": [m for m in metrics if m.get("kind") == "finding"][-8:],
         "samples": _newest(folder, "*.wav", "samples", "eval"),
         "files": [
             str(f) for kind in ("*.pth", "*.index", "*.onnx") for f in _results(folder, kind)
@@ -79,12 +80,10 @@ def _curves(metrics: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
     """name -> [[step, value], …], thinned to what a screen can show."""
     curves: dict[str, list[list[float]]] = {}
     for record in metrics:
-        step = record.get("step")
-        if not isinstance(step, (int, float)):
-            continue
         for key, value in record.items():
-            if key.startswith(("loss", "grad")) and isinstance(value, (int, float)):
-                curves.setdefault(key, []).append([step, value])
+            shown = record.get("kind") == "steps" and (key in LOSSES or "norm" in key)
+            if shown and isinstance(value, (int, float)):
+                curves.setdefault(key, []).append([record["step"], value])
     return {key: points[:: max(1, len(points) // POINTS)] for key, points in curves.items()}
 
 

@@ -1,0 +1,156 @@
+// <voice-progress part="stages|files">: what has become of the voice named in the training form.
+
+import { ENDED, T, ask, baseName, duration, fileUrl, jobs, make } from "./core.js";
+
+const STAGES = ["preprocess", "extract", "train", "index"];
+const TITLES = {
+  preprocess: "Cut recordings",
+  extract: "Pitch and features",
+  train: "Training",
+  index: "Index",
+};
+const CURVES = [
+  ["mel", "Sound (mel)"], ["kl", "Content (kl)"], ["fm", "Features (fm)"],
+  ["g_norm", "Gradient, generator"], ["d_norm", "Gradient, discriminator"],
+  ["norm_g", "Gradient, generator"], ["norm_d", "Gradient, discriminator"],
+];
+
+class VoiceProgress extends HTMLElement {
+  connectedCallback() {
+    this.update = () => this.#load();
+    this.saved = (event) => event.detail.key === "training" && event.detail.name === "model_name" && this.#load();
+    window.addEventListener("voice-saved", this.saved);
+    jobs.addEventListener("change", this.update);
+    this.#load();
+  }
+
+  disconnectedCallback() {
+    jobs.removeEventListener("change", this.update);
+    window.removeEventListener("voice-saved", this.saved);
+  }
+
+  async #load() {
+    const name = window.voice.value?.("training", "model_name");
+    const job = jobs.list.find((j) => j.params.model_name === name);
+    const still = `${name} ${job?.id} ${job?.state}`;
+    if (still === this.still && (!job || ENDED.includes(job.state))) return;
+    this.still = still;
+    if (!name) return this.#show(null);
+    try {
+      this.#show(await ask(`training/${encodeURIComponent(name)}`));
+    } catch {
+      this.#show(null);
+    }
+  }
+
+  #show(facts) {
+    const text = JSON.stringify(facts);
+    if (text === this.text) return;
+    this.text = text;
+    const open = new Set([...this.querySelectorAll("details[open]")].map((d) => d.dataset.stage));
+    this.replaceChildren(...(this.getAttribute("part") === "files" ? files(facts) : progress(facts)));
+    for (const fold of this.querySelectorAll("details")) fold.open = open.has(fold.dataset.stage);
+  }
+}
+
+function progress(facts) {
+  const list = make("ol", "stages");
+  for (const name of STAGES) list.append(stage(name, facts?.stages.find((s) => s.name === name)));
+  const charts = make("div", "charts");
+  for (const [key, title] of CURVES) {
+    const points = facts?.curves[key];
+    if (points?.length > 1) charts.append(chart(T(title), points));
+  }
+  const found = (facts?.findings ?? []).map((f) => {
+    const box = make("div", `notice ${f.level === "warning" ? "lost" : "quiet"}`);
+    box.append(make("p", "", f.sentence), make("p", "hint", f.hint ?? ""));
+    return box;
+  });
+  return [list, ...found, charts];
+}
+
+function stage(name, record) {
+  const item = make("li", record ? "finished" : "");
+  const head = make("div", "stage-head");
+  head.append(make("b", "", T(TITLES[name])), make("span", "", record ? facts(record) : T("not yet")));
+  item.append(head);
+  const troubles = [
+    ...(record?.failures ?? []).map((f) => `${f.file}: ${f.cause}`),
+    ...(record?.warnings ?? []),
+  ];
+  if (troubles.length) {
+    const fold = make("details");
+    fold.dataset.stage = name;
+    const list = make("ul");
+    for (const trouble of troubles) list.append(make("li", "", trouble));
+    fold.append(make("summary", record.failed ? "failed" : "", troubleTitle(record)), list);
+    item.append(fold);
+  }
+  return item;
+}
+
+function facts(record) {
+  const d = record.details;
+  const parts = [];
+  if (record.name === "preprocess" || record.name === "extract") parts.push(`${record.outputs} ${T("clips")}`);
+  if (d.total_seconds) parts.push(duration(d.total_seconds));
+  if (d.epoch) parts.push(`${T("epoch")} ${d.epoch}`);
+  if (d.step) parts.push(`${T("step")} ${d.step}`);
+  if (d.kept) parts.push(`${d.kept} ${T("vectors")}`);
+  return parts.join(" · ") || "✓";
+}
+
+function troubleTitle(record) {
+  const parts = [];
+  if (record.failed) parts.push(`${record.failed} ${T("failed")}`);
+  if (record.warnings.length) parts.push(`${record.warnings.length} ${T("warnings")}`);
+  return parts.join(" · ");
+}
+
+function chart(title, points) {
+  const [width, height] = [300, 90];
+  const values = points.map((p) => p[1]);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [first, last] = [points[0][0], points[points.length - 1][0]];
+  const path = points.map(([x, y], i) => {
+    const left = ((x - first) / Math.max(1, last - first)) * width;
+    const top = height - 4 - ((y - low) / Math.max(1e-9, high - low)) * (height - 8);
+    return `${i ? "L" : "M"}${left.toFixed(1)} ${top.toFixed(1)}`;
+  });
+  const figure = make("figure");
+  const now = values[values.length - 1];
+  figure.append(make("figcaption", "", `${title} · ${now.toPrecision(3)}`));
+  figure.insertAdjacentHTML(
+    "beforeend",
+    `<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img"><path d="${path.join("")}"/></svg>`,
+  );
+  const axis = make("div", "axis");
+  axis.append(make("span", "", `${T("step")} ${first}`), make("span", "", String(last)));
+  figure.append(axis);
+  return figure;
+}
+
+function files(facts) {
+  if (!facts?.files.length) {
+    const box = make("div", "notice empty");
+    box.append(make("p", "", T("The voice appears here once it has been trained and saved.")));
+    return [box];
+  }
+  const table = make("table", "files");
+  for (const path of facts.files) {
+    const row = table.insertRow();
+    row.insertCell().textContent = baseName(path);
+    const link = make("a", "download", T("Download"), { href: fileUrl(path), download: baseName(path) });
+    row.insertCell().append(link);
+    row.lastChild.className = "right";
+  }
+  const samples = facts.samples.map((path) => {
+    const figure = make("figure");
+    figure.append(make("figcaption", "", baseName(path)));
+    figure.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(path) }));
+    return figure;
+  });
+  return [table, ...samples];
+}
+
+customElements.define("voice-progress", VoiceProgress);
