@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +51,7 @@ NEEDS = {  # shown only while another control has a certain value (besides name_
     "g_pretrained_path": ("custom_pretrained", True),
     "d_pretrained_path": ("custom_pretrained", True),
 }
+WIDE = 1000  # whole numbers over a wider range are typed, not dragged
 STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
 
 
@@ -103,6 +104,7 @@ def form(
     skip: Iterable[str] = (),
     start: Mapping[str, Any] | None = None,
     folds: Mapping[str, Iterable[str]] | None = None,
+    replace: Mapping[str, Callable[[], Any]] | None = None,
 ) -> Form:
     """Build the controls here: plain ones first, in a grid, then one closed fold per group.
 
@@ -113,6 +115,7 @@ def form(
         skip: names to leave out.
         start: values to begin with where a field is required or the page knows better.
         folds: titles and members of folds that replace the declared groups of those fields.
+        replace: makers of special components, such as a list of the voices for a path.
     """
     moved = {name: title for title, members in (folds or {}).items() for name in members}
     names = [n for n in params.model_fields if (only is None or n in only) and n not in set(skip)]
@@ -125,7 +128,7 @@ def form(
     for group, members in groups.items():
         fold = gr.Accordion(t(group), open=False, elem_classes="fold") if group else nullcontext()
         with fold:
-            _fill(built, members, t, start or {})
+            _fill(built, members, t, start or {}, replace or {})
     return built
 
 
@@ -134,7 +137,13 @@ def _group(declared: FieldInfo) -> str:
     return str(extra.get("group", "")) if isinstance(extra, dict) else ""
 
 
-def _fill(built: Form, names: list[str], t: Translate, start: Mapping[str, Any]) -> None:
+def _fill(
+    built: Form,
+    names: list[str],
+    t: Translate,
+    start: Mapping[str, Any],
+    replace: Mapping[str, Callable[[], Any]],
+) -> None:
     """The controls of one group; those that depend on another follow it, hidden until it is set."""
     owners = {name: owner(built.params, name) for name in names}
     inside = {n: o for n, o in owners.items() if o and o[0] in names}
@@ -142,12 +151,14 @@ def _fill(built: Form, names: list[str], t: Translate, start: Mapping[str, Any])
         inside |= {n: ("post_process", True) for n in names if n not in (*inside, "post_process")}
 
     def place(name: str) -> None:
-        built.fields[name] = component(name, built.params.model_fields[name], t, start)
+        declared = built.params.model_fields[name]
+        special = replace.get(name)
+        built.fields[name] = special() if special else component(name, declared, t, start)
         below = [n for n in names if inside.get(n, ("",))[0] == name]
         if not below:
             return
         value = inside[below[0]][1]
-        shown = _start(name, built.params.model_fields[name], start) == value
+        shown = _start(name, declared, start) == value
         with gr.Column(visible=shown, elem_classes="below", min_width=0) as column:
             _grid(below, place)
         built.fields[name].change(
@@ -188,9 +199,10 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
             return gr.Radio(pairs, value=value, **text)
         return gr.Dropdown(pairs, value=value, multiselect=many or None, **text)
     low, high = limits(declared)
-    if low is not None and high is not None:
+    if low is not None and high is not None and not (kind is int and high - low > WIDE):
         step = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
-        return gr.Slider(low, high, value, step=step, **text)
+        return gr.Slider(low, high, value, step=step, buttons=[], **text)
     if kind in (int, float):
-        return gr.Number(value, precision=0 if kind is int else None, minimum=low, **text)
+        precision = 0 if kind is int else None
+        return gr.Number(value, precision=precision, minimum=low, maximum=high, **text)
     return gr.Textbox("" if value is None else str(value), max_lines=1, **text)

@@ -149,6 +149,7 @@ def _recording(page: Page) -> gr.Dropdown:
         type="filepath",
         label=t("Drop a recording here, or use the microphone"),
         elem_id="recording",
+        show_label=False,
     )
     chosen = gr.Dropdown(
         page.recordings(),
@@ -177,7 +178,8 @@ def _folder(page: Page) -> gr.Textbox:
         file_count="multiple",
         file_types=list(fence.AUDIO),
         label=t("Drop several recordings here"),
-        height=140,
+        show_label=False,
+        height=150,
     )
     folder = gr.Textbox(
         label=t("Folder"), info=t("Or the path of a folder with recordings."), max_lines=1

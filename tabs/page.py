@@ -50,11 +50,11 @@ class Page:
         note = f"<p>{escape(self.t(help_text))}</p>" if help_text else ""
         gr.HTML(f'<div class="heading"><h2>{mark}{escape(self.t(text))}</h2>{note}</div>')
 
-    def job_panel(self, *verbs: str, empty: str = "") -> None:
-        """Live view of the newest job of some verbs."""
-        gr.HTML(
-            f'<job-panel verbs="{" ".join(verbs)}" empty="{escape(self.t(empty))}"></job-panel>'
-        )
+    def job_panel(self, *verbs: str, empty: str = "", facts: bool = False) -> None:
+        """Live view of the newest job of some verbs; `facts` shows all its result says."""
+        more = " facts" if facts else ""
+        text = escape(self.t(empty))
+        gr.HTML(f'<job-panel verbs="{" ".join(verbs)}" empty="{text}"{more}></job-panel>')
 
     def start(self, verb: str, values: dict[str, Any]) -> str:
         """Start a job from values of a form; returns its id.
@@ -85,6 +85,24 @@ class Page:
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         """Do something whenever a browser opens the page, after the values are back."""
         self.loads.append({"fn": fn, "inputs": inputs, "outputs": outputs})
+
+    def voice_list(self, text: str, help_text: str) -> gr.Dropdown:
+        """A list of the voices here that is fresh whenever the page is opened."""
+        listed = gr.Dropdown(
+            self.voices(), value=None, label=self.t(text), info=self.t(help_text),
+            allow_custom_value=True,
+        )  # fmt: skip
+        self.on_load(lambda now: gr.Dropdown(self.voices(), value=now), [listed], [listed])
+        return listed
+
+    def recording_list(self, text: str, help_text: str) -> gr.Dropdown:
+        """A list of the recordings here that is fresh whenever the page is opened."""
+        listed = gr.Dropdown(
+            self.recordings(), value=None, label=self.t(text), info=self.t(help_text),
+            allow_custom_value=True,
+        )  # fmt: skip
+        self.on_load(lambda now: gr.Dropdown(self.recordings(), value=now), [listed], [listed])
+        return listed
 
     def recordings(self) -> list[tuple[str, str]]:
         """(name, path) of the recordings in assets/audios, newest first."""
@@ -137,14 +155,37 @@ def on(
 
 
 def tabs() -> list[tuple[str, str, ModuleType]]:
-    """(id, title, module) of the tabs whose verbs exist."""
-    from tabs import inference, training
+    """(id, title, module) of the tabs with something to do: one of their verbs exists."""
+    from tabs import (
+        blender,
+        download,
+        extra,
+        inference,
+        report,
+        settings,
+        tensorboard,
+        training,
+        tts,
+    )
 
-    wanted = [
+    every = [
         ("inference", "Inference", inference),
         ("training", "Training", training),
+        ("tts", "TTS", tts),
+        ("blender", "Voice Blender", blender),
+        ("download", "Download", download),
+        ("extra", "Extra", extra),
+        ("settings", "Settings", settings),
+        ("tensorboard", "TensorBoard", tensorboard),
+        ("report", "Report a bug", report),
     ]
-    return [row for row in wanted if all(v in tasks.VERBS for v in getattr(row[2], "VERBS", ()))]
+    return [row for row in every if useful(row[2])]
+
+
+def useful(module: ModuleType) -> bool:
+    """Whether a tab can do anything with the verbs there are."""
+    verbs = getattr(module, "VERBS", None)
+    return verbs is None or any(verb in tasks.VERBS for verb in verbs)
 
 
 def build(page: Page) -> gr.Blocks:

@@ -49,6 +49,8 @@ def theme() -> gr.themes.Base:
         block_label_background_fill_dark="transparent",
         block_label_border_width="0px",
         block_label_text_color="*body_text_color_subdued",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
         block_title_text_weight="600",
         block_title_text_size="0.92rem",
         block_info_text_size="0.82rem",

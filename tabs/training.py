@@ -77,6 +77,7 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
                 file_types=list(fence.AUDIO),
                 label=t("Drop recordings here"),
                 elem_id="drop-recordings",
+                show_label=False,
                 height=210,
             )
 

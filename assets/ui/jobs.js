@@ -85,6 +85,7 @@ class JobPanel extends HTMLElement {
       parts.push(player);
     }
     if (files.length) parts.push(table(files));
+    if (this.hasAttribute("facts")) parts.push(...resultFacts(job.result ?? {}));
     return parts;
   }
 }
@@ -137,6 +138,23 @@ function table(files) {
     }
   }
   return body;
+}
+
+function resultFacts(result) {
+  const list = make("dl", "facts-table");
+  const pictures = [];
+  for (const [key, value] of Object.entries(result)) {
+    if (key === "message" || value === null || (typeof value === "object" && !Array.isArray(value))) continue;
+    const text = Array.isArray(value) ? value.filter((v) => typeof v !== "object").join(", ") : String(value);
+    if (!text) continue;
+    if (/\.png$/.test(text)) pictures.push(make("img", "", "", { src: `${fileUrl(text)}?${Date.now()}`, alt: key }));
+    const cell = make("dd");
+    if (/\.(png|csv|pth|index|zip|onnx|txt|json|safetensors)$/.test(text)) {
+      cell.append(make("a", "download", baseName(text), { href: fileUrl(text), download: baseName(text) }));
+    } else cell.textContent = text;
+    list.append(make("dt", "", key.replaceAll("_", " ")), cell);
+  }
+  return [...pictures, list];
 }
 
 class DeviceChip extends HTMLElement {

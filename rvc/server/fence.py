@@ -14,7 +14,7 @@ from rvc.params import Params
 KINDS = "wav mp3 flac ogg opus m4a mp4 aac alac wma aiff aif webm ac3"
 AUDIO = tuple(f".{kind}" for kind in KINDS.split())
 VOICE = (".pth", ".index")
-SERVED = (*AUDIO, *VOICE, ".onnx", ".json", ".png", ".csv", ".txt", ".zip")
+SERVED = (*AUDIO, *VOICE, ".safetensors", ".onnx", ".json", ".png", ".csv", ".txt", ".zip")
 MAX_UPLOAD_BYTES = 1 << 30
 RESULTS = re.compile(r"output|save|export")
 

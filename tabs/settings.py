@@ -1,0 +1,67 @@
+"""Settings: what is kept between runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from rvc.config import Settings, load_settings, save_settings
+from rvc.errors import BadInput
+from tabs.i18n import LANGUAGES
+from tabs.page import Page, guarded
+
+
+def build(page: Page) -> None:
+    """A form over `config.Settings`; saving is one atomic write."""
+    t = page.t
+    now = load_settings()
+    languages = [(t("As the system"), "auto"), *((name, code) for code, name in LANGUAGES.items())]
+    with gr.Column(elem_classes="card narrow"):
+        page.heading("Settings", "Kept in assets/config.json.")
+        language = gr.Dropdown(
+            languages,
+            value=now.language,
+            label=t("Language"),
+            info=t("Takes effect when the program is started again."),
+        )
+        author = gr.Textbox(
+            now.model_author,
+            label=t("Author"),
+            info=t("Written into the voices you train."),
+            max_lines=1,
+        )
+        precision = gr.Radio(
+            ["auto", "fp32", "fp16", "bf16"],
+            value=now.precision,
+            label=t("Precision"),
+            info=t("auto takes what is safe and fast on this device."),
+        )
+        offline = gr.Checkbox(
+            now.offline, label=t("Offline"), info=t("Never open a network connection.")
+        )
+        mirrors = gr.Textbox(
+            "\n".join(now.mirrors),
+            lines=2,
+            label=t("Mirrors"),
+            info=t("Further places to get model files from, one address per line."),
+        )
+        save = gr.Button(t("Save"), variant="primary", elem_id="save-settings")
+        told = gr.HTML()
+
+    def keep(*values: Any) -> str:
+        names = ("language", "model_author", "precision", "offline", "mirrors")
+        given = dict(zip(names, values, strict=True))
+        given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
+        if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
+            raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
+        save_settings(Settings(**(load_settings().model_dump() | given)))
+        return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
+
+    save.click(
+        guarded(keep, t),
+        [language, author, precision, offline, mirrors],
+        told,
+        api_name="save_settings",
+        show_progress="hidden",
+    )
