@@ -20,7 +20,7 @@ from rvc.nets.discriminators import Discriminators
 from rvc.nets.settings import VoiceSettings
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params import Train
-from rvc.train import clips, export, holdout, manifest, start
+from rvc.train import clips, export, holdout, manifest, preflight, start
 from rvc.train.clips import Clip
 from rvc.train.dataset import MAX_FRAMES, Dataset
 from rvc.train.loop import State, optimiser
@@ -69,6 +69,7 @@ def material(p: Train, folder: Path) -> Material:
     if own.is_file():
         chosen = _own_settings(own, chosen)
     listed = clips.read_filelist(folder, chosen.hop_length, p.sample_rate)
+    preflight.check(folder, listed, clips.width(listed))
     usable = [clip for clip in listed if clip.frames >= LEAST_FRAMES]
     learn, held, gap = holdout.split(usable, p.holdout)
     _tell(listed, usable, held, gap, chosen.segment_frames)

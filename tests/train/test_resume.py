@@ -14,7 +14,7 @@ import torch
 import rvc.train.index  # noqa: F401 (so that forked processes start quickly)
 from rvc import tasks
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
-from rvc.train import launch, state
+from rvc.train import launch, manifest, state
 from tests.train import tiny
 from tests.train.make import clip
 
@@ -203,6 +203,9 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     lines = (folder / "filelist.txt").read_text().splitlines()
     kept = [line for line in lines if "0_3_0" not in line]
     (folder / "filelist.txt").write_text("\n".join([*kept, clip(folder, "0_9_0")]))
+    extracted = manifest.require(folder, "extract")
+    extracted.outputs.append("0_9_0")
+    manifest.record(folder, extracted)
     with pytest.raises(Mismatch) as caught:
         launch.run(tiny.params(total_epoch=2))
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):

@@ -57,6 +57,7 @@ def voice(home, monkeypatch, name="v", **options):
     monkeypatch.setenv("RVC_HOME", str(home))
     monkeypatch.setattr("rvc.train.setup.Discriminators", TinyDiscriminators)
     monkeypatch.setattr("rvc.train.curves._board", lambda *_: None)  # seconds of imports
+    monkeypatch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
     torch.set_num_threads(1)
     folder = experiment(home / "logs" / name, **options)
     (folder / "config.json").write_text(json.dumps(small_settings().as_json()))
