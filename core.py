@@ -22,6 +22,8 @@ EPILOG = "Exit codes: 0 done, 2 wrong usage, " + ", ".join(
 class Console:
     """Progress bar on standard error, with time left; after " | " a note has details."""
 
+    FORMAT = "{desc}: {percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left{postfix}"
+
     def __init__(self) -> None:
         self.bar: Any = None
         self.note: str | None = None
@@ -38,11 +40,11 @@ class Console:
                 initial=done if detail else 0,
                 desc=phase,
                 file=sys.stderr,
-                leave=True,
-                mininterval=0.2,
+                mininterval=0.2 if sys.stderr.isatty() else 5,
+                bar_format=self.FORMAT,
             )
         self.bar.set_postfix_str(detail, refresh=False)
-        self.bar.update(done - self.bar.n)
+        self.bar.update(min(done, total) - self.bar.n)
 
     def close(self) -> None:
         if self.bar is not None:
