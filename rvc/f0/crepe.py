@@ -64,8 +64,8 @@ class Crepe:
     """Pitch by CREPE between 50 and 2006 Hz.
 
     Applio stops at 1100 Hz, picks bins of 20 cents and adds random dither; here the whole range of
-    the network is used, and the pitch is the weighted mean around the best path, so that
-    it is exact and repeatable.
+    the network is used, and the pitch is the weighted mean around the best path, so that it is
+    exact and repeatable.
     """
 
     size = "full"
@@ -113,7 +113,9 @@ def decode(probabilities: np.ndarray) -> np.ndarray:
     low, high = (1200.0 * np.log2(hz / 10.0) for hz in (LOW_HZ, HIGH_HZ))
     allowed = (low - 20 <= CENTS) & (high + 20 >= CENTS)
     p = np.where(allowed, probabilities, 0.0)
-    bins = path(np.log(p + 1e-6))
+    # As in torchcrepe, probabilities themselves are the scores: so even a high one outweighs
+    # few steps, which holds the path together and halves the octave errors of their logarithm.
+    bins = path(np.where(allowed, p, -87.0))
     around = np.clip(bins[:, None] + np.arange(-4, 5), 0, PITCHES - 1)
     mass = np.take_along_axis(p, around, axis=1).astype(np.float64) + 1e-9
     cents = (mass * CENTS[around]).sum(axis=1) / mass.sum(axis=1)

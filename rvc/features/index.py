@@ -38,6 +38,7 @@ def build(
     Raises:
         BadInput: no rows, or values that are not finite.
     """
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss
 
     features = np.ascontiguousarray(features, np.float32)

@@ -45,9 +45,10 @@ def _extract(
     manifest.check(slices, {"sample_rate": p.sample_rate})
     filelist.template(p.sample_rate)
     names = clip_names(slices)
-    report(0, len(names), "Loading models")
+    report(0, 1, "Loading models")
     embedder, device = load_embedder(p, report)
     work = _measure(p, folder, embedder, str(device))
+    report(1, 1, "Loading models")
     manifest.forget(folder, "extract")
     _make_folders(folder)
     done = manifest.Stage("extract", inputs=len(names))
@@ -63,7 +64,7 @@ def _extract(
     filelist.write_config(folder, p.sample_rate)
     rows = filelist.write_info(folder, embedder.spec.name, done.outputs, named)
     filelist.write_filelist(folder, done.outputs, p.sample_rate, p.include_mutes)
-    done.fingerprint = fingerprint(p, embedder.spec, work.journal)
+    done.fingerprint = fingerprint(p, embedder.spec, work.journal, slices)
     done.details = {"speakers": rows, "redone": redone}
     done.seconds = round(time.monotonic() - started, 3)
     manifest.record(folder, done)
@@ -123,13 +124,16 @@ def _identity(spec: Any) -> dict[str, Any]:
     }
 
 
-def fingerprint(p: params.Extract, spec: Any, journal: measure.Journal) -> dict[str, Any]:
+def fingerprint(
+    p: params.Extract, spec: Any, journal: measure.Journal, slices: manifest.Stage
+) -> dict[str, Any]:
     """Everything that decided the outputs; `slices` changes with any of their sound."""
     return {
         **_identity(spec),
         "sample_rate": p.sample_rate,
         "f0_method": p.f0_method,
         "include_mutes": p.include_mutes,
+        "preprocess": manifest.digest(slices.fingerprint),
         "slices": manifest.digest({name: e.wave for name, e in journal.entries.items()}),
     }
 

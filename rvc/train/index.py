@@ -14,7 +14,7 @@ from rvc import config, params
 from rvc.errors import Mismatch, StageFailed
 from rvc.features import index
 from rvc.progress import Report, silent
-from rvc.train import manifest, measure
+from rvc.train import filelist, manifest, measure
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def run(p: params.Index, report: Report = silent) -> dict[str, Any]:
 def build(folder: Path, algorithm: index.Algorithm, report: Report = silent) -> dict[str, Any]:
     """As `run`, for a caller that already holds the lock of the experiment."""
     started = time.monotonic()
-    extracted = manifest.require(folder, "extract")
+    extracted = filelist.extracted(folder)
     file = folder / f"{folder.name}.index"
     wanted = {**extracted.fingerprint, "algorithm": algorithm}
     before = manifest.stage(folder, "index")

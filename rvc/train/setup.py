@@ -20,7 +20,7 @@ from rvc.nets.discriminators import Discriminators
 from rvc.nets.settings import VoiceSettings
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params import Train
-from rvc.train import clips, export, holdout, manifest, preflight, start
+from rvc.train import clips, export, filelist, holdout, manifest, preflight, start
 from rvc.train.clips import Clip
 from rvc.train.dataset import MAX_FRAMES, Dataset
 from rvc.train.loop import State, optimiser
@@ -63,7 +63,7 @@ def material(p: Train, folder: Path) -> Material:
     Raises:
         VoiceError: there is nothing to learn from, or it does not fit the parameters.
     """
-    manifest.check(manifest.require(folder, "extract"), {"sample_rate": p.sample_rate})
+    manifest.check(filelist.extracted(folder), {"sample_rate": p.sample_rate})
     own = folder / "config.json"
     chosen = settings.load(p.sample_rate, p.vocoder)
     if own.is_file():

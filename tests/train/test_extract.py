@@ -10,7 +10,7 @@ import torch
 from rvc import params
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.f0 import contour
-from rvc.train import extract, manifest, measure
+from rvc.train import extract, filelist, index, manifest, measure
 from tests.train.slices import FakeEmbedder, Spec, fake_pitch, preprocessed
 
 CPU = torch.device("cpu")
@@ -122,6 +122,19 @@ def test_changed_and_vanished_slices_are_noticed(home, models):
     assert (result["slices"], result["redone"]) == (3, 3)
     assert not any(file.exists() for file in measure.paths(folder, names[3]))
     assert manifest.stage(folder, "extract").fingerprint["slices"] != before
+
+
+def test_slices_made_anew_forbid_the_old_features(home, models):
+    folder, _ = preprocessed(home, 2)
+    extract.run(options())
+    assert filelist.extracted(folder).outputs
+    again = manifest.stage(folder, "preprocess")
+    again.fingerprint["data"] = "other recordings"
+    manifest.record(folder, again)
+    with pytest.raises(Mismatch, match="preprocessed anew"):
+        index.run(params.Index(model_name="voice"))
+    extract.run(options())
+    assert index.run(params.Index(model_name="voice"))["rows"] == 48
 
 
 def test_a_stray_slice_is_not_taken(home, models):
