@@ -21,7 +21,7 @@ from rvc.nets import checkpoint
 from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
-    from rvc.features.embedder import Embedder
+    from rvc.features.embedder import Embedder, EmbedderSpec
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
@@ -80,7 +80,8 @@ class Voice:
 
     def _embedder(self, name: str, custom: str | Path | None, report: Report) -> Embedder:
         known, width = self.file.embedder, self.file.embed_width
-        layer = known.get("layer")
+        own = name in ("auto", known["name"])
+        layer = known.get("layer") if own else None
         if name == "auto":
             name = str(known["name"])
             if name not in EMBEDDERS and custom is None:
@@ -94,14 +95,15 @@ class Voice:
             self.device.device,
             self.device.dtype,
             layer=V1_LAYER if v1 else int(layer) if layer else None,
-            projected=bool(known.get("projected", v1)),
+            projected=bool(known.get("projected", v1)) if own else v1,
         )
         if embedder.spec.width != width:
             raise Mismatch(
                 f"{self.path} needs content features of width {width}; "
                 f"the embedder {embedder.spec.name} gives {embedder.spec.width}.",
-                "Use the embedder the voice was trained with.",
+                f"Use the embedder the voice was trained with ({known['name']}).",
             )
+        _compare(self.path, known, embedder.spec)
         return embedder
 
     def speaker(self, sid: str) -> int:
@@ -177,6 +179,29 @@ def _mark(path: Path) -> tuple[str, int, int]:
     except (OSError, ValueError):
         return str(path), 0, 0  # whoever opens it says what is wrong
     return str(path.resolve()), stat.st_mtime_ns, stat.st_size
+
+
+def _compare(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
+    """Hold the embedder against what the voice file records of the one it was trained with.
+
+    Raises:
+        Mismatch: it normalises its input otherwise, which no voice survives.
+    """
+    normalize, digest = known.get("normalize"), known.get("digest")
+    if normalize is not None and bool(normalize) != spec.normalize:
+        words = {True: "with", False: "without"}
+        raise Mismatch(
+            f"{voice} was trained {words[bool(normalize)]} input normalisation; the embedder "
+            f"{spec.name} works {words[spec.normalize]} it.",
+            f"Use the embedder the voice was trained with ({known['name']}).",
+        )
+    if digest and digest != spec.digest:
+        LOG.warning(
+            "%s was trained with another embedder file (%s) than %s; it may sound different.",
+            voice,
+            known["name"],
+            spec.name,
+        )
 
 
 def _index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
