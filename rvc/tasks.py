@@ -44,6 +44,7 @@ VERBS = {
     "model-convert": Verb(params.ModelConvert, "rvc.tools.rework:convert"),
     "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
     "assets": Verb(params.Assets, "rvc.hub.assets:run"),
+    "export-onnx": Verb(params.ExportOnnx, "rvc.tools.export_onnx:run"),
 }
 
 

@@ -81,10 +81,18 @@ def net(
         with torch.no_grad():
             for coupling in made.flow.flows[::2]:
                 coupling.post.weight.normal_(0.0, 0.1)
-            for name, value in made.dec.conv_post.named_parameters():
-                if name in ("weight", "parametrizations.weight.original0"):
-                    value.mul_(3.0)
+            _awaken(made.dec)
     return made.eval()
+
+
+def _awaken(decoder) -> None:
+    """Weights that pass sound on: fresh decoders are nearly deaf until they are trained."""
+    for name, value in decoder.named_parameters():
+        if name.endswith("original0"):  # the length of each row of the weight
+            stages = name.startswith(("ups.", "upsamples."))
+            value.fill_(2.0 if stages else 1.0 if "conv_post" in name else 0.5)
+        elif name == "m_source.l_linear.weight":
+            value.fill_(3.0 / value.numel())
 
 
 def voice(path: Path, **options) -> Path:

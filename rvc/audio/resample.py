@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 LOG = logging.getLogger(__name__)
@@ -77,6 +78,23 @@ def torchaudio() -> Any:
     return importlib.import_module("torchaudio")
 
 
+@lru_cache(maxsize=32)
+def _kaiser(from_hz: int, to_hz: int, device: str, dtype: torch.dtype) -> Any:
+    """The resampler of one ratio, with its filter already on the device."""
+    torchaudio()
+    from torchaudio.transforms import Resample
+
+    made = Resample(
+        from_hz,
+        to_hz,
+        lowpass_filter_width=ZERO_CROSSINGS,
+        rolloff=ROLLOFF,
+        resampling_method="sinc_interp_kaiser",
+        beta=KAISER_BETA,
+    )
+    return made.to(device, dtype)
+
+
 def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """Differentiable resampling with a wide kaiser-windowed sinc; only the ratio matters.
 
@@ -86,12 +104,4 @@ def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
     Returns:
         (..., ceil(T * to_hz / from_hz)).
     """
-    return torchaudio().functional.resample(
-        wave.contiguous(),
-        from_hz,
-        to_hz,
-        lowpass_filter_width=ZERO_CROSSINGS,
-        rolloff=ROLLOFF,
-        resampling_method="sinc_interp_kaiser",
-        beta=KAISER_BETA,
-    )
+    return _kaiser(from_hz, to_hz, str(wave.device), wave.dtype)(wave.contiguous())

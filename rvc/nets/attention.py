@@ -32,7 +32,7 @@ class RelativeAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, heads, T, C / heads)."""
-        return x.unflatten(1, (self.heads, self.head_width)).transpose(2, 3)
+        return x.view(x.shape[0], self.heads, self.head_width, x.shape[2]).transpose(2, 3)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, C, T), (B, 1, T, T) of ones and zeros -> (B, C, T)."""

@@ -73,9 +73,11 @@ class Decoder(nn.Module):
         context_frames: latent frames on each side that a block needs, so that decoding in
             blocks gives what decoding at once gives.
         needs_f0: it cannot be built for voices without pitch.
+        harmonics: tones of its source beside the fundamental.
     """
 
     needs_f0 = True
+    harmonics = 0
 
     def __init__(self, settings: VoiceSettings) -> None:
         super().__init__()

@@ -50,12 +50,14 @@ class Block(nn.Module):
 class MRFHiFiGAN(Decoder):
     """HiFi-GAN with a fuller source; for voices with pitch only."""
 
+    harmonics = OVERTONES
+
     def __init__(self, settings: VoiceSettings, use_f0: bool = True) -> None:
         super().__init__(settings)
         first, channels = settings.upsample_initial_channel, stage_channels(settings)
         rates = settings.upsample_rates
         self.m_source = HarmonicSource(
-            settings.sample_rate, settings.hop_length, OVERTONES, by_sample=True
+            settings.sample_rate, settings.hop_length, self.harmonics, by_sample=True
         )
         self.conv_pre = conv1d(settings.inter_channels, first, 7, spread=None)
         self.upsamples = nn.ModuleList(

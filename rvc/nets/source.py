@@ -17,7 +17,7 @@ UNVOICED_NOISE = AMPLITUDE / 3
 
 def hold(x: Tensor, times: int) -> Tensor:
     """Repeat every value: (B, T) -> (B, T * times)."""
-    return x.repeat_interleave(times, dim=1)
+    return x[:, :, None].expand(-1, -1, times).flatten(1)
 
 
 def glide(x: Tensor, times: int) -> Tensor:
