@@ -1,9 +1,9 @@
 """Train the lite family's multi-speaker base model on a CPU.
 
 Development-time only. The standard objective of a voice, plus two things that few CPU hours need:
-the decoder also learns from the prior's own latent (what conversion will give it), and the critics
-join after `--warm` steps. Saved every few minutes; run again to resume.
-Use: python recipes/base.py CACHE OUT [--steps N] [--warm N] [--batch N]
+the decoder also learns from the prior's own latent (what conversion will give it). That comes
+first and alone; the posterior and the critics join later. Saved every few minutes; run again to resume.
+Use: python recipes/base.py CACHE OUT [--steps N] [--batch N]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rvc.train import losses
 
 SEED = 11
 FRAMES = 128  # of a training crop, 10 ms each
-POSTERIOR_FRAMES, PRIOR_FRAMES = 48, 64
+POSTERIOR_FRAMES = 48
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
 
 
@@ -104,34 +104,48 @@ class Trainer:
             getattr(self, part).load_state_dict(state[part])
         self.step = state["step"]
 
-    def train(self, batch: tuple[Tensor, ...], adversarial: bool) -> dict[str, float]:
+    def train(
+        self, batch: tuple[Tensor, ...], posterior: bool, adversarial: bool
+    ) -> dict[str, float]:
         """One step; the losses by name."""
         phone, pitch, hz, spec, wave, sid = batch
         n, frames = hz.shape
-        g, hop = self.g.speaker(sid), self.settings.hop_length
+        g = self.g.speaker(sid)
         lengths = torch.full((n,), frames)
         m_p, logs_p, mask = self.g.encode(phone, pitch, lengths)
-        z, _, logs_q, _ = self.g.enc_q(spec, lengths, g)
-        z_p = self.g.flow(z, mask, g)
-        kl = losses.kl_loss(z_p, logs_q, m_p, logs_p, mask) / z.shape[1]
-        z_prior = self.g.flow.reverse(m_p, mask, g)
-        fakes, reals = [], []
-        for latent, size in ((z, POSTERIOR_FRAMES), (z_prior, PRIOR_FRAMES)):
-            start = torch.randint(0, frames - size + 1, (n,))
-            cut = slices(latent, start, size)
-            fakes.append(self.g.dec(cut, slices(hz[:, None], start, size)[:, 0], g=g)[:, 0])
-            reals.append(slices(wave[:, None], start * hop, size * hop)[:, 0])
-        spectral = [spectral_loss(r, f) for r, f in zip(reals, fakes, strict=True)]
-        said = {"kl": kl.item(), "post": spectral[0].item(), "prior": spectral[1].item()}
-        loss = 15 * (spectral[0] + spectral[1]) + kl * 2
+        fake = self.g.dec(self.g.flow.reverse(m_p, mask, g), hz, g=g)[:, 0]
+        prior = spectral_loss(wave, fake)
+        said, loss = {"prior": prior.item()}, 15 * prior
+        if posterior:
+            loss = loss + self._posterior(batch, (m_p, logs_p, mask), g, said)
         if adversarial:
-            loss = loss + self._critics(reals[1], fakes[1], said)
+            loss = loss + self._critics(wave, fake, said)
         self.opt_g.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.g.parameters(), 50.0)
         self.opt_g.step()
         self.step += 1
         return said
+
+    def _posterior(
+        self,
+        batch: tuple[Tensor, ...],
+        prior: tuple[Tensor, Tensor, Tensor],
+        g: Tensor,
+        said: dict[str, float],
+    ) -> Tensor:
+        """The standard objective: sound from the posterior's latent, and its distance to the prior."""
+        _, _, hz, spec, wave, _ = batch
+        (n, frames), (m_p, logs_p, mask), hop = hz.shape, prior, self.settings.hop_length
+        z, _, logs_q, _ = self.g.enc_q(spec, torch.full((n,), frames), g)
+        kl = losses.kl_loss(self.g.flow(z, mask, g), logs_q, m_p, logs_p, mask) / z.shape[1]
+        size = POSTERIOR_FRAMES
+        start = torch.randint(0, frames - size + 1, (n,))
+        part = slices(hz[:, None], start, size)[:, 0]
+        fake = self.g.dec(slices(z, start, size), part, g=g)[:, 0]
+        spectral = spectral_loss(slices(wave[:, None], start * hop, size * hop)[:, 0], fake)
+        said["kl"], said["post"] = kl.item(), spectral.item()
+        return 15 * spectral + 2 * kl
 
     def _critics(self, real: Tensor, fake: Tensor, said: dict[str, float]) -> Tensor:
         """Train the critics once, then what they say of the generator."""
@@ -156,7 +170,8 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--warm", type=int, default=1200)
+    parser.add_argument("--posterior", type=int, default=500, help="from this step on")
+    parser.add_argument("--critics", type=int, default=700, help="from this step on")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)
@@ -178,7 +193,8 @@ def main() -> None:
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:
-        for key, value in trainer.train(data.batch(a.batch, rng), trainer.step >= a.warm).items():
+        on = trainer.step >= a.posterior, trainer.step >= a.critics
+        for key, value in trainer.train(data.batch(a.batch, rng), *on).items():
             means[key] = means.get(key, value) * 0.95 + value * 0.05
         if trainer.step % 20 == 0:
             rate = (time.time() - began) / (trainer.step - first)
