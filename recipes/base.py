@@ -2,8 +2,9 @@
 
 Development-time only. The standard objective of a voice, plus two things that few CPU hours need:
 the decoder also learns from the prior's own latent (what conversion will give it). That comes
-first and alone; the posterior and the critics join later. Saved every few minutes; run again to resume.
-Use: python recipes/base.py CACHE OUT [--steps N] [--batch N]
+first and alone; the posterior and the critics join later. Saved every few
+minutes; run again to resume, also when the cache has grown.
+Use: python recipes/base.py CACHE MINI_FOLDER OUT [--steps N] [--batch N]
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rvc.audio.mel import spectrogram
 from rvc.f0.contour import coarse
+from rvc.features.manager import EmbedderManager
 from rvc.nets import settings as net_settings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import slices
@@ -29,6 +31,11 @@ from rvc.nets.synthesizer import Synthesizer
 from rvc.train import losses
 
 SEED = 11
+SPEAKERS = (
+    *("slt-hts", "slt", "rms", "awb", "ked", "en", "es", "fr", "it", "ru"),
+    *("espeak-en-us+m1", "espeak-en-us+f2", "espeak-en-gb+m3", "espeak-en-us+f4"),
+    *("espeak-es+f1", "espeak-fr+m2", "espeak-it+f3", "espeak-de+m5"),
+)
 FRAMES = 128  # of a training crop, 10 ms each
 POSTERIOR_FRAMES = 48
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
@@ -54,18 +61,23 @@ def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
 class Data:
     """All clips in memory; crops are drawn so that every speaker is heard alike."""
 
-    def __init__(self, cache: Path, hop: int) -> None:
+    def __init__(self, cache: Path, mini: Path, hop: int) -> None:
         self.hop = hop
-        self.names = sorted(p.stem for p in cache.glob("*.pt"))
-        self.clips = [torch.load(cache / f"{n}.pt", weights_only=True) for n in self.names]
+        self.names = list(SPEAKERS)
+        files = [cache / f"{name}.pt" for name in SPEAKERS]
+        self.clips = [torch.load(f, weights_only=True) if f.exists() else [] for f in files]
         self.weights = [min(len(c), 300) ** 0.5 for c in self.clips]
+        projector = EmbedderManager().load("custom", str(mini)).network.projector
+        with torch.inference_mode():
+            for clip in (c for clips in self.clips for c in clips):
+                clip["phone"] = projector(clip["phone"].float()[None])[0].clone()
 
     def batch(self, size: int, rng: random.Random) -> tuple[Tensor, ...]:
         """phone, pitch, hz, spec, wave, sid of `size` crops of FRAMES frames."""
         items = []
         for sid in rng.choices(range(len(self.clips)), self.weights, k=size):
             clip = rng.choice(self.clips[sid])
-            phone = clip["phone"].float().repeat_interleave(2, 0)
+            phone = clip["phone"].repeat_interleave(2, 0)
             count = min(len(phone), len(clip["hz"]), len(clip["wave"]) // self.hop)
             start = rng.randrange(max(1, count - FRAMES))
             pad = max(0, FRAMES - count)
@@ -86,7 +98,7 @@ class Trainer:
 
     def __init__(self, data: Data, lr: float) -> None:
         self.settings = net_settings.load(24000, "lite")
-        width = data.clips[0][0]["phone"].shape[1]
+        width = next(c for c in data.clips if c)[0]["phone"].shape[1]
         self.g = Synthesizer(self.settings, width, True, len(data.names), "lite")
         self.d = Discriminators("lite")
         self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
@@ -134,7 +146,7 @@ class Trainer:
         g: Tensor,
         said: dict[str, float],
     ) -> Tensor:
-        """The standard objective: sound from the posterior's latent, and its distance to the prior."""
+        """The standard objective: sound from the posterior's latent, and how far the prior is."""
         _, _, hz, spec, wave, _ = batch
         (n, frames), (m_p, logs_p, mask), hop = hz.shape, prior, self.settings.hop_length
         z, _, logs_q, _ = self.g.enc_q(spec, torch.full((n,), frames), g)
@@ -168,6 +180,7 @@ class Trainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path)
+    parser.add_argument("mini", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--posterior", type=int, default=500, help="from this step on")
@@ -180,7 +193,7 @@ def main() -> None:
     torch.set_num_threads(a.threads)
     torch.manual_seed(SEED)
     rng = random.Random(SEED)
-    data = Data(a.cache, 240)
+    data = Data(a.cache, a.mini, 240)
     if a.only:
         data.weights = [float(n == a.only) for n in data.names]
     trainer = Trainer(data, a.lr)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rvc.errors import BadInput
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+KIT = REPOSITORY / "rvc" / "models" / "kit"  # ships with the program, whatever $RVC_HOME says
 NAME = re.compile(r"^[\w .-]{1,64}$")
 
 

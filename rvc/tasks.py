@@ -45,6 +45,8 @@ VERBS = {
     "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
     "assets": Verb(params.Assets, "rvc.hub.assets:run"),
     "export-onnx": Verb(params.ExportOnnx, "rvc.tools.export_onnx:run"),
+    "demo": Verb(params.Demo, "rvc.tools.demo:run"),
+    "evaluate": Verb(params.Evaluate, "rvc.tools.evaluate:run"),
 }
 
 

@@ -127,7 +127,7 @@ class Lite(Decoder):
             voiced = (f0 > 0).float()
             octaves = torch.log2(f0.float().clamp(min=20.0) / 160.0) * voiced
             held = [hold(x, self.hop) for x in (octaves, voiced)]
-            return torch.stack([tone, noise.normal(tone), *held], dim=1)
+            return torch.stack([tone, noise.normal(tone[..., None])[..., 0], *held], dim=1)
 
     def forward(
         self,

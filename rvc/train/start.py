@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rvc.config import paths
+from rvc.config import KIT, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
 from rvc.nets import checkpoint
 from rvc.nets.settings import slug
@@ -45,6 +45,8 @@ def choose(p: Train, folder: Path) -> Start | None:
     if not p.pretrained:
         return None
     base = paths().pretraineds / slug(p.vocoder)
+    if not base.is_dir() and (KIT / slug(p.vocoder)).is_dir():
+        base = KIT / slug(p.vocoder)
     g, d = (base / f"f0{kind}{p.sample_rate // 1000}k.pth" for kind in "GD")
     for file in (g, d):
         if not file.is_file():
