@@ -38,6 +38,7 @@ SPEAKERS = (
 )
 FRAMES = 128  # of a training crop, 10 ms each
 POSTERIOR_FRAMES = 48
+WARM_UP = 40
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
 
 
@@ -59,14 +60,15 @@ def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 class Data:
-    """All clips in memory; crops are drawn so that every speaker is heard alike."""
+    """All clips in memory; half of the crops are of the demo speaker."""
 
     def __init__(self, cache: Path, mini: Path, hop: int) -> None:
         self.hop = hop
         self.names = list(SPEAKERS)
         files = [cache / f"{name}.pt" for name in SPEAKERS]
         self.clips = [torch.load(f, weights_only=True) if f.exists() else [] for f in files]
-        self.weights = [min(len(c), 300) ** 0.5 for c in self.clips]
+        self.weights = [len(c) ** 0.5 for c in self.clips]
+        self.weights[0] = sum(self.weights[1:]) or 1.0
         projector = EmbedderManager().load("custom", str(mini)).network.projector
         with torch.inference_mode():
             for clip in (c for clips in self.clips for c in clips):
@@ -104,6 +106,12 @@ class Trainer:
         self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
         self.opt_d = torch.optim.AdamW(self.d.parameters(), lr, betas=(0.8, 0.99))
         self.step = 0
+
+    def pace(self, lr: float) -> None:
+        """Set the learning rate, warmed up over the first steps."""
+        for opt in (self.opt_g, self.opt_d):
+            for group in opt.param_groups:
+                group["lr"] = lr * min(1.0, (self.step + 1) / WARM_UP)
 
     def state(self, names: list[str]) -> dict[str, Any]:
         parts = ("g", "d", "opt_g", "opt_d")
@@ -186,7 +194,7 @@ def main() -> None:
     parser.add_argument("--posterior", type=int, default=500, help="from this step on")
     parser.add_argument("--critics", type=int, default=700, help="from this step on")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", help="one speaker: fine-tune")
     a = parser.parse_args()
@@ -200,21 +208,19 @@ def main() -> None:
     if a.out.exists():
         trainer.load(torch.load(a.out, weights_only=True))
         rng.seed(SEED + trainer.step)
-        for opt in (trainer.opt_g, trainer.opt_d):
-            for group in opt.param_groups:
-                group["lr"] = a.lr
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:
+        trainer.pace(a.lr)
         on = trainer.step >= a.posterior, trainer.step >= a.critics
         for key, value in trainer.train(data.batch(a.batch, rng), *on).items():
             means[key] = means.get(key, value) * 0.95 + value * 0.05
-        if trainer.step % 20 == 0:
+        if trainer.step % 10 == 0:
             rate = (time.time() - began) / (trainer.step - first)
             row = " ".join(f"{k} {v:.3f}" for k, v in means.items())
             cpu = time.process_time() / (time.time() - began)
             print(f"{trainer.step} {row} | {rate:.2f} s/step, cpu {cpu:.2f}", flush=True)
-        if time.time() - saved > 240 or trainer.step >= a.steps:
+        if time.time() - saved > 120 or trainer.step >= a.steps:
             part = a.out.with_suffix(".part")
             torch.save(trainer.state(data.names), part)
             part.replace(a.out)

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rvc import f0
 from rvc.features.manager import EmbedderManager
 
-MINUTES = {"slt-hts": 20.0, "espeak": 1.0, "ked": 2.0}  # most of each speaker; others 4
+MINUTES = {"slt-hts": 10.0, "espeak": 0.7, "ked": 1.0}  # most of each speaker; others 2.5
+FIRST = ("slt-hts", "en", "fr", "ru", "es")
 SEED = 5
 HELD_OUT = 40  # the last clips of every speaker are never trained on
 
@@ -35,8 +36,11 @@ def main(corpus: Path, whisper: Path, out: Path) -> None:
     rows = json.loads((corpus / "index.json").read_text())
     for row in random.Random(SEED).sample(rows, len(rows)):
         speakers[row["speaker"]].append(row["file"])
-    for speaker, files in speakers.items():
-        kept, left_s = [], 60 * MINUTES.get(speaker, MINUTES.get(speaker.split("-")[0], 4.0))
+    for speaker in (*FIRST, *(s for s in speakers if s not in FIRST)):
+        files = speakers[speaker]
+        if (out / f"{speaker}.pt").exists():
+            continue
+        kept, left_s = [], 60 * MINUTES.get(speaker, MINUTES.get(speaker.split("-")[0], 2.5))
         for file in files[: -min(HELD_OUT, len(files) // 10)]:
             if left_s < 0:
                 break
