@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from rvc.config import REPOSITORY, paths
-from rvc.errors import BadInput, MissingModel
+from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.features import EMBEDDERS, FAMILIES
 from rvc.features.embedder import Embedder, EmbedderSpec
 from rvc.features.weights import FILES, read
@@ -22,6 +22,9 @@ from rvc.hub.verify import sha256
 from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
+KIT_HINT = (
+    "A new voice needs no download with what ships here: --embedder-model mini --f0-method fcpe."
+)
 _loaded: dict[tuple[Any, ...], Embedder] = {}
 _lock = threading.Lock()
 
@@ -91,7 +94,10 @@ class EmbedderManager:
                 f"Put its config.json and {FILES[-1]} there.",
             )
         log.info("The embedder %s is not here yet.", name)
-        ensure(files, self.report)
+        try:
+            ensure(files, self.report)
+        except (MissingModel, DownloadFailed) as error:
+            raise type(error)(error.message, f"{error.hint} {KIT_HINT}".strip()) from error
 
 
 def forget() -> None:
