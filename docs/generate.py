@@ -19,7 +19,7 @@ TARGET = ROOT / "docs" / "commands.md"
 def text() -> str:
     """The whole page."""
     parts = [
-        "# Commands\n\nMade from `rvc/params.py` by `python docs/generate.py`; do not edit by hand.\n"
+        "# Commands\n\nMade from `rvc/params` by `python docs/generate.py`; do not edit by hand.\n"
         "Every command also takes `--json`. Switches are written `--name` or `--no-name`.\n",
         _exit_codes(),
     ]

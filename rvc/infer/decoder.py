@@ -34,7 +34,9 @@ class Decoder(Protocol):
 class TorchDecoder:
     """The network itself: the reference that every other way has to equal."""
 
-    def __init__(self, dec: nets.hifigan.Decoder, device: torch.device) -> None:
+    def __init__(
+        self, dec: nets.hifigan.Decoder | nets.onnx.OnnxDecoder, device: torch.device
+    ) -> None:
         self.dec, self.device = dec, device
         self.context = dec.context_frames
 

@@ -17,11 +17,13 @@ from rvc.features import EMBEDDERS
 from rvc.features.index import Retriever
 from rvc.features.manager import EmbedderManager
 from rvc.infer.decoder import Decoder, TorchDecoder
-from rvc.nets import checkpoint
+from rvc.nets import checkpoint, onnx
 from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
     from rvc.features.embedder import Embedder, EmbedderSpec
+    from rvc.nets.onnx import OnnxNet
+    from rvc.nets.synthesizer import Synthesizer
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
@@ -35,7 +37,7 @@ class Voice:
     """A voice ready to convert. Safe to share between threads.
 
     Args:
-        pth_path: the small voice file.
+        pth_path: the small voice file, or an .onnx made of one.
         index_path: its index; None converts without retrieval.
         gpu: "auto", "-" for the CPU, or a GPU number.
         embedder_model, embedder_model_custom: "auto" takes what the voice was trained with.
@@ -59,13 +61,16 @@ class Voice:
         report: Report = silent,
     ) -> None:
         self.path = Path(pth_path)
-        self.file = checkpoint.read_voice(self.path)
+        as_onnx = self.path.suffix.lower() == ".onnx"
+        self.file = (onnx if as_onnx else checkpoint).read_voice(self.path)
         self.device: Device = choose(gpu, part="convert")
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
         self.speakers = _speakers(self.file.meta, self.file.n_speakers)
-        self.net = checkpoint.build(self.file, self.device.device)
+        self.net: Synthesizer | OnnxNet = (
+            onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
+        )
         self.glides = self.file.vocoder == "RefineGAN"
         self.decoder: Decoder = TorchDecoder(self.net.dec, self.device.device)
         self.index = _index(index_path, self.file.embed_width, self.path)
