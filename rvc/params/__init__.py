@@ -25,6 +25,8 @@ from rvc.params.base import (
 )
 from rvc.params.models import Assets as Assets
 from rvc.params.models import Prerequisites as Prerequisites
+from rvc.params.recordings import AudioAnalyzer as AudioAnalyzer
+from rvc.params.recordings import DatasetReport as DatasetReport
 from rvc.params.voices import (  # noqa: F401
     DeleteVoice,
     Download,

@@ -19,11 +19,12 @@ from rvc.progress import Report
 from rvc.train import manifest, sliceset, workers
 from rvc.train.manifest import Stage
 from rvc.train.recordings import Dataset, scan
-from rvc.train.slices import CLIPPED_SHARE, FOLDERS, VERSION, Job, Options, Outcome, split
+from rvc.train.slices import CLIPPED_SHARE, FOLDERS, VERSION, Job, Options, Outcome, split, work
 from rvc.train.sliceset import Sources
 
 LOG = logging.getLogger(__name__)
 STAGE = "preprocess"
+NOTE = "Cutting"
 CONFIGS = config.REPOSITORY / "rvc" / "configs"
 
 
@@ -107,8 +108,12 @@ def _make(
             entry["cause"] = error.message
         except OSError as error:
             entry["cause"] = f"{recording.path} cannot be read: {error.strerror or error}."
-    for outcome in workers.spread(jobs, cores, report):
+    for outcome in workers.spread(jobs, work, _crashed, cores, report, NOTE):
         _enter(done[outcome.key], outcome)
+
+
+def _crashed(job: Job) -> Outcome:
+    return Outcome(job.key, cause=f"{job.path} crashed the decoder.")
 
 
 def _enter(entry: dict[str, Any], outcome: Outcome) -> None:

@@ -1,4 +1,5 @@
-"""Spreads cutting over processes: light to start, gone with their parent, safe against crashes."""
+"""Spreads work on recordings over processes: light to start, gone with their parent, and safe
+against crashes of a decoder."""
 
 from __future__ import annotations
 
@@ -6,74 +7,95 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, TypeVar
 
 from rvc.progress import Report
-from rvc.train.slices import Job, Outcome, work
 
 WORTHWHILE_S = 120.0  # sound per process that repays starting it
-CRASHED = "{} crashed the decoder."
-NOTE = "Cutting"
 
 
-def spread(jobs: Sequence[Job], cores: int, report: Report) -> Iterator[Outcome]:
+class Timed(Protocol):
+    """What can be worked on: something that knows how many seconds of sound it is."""
+
+    @property
+    def seconds(self) -> float: ...
+
+
+J = TypeVar("J", bound=Timed)
+R = TypeVar("R")
+
+
+def spread(
+    jobs: Sequence[J],
+    work: Callable[[J], R],
+    crashed: Callable[[J], R],
+    cores: int,
+    report: Report,
+    note: str,
+) -> Iterator[R]:
     """Work on jobs with up to `cores` processes (none where there is little to do).
 
+    Args:
+        work: what to do with each; a function of a module that is quick to import.
+        crashed: what to say of a job that killed its process.
+
     Yields:
-        Outcomes as they come.
+        Results as they come.
 
     Raises:
-        OSError: nothing can be written. Cancelled: from `report`.
+        whatever `work` raises; Cancelled from `report`.
     """
-    total, done = sum(job.seconds for job in jobs), 0.0
+    total, done = round(sum(job.seconds for job in jobs), 1), 0.0
+
+    def tick() -> None:
+        report(round(done, 1), total, note)
+
     count = min(cores, len(jobs), int(total / WORTHWHILE_S) + 1)
-    for job, outcome in _inside(jobs, report, total) if count < 2 else _pool(jobs, count, report):
+    tick()
+    results = _inside(jobs, work) if count < 2 else _pool(jobs, work, crashed, count, tick)
+    for job, result in results:
         done += job.seconds
-        report(round(done, 1), round(total, 1), NOTE)
-        yield outcome
+        tick()
+        yield result
 
 
-def _inside(jobs: Sequence[Job], report: Report, total: float) -> Iterator[tuple[Job, Outcome]]:
-    if jobs:
-        report(0, round(total, 1), NOTE)
+def _inside(jobs: Sequence[J], work: Callable[[J], R]) -> Iterator[tuple[J, R]]:
     for job in jobs:
         yield job, work(job)
 
 
-def _pool(jobs: Sequence[Job], count: int, report: Report) -> Iterator[tuple[Job, Outcome]]:
+def _pool(
+    jobs: Sequence[J],
+    work: Callable[[J], R],
+    crashed: Callable[[J], R],
+    count: int,
+    tick: Callable[[], None],
+) -> Iterator[tuple[J, R]]:
     """Long jobs first. After a crash the unfinished ones run one by one, to find the culprit."""
-    total, done = round(sum(job.seconds for job in jobs), 1), 0.0
-    left = dict.fromkeys(sorted(jobs, key=lambda job: -job.seconds))
+    left = sorted(jobs, key=lambda job: -job.seconds)
     pool = _executor(count)
     try:
-        waiting: dict[Future[Outcome], Job] = {pool.submit(work, job): job for job in left}
+        waiting: dict[Future[R], J] = {pool.submit(work, job): job for job in left}
         while waiting:
-            report(round(done, 1), total, NOTE)
+            tick()
             for future in wait(waiting, 0.25, FIRST_COMPLETED).done:
-                job = waiting.pop(future)
-                outcome = future.result()
-                done += job.seconds
-                del left[job]
-                yield job, outcome
+                job, result = waiting[future], future.result()
+                del waiting[future]
+                left.remove(job)
+                yield job, result
     except BrokenProcessPool:
-        yield from _one_by_one(list(left), report, done, total)
+        for job in left:
+            tick()
+            with _executor(1) as single:
+                try:
+                    yield job, single.submit(work, job).result()
+                except BrokenProcessPool:
+                    yield job, crashed(job)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one_by_one(
-    jobs: Sequence[Job], report: Report, done: float, total: float
-) -> Iterator[tuple[Job, Outcome]]:
-    for job in jobs:
-        report(round(done, 1), total, NOTE)
-        with _executor(1) as pool:
-            try:
-                yield job, pool.submit(work, job).result()
-            except BrokenProcessPool:
-                yield job, Outcome(job.key, cause=CRASHED.format(job.path))
-        done += job.seconds
 
 
 def _executor(count: int) -> ProcessPoolExecutor:
@@ -90,6 +112,6 @@ def _settle() -> None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
 
-def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+def _follow(parent: Any) -> None:
     parent.join()
     os._exit(1)

@@ -468,7 +468,7 @@ def crash(job):
 
 def test_a_crash_of_the_decoder_costs_one_recording(data, monkeypatch):
     monkeypatch.setattr(workers, "WORTHWHILE_S", 1)
-    monkeypatch.setattr(workers, "work", crash)
+    monkeypatch.setattr(preprocess, "work", crash)
     monkeypatch.setattr(manifest, "FAILURE_LIMIT", 0.5)
     monkeypatch.setattr(preprocess.manifest, "judge", lambda stage: None)
     result = run(data, cpu_cores=2)
