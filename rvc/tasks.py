@@ -43,6 +43,7 @@ VERBS = {
     "model-extract": Verb(params.ModelExtract, "rvc.tools.rework:extract"),
     "model-edit": Verb(params.ModelEdit, "rvc.tools.rework:edit"),
     "model-convert": Verb(params.ModelConvert, "rvc.tools.rework:convert"),
+    "f0-curve": Verb(params.F0Curve, "rvc.tools.f0_curve:run"),
     "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
     "assets": Verb(params.Assets, "rvc.hub.assets:run"),
     "export-onnx": Verb(params.ExportOnnx, "rvc.tools.export_onnx:run"),
