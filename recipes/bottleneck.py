@@ -34,6 +34,7 @@ PARALLEL = ("slt", "awb", "slt-hts", "ked", "espeak-en-us+m1", "espeak-en-gb+m3"
 HUMAN = ("en", "es", "fr", "it", "ru")
 VERSIONS = 3  # perturbed copies of each recording
 WIDTH, HIDDEN = 192, 384
+POSITIONS, WINDOW = "encoder.embed_positions.weight", 750  # half of Whisper's window is enough
 
 
 def perturbed(wave: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -170,9 +171,13 @@ def save(whisper: Path, net: Projector, hidden: int, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     config = json.loads((whisper / "config.json").read_text())
     config |= {"projector_hidden": hidden, "projector_width": WIDTH}
+    config["max_source_positions"] = WINDOW
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    heard = {"do_normalize": False, "sampling_rate": 16000}
+    (out / "preprocessor_config.json").write_text(json.dumps(heard, indent=2) + "\n")
     weights = load_file(whisper / "model.safetensors")
     weights = {k: v for k, v in weights.items() if not k.startswith("projector.")}
+    weights[POSITIONS] = weights[POSITIONS][:WINDOW].clone()
     weights |= {f"projector.{k}": v.half().contiguous() for k, v in net.state_dict().items()}
     save_file(weights, out / "model.safetensors")
 

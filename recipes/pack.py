@@ -19,7 +19,7 @@ from rvc.nets import settings as net_settings
 from rvc.nets.checkpoint import public_names, voice_of, write_voice
 
 DEMO = "slt-hts"
-ROWS = 2500  # of the index: k-means centres, 2 MB
+ROWS = 2000  # of the index: k-means centres, 1.6 MB
 
 
 def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
