@@ -74,6 +74,11 @@ def paths() -> Paths:
     return Paths(Path(os.environ.get("RVC_HOME") or REPOSITORY))
 
 
+def kit() -> Path | None:
+    """The folder of what ships with the program, where the repository's own folders are in use."""
+    return KIT if paths().root == REPOSITORY else None
+
+
 def named(root: Path, name: str) -> Path:
     """The one way a user's name becomes a path: `root/name`, proven to lie directly inside `root`.
 

@@ -168,7 +168,13 @@ def _recording(page: Page) -> gr.Dropdown:
 
     for event in (sound.upload, sound.stop_recording):
         event(guarded(keep, t), sound, chosen, show_progress="hidden", api_visibility="private")
-    page.on_load(lambda now: gr.Dropdown(page.recordings(), value=now), [chosen], [chosen])
+
+    def again(now: str | None) -> Any:
+        found = page.recordings()
+        only = found[0][1] if len(found) == 1 else None  # on a fresh machine: the shipped sample
+        return gr.Dropdown(found, value=now or only)
+
+    page.on_load(again, [chosen], [chosen])
     return chosen
 
 

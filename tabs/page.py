@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from rvc import jobs, tasks
-from rvc.config import REPOSITORY, paths
+from rvc.config import REPOSITORY, kit, paths
 from rvc.errors import VoiceError
 from rvc.server import fence, voices
 from rvc.server.fence import Fence
@@ -105,12 +105,14 @@ class Page:
         return listed
 
     def recordings(self) -> list[tuple[str, str]]:
-        """(name, path) of the recordings in assets/audios, newest first."""
+        """(name, path) of the recordings in assets/audios, newest first, and the shipped sample."""
         root = paths().audios
         found = (
             [f for f in root.iterdir() if f.suffix.lower() in fence.AUDIO] if root.is_dir() else []
         )
-        return [(f.name, str(f)) for f in sorted(found, key=lambda f: -f.stat().st_mtime)]
+        found.sort(key=lambda f: -f.stat().st_mtime)
+        found += sorted((kit() or root / "-").glob("*/sample.flac"))
+        return [(f.name, str(f)) for f in found]
 
     def voices(self) -> list[tuple[str, str]]:
         """(name, path) of the voices under logs/."""

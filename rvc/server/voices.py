@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rvc.config import paths
+from rvc.config import kit, paths
 
 FACTS = ("sr", "epoch", "step", "embedder_model", "vocoder", "version", "f0", "speakers_id",
          "dataset_length", "author", "creation_date", "model_name")  # fmt: skip
@@ -48,12 +48,14 @@ class Voice:
 
 
 def voices() -> list[Voice]:
-    """Every voice under logs/, by name and epoch."""
+    """Every voice under logs/, by name and epoch; last the one that ships with the program."""
     root = paths().logs
     files = [p for p in root.rglob("*.pth") if not TRAINING.match(p.name) and p.is_file()]
     indexes = [p for p in root.rglob("*.index") if p.is_file() and p.stat().st_size > 0]
     found = [Voice(p.stem, p, match(p, indexes), facts(p)) for p in files]
-    return sorted(found, key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
+    found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
+    shipped = sorted((kit() or root / "-").glob("*/demo.pth"))
+    return found + [Voice(p.stem, p, p.with_suffix(".index"), facts(p)) for p in shipped]
 
 
 def match(pth: Path, indexes: list[Path]) -> Path | None:
