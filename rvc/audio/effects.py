@@ -101,19 +101,41 @@ def apply(wave: np.ndarray, rate: int, p: Effects) -> np.ndarray:
     names = wanted(p)
     if not names or not len(wave):
         return wave
-    board = _pedalboard()
-    pedals = []
-    for name in names:
-        kind, arguments = CHAIN[name]
-        values = {key: float(getattr(p, field)) for key, field in arguments.items()}
-        pedals.append(getattr(board, kind)(**values))
-    out = board.Pedalboard(pedals)(np.asarray(wave, np.float32).T, rate).T
-    if not np.isfinite(out).all():
-        raise VoiceError(
-            f"The effects ({', '.join(names)}) gave values that are not numbers.",
-            "Lower their feedback or gain.",
-        )
+    out = Chain(names, p)(np.asarray(wave, np.float32), rate, reset=True)
     return np.ascontiguousarray(out[: len(wave)], np.float32)
+
+
+class Chain:
+    """Some of the effects in a row, for one sound; keeps their state from block to block.
+
+    Args:
+        names: keys of CHAIN.
+
+    Raises:
+        MissingModel: pedalboard is not installed. VoiceError: it does not work here.
+    """
+
+    def __init__(self, names: list[str], p: Effects) -> None:
+        package, self.names = _pedalboard(), names
+        pedals = []
+        for name in names:
+            kind, arguments = CHAIN[name]
+            values = {key: float(getattr(p, field)) for key, field in arguments.items()}
+            pedals.append(getattr(package, kind)(**values))
+        self.board = package.Pedalboard(pedals)
+
+    def __call__(self, wave: np.ndarray, rate: int, reset: bool = False) -> np.ndarray:
+        """The next block (T,) or (T, C) -> the same shape; `reset` starts anew.
+
+        Without `reset`, pitch_shift must not be in the chain: it answers later than it is asked.
+        """
+        out = self.board(wave.T, rate, reset=reset).T
+        if not np.isfinite(out).all():
+            raise VoiceError(
+                f"The effects ({', '.join(self.names)}) gave values that are not numbers.",
+                "Lower their feedback or gain.",
+            )
+        return out
 
 
 @lru_cache(maxsize=1)

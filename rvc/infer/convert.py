@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rvc.audio.io import Block
-from rvc.errors import BadInput, Mismatch, VoiceError
+from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.infer import excitation, features, plan
 from rvc.infer.blocks import Blocks, fades
@@ -94,7 +94,9 @@ def stream(
 def _formants(p: Conversion) -> Callable[[np.ndarray], np.ndarray] | None:
     if not p.formant_shifting:
         return None
-    raise VoiceError("Formant shifting is not available yet.")
+    from rvc.audio.effects import formant_shift
+
+    return lambda wave: formant_shift(wave, RATE, p.formant_qfrency, p.formant_timbre)
 
 
 class Converter:

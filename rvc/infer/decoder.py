@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvc import nets
 from rvc.infer.noise import DecoderNoise, Noise
+from rvc.nets import hifigan
+from rvc.nets.onnx import OnnxDecoder
 
 
 class Decoder(Protocol):
@@ -34,9 +35,7 @@ class Decoder(Protocol):
 class TorchDecoder:
     """The network itself: the reference that every other way has to equal."""
 
-    def __init__(
-        self, dec: nets.hifigan.Decoder | nets.onnx.OnnxDecoder, device: torch.device
-    ) -> None:
+    def __init__(self, dec: hifigan.Decoder | OnnxDecoder, device: torch.device) -> None:
         self.dec, self.device = dec, device
         self.context = dec.context_frames
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvc.nets import layers
+from rvc.nets.layers import Noise as NetworkNoise
 
 BLOCK = 1024  # rows drawn together
 ORIGIN = 1 << 40  # makes positions before the start of the recording positive
@@ -40,7 +40,7 @@ class Noise:
         return np.random.Generator(bits).standard_normal((BLOCK, width), np.float32)
 
 
-class LatentNoise(layers.Noise):
+class LatentNoise(NetworkNoise):
     """Noise for (1, I, T) latents whose first frame is `first` of the recording."""
 
     def __init__(self, noise: Noise, first: int) -> None:
@@ -52,7 +52,7 @@ class LatentNoise(layers.Noise):
         return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)
 
 
-class SourceNoise(layers.Noise):
+class SourceNoise(NetworkNoise):
     """Noise for (1, N, harmonics + 1) excitation whose first sample is `first`."""
 
     def __init__(self, noise: Noise, first: int) -> None:
@@ -69,7 +69,7 @@ class SourceNoise(layers.Noise):
         return torch.from_numpy(turns)[None].to(like).expand(like.shape)
 
 
-class DecoderNoise(layers.Noise):
+class DecoderNoise(NetworkNoise):
     """Noise that layers of a decoder add to (1, C, frames * k) maps starting at frame `first`.
 
     One per block: the layers must ask in the same order every time.
