@@ -37,12 +37,20 @@ def allowed(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
     return dtype
 
 
-def guard(module: nn.Module, dtype: torch.dtype, device: torch.device | str) -> nn.Module:
+def guard(
+    module: nn.Module,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    entries: tuple[str, ...] = ("forward",),
+) -> nn.Module:
     """Move a network to a device and dtype so that it cannot fail for its precision.
 
     Norms, and modules that set `keep_fp32 = True` (phase accumulators, for one), stay float32 with
     all they contain. Every other layer casts its floating inputs to its own dtype, and what the
     network returns is float32. For inference; training uses `autocast`.
+
+    Args:
+        entries: names of the methods by which the network is used.
     """
     dtype = allowed(dtype, device)
     module.eval().to(device=device)
@@ -55,8 +63,8 @@ def guard(module: nn.Module, dtype: torch.dtype, device: torch.device | str) -> 
         if id(part) in kept:
             _cast_own(part, torch.float32)
     _hook(module, dtype, kept)
-    module.register_forward_hook(lambda _m, _i, out: cast(out, torch.float32))
-    _fall_back(module)
+    for name in entries:
+        _wrap(module, name)
     return module
 
 
@@ -135,15 +143,15 @@ def _half_in(value: Any) -> torch.dtype | None:
     return None
 
 
-def _fall_back(module: nn.Module) -> None:
-    """Wrap the network's own forward in HalfSafe."""
-    forward = module.forward
+def _wrap(module: nn.Module, name: str) -> None:
+    """Run a method under HalfSafe and return its results as float32."""
+    method = getattr(module, name)
 
     def safe(*args: Any, **kwargs: Any) -> Any:
         with HalfSafe():
-            return forward(*args, **kwargs)
+            return cast(method(*args, **kwargs), torch.float32)
 
-    module.forward = safe
+    setattr(module, name, safe)
 
 
 @contextlib.contextmanager

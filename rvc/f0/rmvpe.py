@@ -11,6 +11,7 @@ from torch import nn
 
 from rvc.config import paths
 from rvc.f0 import blocks, weights
+from rvc.hub import fetch
 
 N_FFT, BINS, PITCHES = 1024, 128, 360
 CENTS = 20.0 * np.arange(PITCHES) + 1997.3794084376191  # above 10 Hz
@@ -192,6 +193,7 @@ class RMVPE:
 
     def __init__(self, device: str = "cpu", file: Path | None = None) -> None:
         file = file or paths().predictors / "rmvpe.pt"
+        fetch.supply(file)
         state = weights.read(file)
         net = Network()
         weights.fill(net, state.get("model", state), file)

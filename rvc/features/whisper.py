@@ -74,6 +74,7 @@ def mel_bank(bands: int, n_fft: int = N_FFT, rate_hz: int = 16000) -> np.ndarray
 class LogMel(nn.Module):
     """Whisper's input: decimal log-mel of 400-sample windows every 160 samples."""
 
+    keep_fp32 = True  # see `rvc.precision.guard`
     bank: Tensor
     window: Tensor
 

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from rvc.config import load_settings
 from rvc.errors import DownloadFailed, MissingModel
+from rvc.hub import catalog
 from rvc.hub.catalog import Asset
 from rvc.hub.verify import sha256
 from rvc.progress import Report, silent
@@ -50,6 +51,17 @@ def ensure(assets: Iterable[Asset], report: Report = silent) -> list[Path]:
         StorageFailed: no room for it.
     """
     return [_one(asset, report) for asset in assets]
+
+
+def supply(*files: Path, report: Report = silent) -> None:
+    """Fetch those of some files that are absent and known; offline, callers say what is missing.
+
+    Raises:
+        DownloadFailed, StorageFailed: a file could not be had.
+    """
+    absent = {file for file in files if not file.is_file()}
+    if absent and not offline():
+        ensure([a for a in catalog.everything() if a.file in absent], report)
 
 
 def _one(asset: Asset, report: Report) -> Path:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rvc.config import KIT, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
+from rvc.hub import fetch
 from rvc.nets import checkpoint
 from rvc.nets.settings import slug
 from rvc.params import Train
@@ -48,6 +49,7 @@ def choose(p: Train, folder: Path) -> Start | None:
     if not base.is_dir() and (KIT / slug(p.vocoder)).is_dir():
         base = KIT / slug(p.vocoder)
     g, d = (base / f"f0{kind}{p.sample_rate // 1000}k.pth" for kind in "GD")
+    fetch.supply(g, d)
     for file in (g, d):
         if not file.is_file():
             raise MissingModel(

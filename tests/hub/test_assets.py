@@ -180,3 +180,32 @@ def test_nothing_is_fetched_on_import_or_for_help(host):
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True)
     assert host.asked == []
+
+
+def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(host, files):
+    from rvc.errors import BadInput, MissingModel
+    from rvc.f0.rmvpe import RMVPE
+    from rvc.params import Train
+    from rvc.train import start
+
+    with pytest.raises(BadInput, match="rmvpe.pt"):  # the content is not a real network
+        RMVPE()
+    assert len(host.asked) == 1
+    given = {"model_name": "v", "save_every_epoch": 1}
+    found = start.choose(Train(sample_rate=40000, **given), paths().logs / "v")
+    assert found.g.read_bytes() == files["pretraineds/hifi-gan/f0G40k.pth"]
+    assert len(host.asked) == 3
+    with pytest.raises(MissingModel, match="f0G48k"):  # not in this catalogue
+        start.choose(Train(sample_rate=48000, **given), paths().logs / "v")
+    assert len(host.asked) == 3
+
+
+def test_embedders_load_without_the_packages_that_start_slowly(home):
+    folder = tiny.write(home / "e")
+    code = (
+        "import sys\nfrom rvc.features.manager import EmbedderManager\n"
+        f"EmbedderManager().load('custom', {str(folder)!r})\n"
+        "slow = {'transformers', 'torchaudio', 'librosa', 'requests'} & set(sys.modules)\n"
+        "sys.exit(str(slow) if slow else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
