@@ -80,6 +80,7 @@ def material(folder: Path, seconds: float) -> dict[str, tuple[np.ndarray, np.nda
         "octave down": (sung(wave, truth / 2), truth / 2),
         "octave up": (sung(wave, truth * 2), truth * 2),
         "two octaves up": (sung(wave, truth * 4), truth * 4),
+        "the recordings, against swift-f0": (wave, truth),
     }
 
 

@@ -10,13 +10,15 @@ from rvc.errors import MissingModel
 from rvc.f0 import blocks
 
 STEP = 256  # samples between the network's frames
+BLOCK, CONTEXT = 3000, 24  # frames of ours; multiples of 8, where both grids meet
 
 
 class SwiftF0:
     """Pitch by SwiftF0 between 47 and 2094 Hz; runs on the CPU whatever the device.
 
-    Its frames lie 16 ms apart: between voiced ones the pitch is interpolated, and a frame of ours
-    is voiced when the nearest of them is. The package itself works in exact blocks of 30 s.
+    Its frames lie 16 ms apart: between two voiced ones the pitch is interpolated, and a frame of
+    ours is voiced when the nearest of them is. Long inputs are computed in blocks of 30 s with
+    more context than the network can see, so that their size changes nothing.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -32,16 +34,25 @@ class SwiftF0:
 
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        frames = blocks.frame_count(len(wave_16k))
-        if len(wave_16k) == 0:
-            return np.zeros(frames, np.float32)
-        wave = np.nan_to_num(np.asarray(wave_16k, np.float32), posinf=0.0, neginf=0.0)
+        f0_hz = np.zeros(blocks.frame_count(len(wave_16k)), np.float32)
+        for span in blocks.spans(len(f0_hz), BLOCK, CONTEXT):
+            end = len(wave_16k) if span.last == len(f0_hz) else span.last * blocks.HOP
+            part = np.asarray(wave_16k[span.first * blocks.HOP : end], np.float32)
+            if len(part):
+                f0_hz[span.start : span.stop] = self._block(part)[span.keep]
+        return blocks.finish(f0_hz, wave_16k)
+
+    def _block(self, part: np.ndarray) -> np.ndarray:
+        """One stretch (T,) that starts on both grids -> (at least T // 160 + 1,) Hz."""
+        wave = np.nan_to_num(part, posinf=0.0, neginf=0.0)
         found = self.detector.detect(wave, blocks.RATE)
         voiced = (found.confidence >= 0.5) & (found.pitch_hz > 0)
-        if not voiced.any():
-            return np.zeros(frames, np.float32)
-        at = np.arange(frames) * (blocks.HOP / STEP)  # our frames on its time axis
-        places = np.arange(len(voiced))
-        log_hz = np.interp(at, places[voiced], np.log(found.pitch_hz[voiced]))
-        nearest = np.minimum(np.rint(at).astype(int), len(voiced) - 1)
-        return blocks.finish(np.where(voiced[nearest], np.exp(log_hz), 0.0), wave)
+        log_hz = np.log(np.where(voiced, found.pitch_hz, 1.0))
+        at = np.arange(blocks.frame_count(len(part))) * (blocks.HOP / STEP)
+        at = np.minimum(at, len(voiced) - 1)
+        before = np.floor(at).astype(int)
+        after = np.minimum(before + 1, len(voiced) - 1)
+        nearest = np.rint(at).astype(int)
+        share = np.where(voiced[before] & voiced[after], at - before, nearest - before)
+        value = (1 - share) * log_hz[before] + share * log_hz[after]
+        return np.where(voiced[nearest], np.exp(value), 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rvc import f0
-from rvc.f0 import blocks, crepe, fcpe
+from rvc.f0 import blocks, crepe, fcpe, swift
 from tests.f0 import sounds
 
 LIGHT = ("fcpe", "crepe-tiny", "swift-f0")
@@ -60,7 +60,9 @@ def test_full_crepe_hears_a_tone():
     assert np.median(out) == pytest.approx(220, rel=0.005)
 
 
-@pytest.mark.parametrize(("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe)])
+@pytest.mark.parametrize(
+    ("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe), ("swift-f0", swift)]
+)
 def test_the_size_of_a_block_does_not_change_the_pitch(name, module, monkeypatch):
     wave = np.concatenate([sounds.sweep(80, 500, 4.0)[0], np.zeros(8000, np.float32)] * 2)
     whole = extractor(name)(wave)
