@@ -30,6 +30,7 @@ class Verb:
 
 
 VERBS = {
+    "audio-analyzer": Verb(params.AudioAnalyzer, "rvc.tools.analyzer:run"),
     "dataset-report": Verb(params.DatasetReport, "rvc.tools.dataset_report:run"),
     "preprocess": Verb(params.Preprocess, "rvc.train.preprocess:run"),
     "extract": Verb(params.Extract, "rvc.train.extract:run"),
