@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from rvc import params, tasks
+from rvc import jobs, params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
@@ -44,8 +44,11 @@ def build(page: Page) -> None:
         forward = gr.Button(t("Next"), elem_id="next", size="lg")
         create = gr.Button(t("Create the voice"), variant="primary", elem_id="create", size="lg")
     use.click(None, js="() => window.voice.open('inference')", api_visibility="private")
-    _move(walk, back, forward)
-    _start(page, walk, create, stages, form, name, dataset)
+    at = gr.State(1)
+    _move(walk, at, back, forward)
+    page.on_load(lambda: (gr.Walkthrough(selected=3), 3) if _running() else (gr.skip(), gr.skip()),
+                 [], [walk, at])  # fmt: skip
+    _start(page, [walk, at], create, stages, form, name, dataset)
     page.remember("training", {"model_name": name, "dataset_path": dataset} | form.fields)
 
 
@@ -123,7 +126,7 @@ def _run(page: Page) -> dict[str, gr.Button]:
 
 def _start(
     page: Page,
-    walk: gr.Walkthrough,
+    where: list[Any],
     create: gr.Button,
     stages: dict[str, gr.Button],
     form: controls.Form,
@@ -133,16 +136,17 @@ def _start(
     job = gr.Textbox(visible=False, label="job")
 
     def starter(verb: str) -> Any:
-        def start(model_name: str, dataset_path: str | None, *values: Any) -> tuple[Any, str]:
+        def start(model_name: str, dataset_path: str | None, *values: Any) -> tuple[Any, int, str]:
             filled = dict(zip(form.fields, values, strict=True))
-            return gr.Walkthrough(selected=3), begin(page, verb, model_name, dataset_path, filled)
+            started = begin(page, verb, model_name, dataset_path, filled)
+            return gr.Walkthrough(selected=3), 3, started
 
         return start
 
     inputs = [name, dataset, *form.components]
-    on(page, create, starter("create-voice"), inputs, [walk, job], "create_voice")
+    on(page, create, starter("create-voice"), inputs, [*where, job], "create_voice")
     for verb, button in stages.items():
-        on(page, button, starter(verb), inputs, [walk, job], verb)
+        on(page, button, starter(verb), inputs, [*where, job], verb)
 
 
 def begin(
@@ -199,8 +203,13 @@ def _fit_rates(form: controls.Form) -> None:
     vocoder.change(rates, [vocoder, rate], rate, **QUIET)
 
 
-def _move(walk: gr.Walkthrough, back: gr.Button, forward: gr.Button) -> None:
-    at = gr.State(1)
+def _running() -> bool:
+    """Whether a voice is being made at this moment."""
+    verbs = ("create-voice", *STAGES)
+    return any(j["verb"] in verbs and j["state"] not in jobs.FINISHED for j in jobs.listing(20))
+
+
+def _move(walk: gr.Walkthrough, at: gr.State, back: gr.Button, forward: gr.Button) -> None:
 
     def go(by: int) -> Any:
         def move(now: int) -> tuple[Any, int]:

@@ -1,5 +1,7 @@
 // Values people entered, kept in the browser; light or dark; moving between tabs.
 
+import { T } from "./core.js";
+
 const bag = (key) => {
   try {
     return JSON.parse(localStorage.getItem(`voice.form.${key}`)) ?? {};
@@ -24,6 +26,17 @@ Object.assign(window.voice, {
   },
 });
 
+// A reload, also the one after the server was restarted, comes back to the same tab.
+async function comeBack() {
+  const tab = sessionStorage.getItem("voice.tab");
+  for (let tries = 0; tab && tries < 100; tries++) {
+    const found = document.getElementById(tab);
+    if (found) return found.click();
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+comeBack();
+
 function dark(on) {
   document.body.classList.toggle("dark", on);
   document.documentElement.style.colorScheme = on ? "dark" : "light";
@@ -35,7 +48,16 @@ new MutationObserver(applyTheme).observe(document.documentElement, { childList: 
 applyTheme();
 window.addEventListener("load", () => setTimeout(applyTheme, 0));
 
+// Gradio heads every message "Error"; ours say what happened, so their heading need not.
+new MutationObserver(() => {
+  for (const title of document.querySelectorAll(".toast-title")) {
+    if (title.textContent.trim() === "Error") title.textContent = T("That did not work");
+  }
+}).observe(document.body, { childList: true, subtree: true });
+
 document.addEventListener("click", (event) => {
+  const tab = event.target.closest?.("#nav > .tab-wrapper button[role=tab]");
+  if (tab) sessionStorage.setItem("voice.tab", tab.id);
   const target = event.target.closest?.(".theme-toggle, [data-open]");
   if (!target) return;
   if (target.dataset.open) return window.voice.open(target.dataset.open);
