@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -136,8 +137,15 @@ def serve(app: FastAPI, access: Access, listener: socket.socket, share: bool, op
     log.info("The API is described at %s", f"http://{name}:{port}/api/docs")
     if open_:
         webbrowser.open(address)
+    logging.getLogger("uvicorn.error").addFilter(not_a_goodbye)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def not_a_goodbye(record: logging.LogRecord) -> bool:
+    """Whether a log record is more than a browser's open stream ended by our shutting down."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return not (kind and issubclass(kind, asyncio.CancelledError))
 
 
 def _share(port: int, access: Access) -> str:

@@ -100,6 +100,7 @@ def voice_choice(page: Page) -> gr.Dropdown:
             label=t("Voice"),
             info=t("A voice file and its index, found under logs."),
             allow_custom_value=True,
+            elem_id="voice",
             scale=8,
         )
         refresh = gr.Button(t("Refresh"), scale=1, min_width=90, size="sm")
