@@ -108,8 +108,10 @@ def voice_choice(page: Page) -> gr.Dropdown:
 
     def again(now: str | None) -> tuple[Any, str]:
         found = page.voices()
-        kept = now if now in [path for _, path in found] else (found[0][1] if found else None)
-        return gr.Dropdown(found, value=kept), _facts(page, kept)
+        if now in [path for _, path in found]:
+            return gr.Dropdown(found), _facts(page, now)
+        first = found[0][1] if found else None
+        return gr.Dropdown(found, value=first), _facts(page, first)
 
     refresh.click(again, voice, [voice, facts], **QUIET)
     page.on_load(again, [voice], [voice, facts])
@@ -172,8 +174,9 @@ def _recording(page: Page) -> gr.Dropdown:
 
     def again(now: str | None) -> Any:
         found = page.recordings()
-        only = found[0][1] if len(found) == 1 else None  # on a fresh machine: the shipped sample
-        return gr.Dropdown(found, value=now or only)
+        if now or len(found) != 1:
+            return gr.Dropdown(found)
+        return gr.Dropdown(found, value=found[0][1])  # on a fresh machine: the shipped sample
 
     page.on_load(again, [chosen], [chosen])
     return chosen

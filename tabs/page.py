@@ -92,7 +92,7 @@ class Page:
             self.voices(), value=None, label=self.t(text), info=self.t(help_text),
             allow_custom_value=True,
         )  # fmt: skip
-        self.on_load(lambda now: gr.Dropdown(self.voices(), value=now), [listed], [listed])
+        self.on_load(lambda: gr.Dropdown(self.voices()), [], [listed])
         return listed
 
     def recording_list(self, text: str, help_text: str) -> gr.Dropdown:
@@ -101,7 +101,7 @@ class Page:
             self.recordings(), value=None, label=self.t(text), info=self.t(help_text),
             allow_custom_value=True,
         )  # fmt: skip
-        self.on_load(lambda now: gr.Dropdown(self.recordings(), value=now), [listed], [listed])
+        self.on_load(lambda: gr.Dropdown(self.recordings()), [], [listed])
         return listed
 
     def recordings(self) -> list[tuple[str, str]]:

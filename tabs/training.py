@@ -100,9 +100,9 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
         api_visibility="private",
     )
     dataset.change(lambda folder: _listing(page, folder), dataset, listing, **QUIET)
-    page.on_load(lambda folder: (gr.Dropdown(datasets(), value=folder), _listing(page, folder)),
+    page.on_load(lambda folder: (gr.Dropdown(datasets()), _listing(page, folder)),
                  [dataset], [dataset, listing])  # fmt: skip
-    page.on_load(lambda now: gr.Dropdown(training.names(), value=now), [name], [name])
+    page.on_load(lambda: gr.Dropdown(training.names()), [], [name])
     return name, dataset
 
 

@@ -251,7 +251,7 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
     upload(page, recording(tmp_path / "words.wav"))
     page.locator("#voice input").fill("clara")
     page.locator("#voice input").press("Enter")
-    page.get_by_text("epoch 3").wait_for()
+    page.locator("#tab-inference .facts", has_text="epoch 3").wait_for()
     page.locator("#convert").click()
     page.locator("job-panel", has_text="Converted words").wait_for()
     made = [f.name for f in (server.home / "assets" / "audios").iterdir()]
