@@ -19,6 +19,7 @@ from rvc.hub.verify import sha256
 from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
+    from rvc.hub.links import Host
     from rvc.hub.transfer import Transfer
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,14 @@ def endpoints() -> list[str]:
     first = os.environ.get("HF_ENDPOINT", "")
     found = [e.rstrip("/") for e in (first, *MIRRORS, *load_settings().mirrors) if e]
     return list(dict.fromkeys(found))
+
+
+def trusted() -> frozenset[Host]:
+    """Hosts that the user has named, and that may therefore be private ones."""
+    from rvc.hub import links
+
+    own = [os.environ.get("HF_ENDPOINT", ""), *load_settings().mirrors]
+    return frozenset(links.place(e) for e in own if e)
 
 
 def ensure(assets: Iterable[Asset], report: Report = silent) -> list[Path]:
@@ -105,13 +114,11 @@ def download(asset: Asset, report: Report = silent) -> Path:
     from rvc.hub import links
     from rvc.hub.transfer import Transfer, Unusable
 
-    own = [os.environ.get("HF_ENDPOINT", ""), *load_settings().mirrors]
-    trusted = frozenset(links.place(e) for e in own if e)
-    transfer = Transfer(asset, asset.file, trusted, report)
+    transfer = Transfer(asset, asset.file, trusted(), report)
     causes = []
     for endpoint in endpoints():
         try:
-            _with_retries(transfer, asset.url(endpoint))
+            with_retries(transfer, asset.url(endpoint))
         except (Unusable, DownloadFailed) as error:
             causes.append(f"{links.place(endpoint)[0]}: {error}")
             log.warning("%s from %s: %s", asset.name, endpoint, error)
@@ -123,7 +130,7 @@ def download(asset: Asset, report: Report = silent) -> Path:
     )
 
 
-def _with_retries(transfer: Transfer, url: str) -> None:
+def with_retries(transfer: Transfer, url: str) -> None:
     """Try again after a pause that doubles; any progress starts the count anew."""
     from rvc.hub.transfer import Temporary, Unusable
 

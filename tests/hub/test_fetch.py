@@ -170,7 +170,7 @@ def test_mirrors_are_tried_in_order_and_all_named(monkeypatch):
         tried.append(url)
         raise transfer.Unusable("no")
 
-    monkeypatch.setattr(fetch, "_with_retries", fail)
+    monkeypatch.setattr(fetch, "with_retries", fail)
     with pytest.raises(DownloadFailed, match=r"huggingface.*hf-mirror.*mirror\.example") as failure:
         get()
     assert str(ASSET.file) in failure.value.hint

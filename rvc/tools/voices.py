@@ -1,0 +1,232 @@
+"""Verbs of the voice library: list, import, download, export, delete."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rvc import config, params
+from rvc.errors import BadInput, VoiceError
+from rvc.features import faissfile, index
+from rvc.hub import archive, library, shared
+from rvc.hub.archive import Found
+from rvc.hub.verify import sha256
+from rvc.nets import onnx
+from rvc.nets.checkpoint import VoiceFile, read_voice, write_voice
+from rvc.progress import Report, silent
+from rvc.tools.information import voice_facts
+
+LOG = logging.getLogger(__name__)
+Result = dict[str, Any]
+
+
+def listing(p: params.Voices, report: Report = silent) -> Result:
+    """All voices in logs, as a table and as rows."""
+    rows = []
+    for voice in library.voices():
+        size = voice.pth.stat().st_size
+        rows.append({**voice.as_dict(), "bytes": size, "about": voice.sentence()})
+    lines = [f"{r['name']:<32} {r['bytes'] / 1e6:7.1f} MB  {r['about']}" for r in rows]
+    return {"message": "\n".join(lines) or "There are no voices in logs yet.", "voices": rows}
+
+
+def bring(p: params.ImportVoice, report: Report = silent) -> Result:
+    """Import from a file, zip, folder, installation or link.
+
+    Raises:
+        BadInput: nothing there, or every voice was refused (the first cause is told).
+        Mismatch: the only voice has an unknown architecture.
+    """
+    paths = config.paths()
+    paths.logs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=paths.logs) as room:
+        found = _found(p.source, Path(room), report)
+        files = [f for f in found if f.path.suffix.lower() in library.KINDS]
+        files = [f for f in files if not f.name.startswith(("G_", "D_"))]
+        indexes = [f for f in found if f.path.suffix.lower() == ".index"]
+        if not files:
+            raise BadInput(f"There is no voice in {p.source}.", "It needs a small .pth file.")
+        if p.index_path is not None:
+            indexes = [Found(p.index_path.name, p.index_path)]
+        done, failed = [], []
+        for number, file in enumerate(files):
+            report(number, len(files), "Importing")
+            try:
+                done.append(_one(file, indexes, p, alone=len(files) == 1))
+            except VoiceError as error:
+                LOG.warning("%s: %s", file.name, error.message)
+                failed.append({"file": file.name, "cause": error.message})
+                if len(files) == 1:
+                    raise
+        report(len(files), len(files), "Importing")
+    if not done:
+        raise BadInput(f"No voice in {p.source} can be used: {failed[0]['cause']}")
+    return {"message": "\n".join(_sentence(d) for d in done), "imported": done, "failed": failed}
+
+
+def download(p: params.Download, report: Report = silent) -> Result:
+    """Import from a link; nothing else is taken for one.
+
+    Raises:
+        BadInput: not a link. DownloadFailed: it leads to no voice, or may not be followed.
+    """
+    if not shared.is_link(p.model_link):
+        raise BadInput(f"{p.model_link!r} is no link.", "It begins with https://.")
+    return bring(params.ImportVoice(source=p.model_link, model_name=p.model_name), report)
+
+
+def _found(source: str, room: Path, report: Report) -> list[Found]:
+    if shared.is_link(source):
+        return shared.get(source, room / "link", report)
+    path = Path(source).expanduser()
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return archive.unpack(path, room / "zip")
+    if path.is_file():
+        beside = sorted(path.parent.glob("*.index"))
+        return [Found(path.name, path), *(Found(i.name, i) for i in beside)]
+    if not path.is_dir():
+        raise BadInput(f"{source} does not exist.", "Give a file, folder or link.")
+    return [Found(f.name, f) for f in sorted(_installed(path)) if f.stat().st_size]
+
+
+def _installed(folder: Path) -> list[Path]:
+    """Voices and indexes of a folder; of an RVC or Applio installation where it is one."""
+    roots = [folder / n for n in ("logs", "assets/weights", "weights", "assets/indices")]
+    roots = [r for r in roots if r.is_dir()] or [folder]
+    kinds = (*library.KINDS, ".index")
+    files = [f for r in roots for f in r.rglob("*") if f.suffix.lower() in kinds and f.is_file()]
+    return [f for f in dict.fromkeys(files) if not f.name.startswith("trained_")]
+
+
+def _one(file: Found, indexes: list[Found], p: params.ImportVoice, alone: bool) -> Result:
+    """Check a voice, then write it and its index under a free name in logs."""
+    as_onnx = file.path.suffix.lower() == ".onnx"
+    voice = onnx.read_voice(file.path) if as_onnx else read_voice(file.path)
+    name = p.model_name if p.model_name and alone else _name(file, voice)
+    origin = {"file": file.name, "sha256": sha256(file.path), "source": p.source[:300]}
+    chosen, others = _pair(file, voice, indexes, given=p.index_path is not None)
+    folder = _free(name)
+    folder.mkdir(parents=True)
+    try:
+        target = folder / f"{folder.name}{file.path.suffix.lower()}"
+        if as_onnx:
+            shutil.copyfile(file.path, target)
+        else:
+            write_voice(target, replace(voice, meta=voice.meta | {"imported_from": origin}))
+        table = None if chosen is None else _store(chosen.path, folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return {
+        "name": folder.name,
+        "pth_path": str(target),
+        "index_path": table,
+        "possible_indexes": others,
+        **voice_facts(voice),
+    }
+
+
+def _name(file: Found, voice: VoiceFile) -> str:
+    stem = library.EPOCH.sub("", Path(file.name).stem)
+    kept = "".join(c if c.isalnum() or c in " ._-" else "_" for c in stem)
+    return kept.strip(" ._-")[:48] or str(voice.meta.get("model_name") or "voice")[:48]
+
+
+def _free(name: str) -> Path:
+    """`logs/<name>`, or with a number where that is taken."""
+    folder = config.experiment(name)
+    number = 2
+    while folder.exists():
+        folder, number = config.experiment(f"{name} {number}"), number + 1
+    return folder
+
+
+def _pair(
+    file: Found, voice: VoiceFile, indexes: list[Found], given: bool
+) -> tuple[Found | None, list[str]]:
+    """The index of a voice, or the names of those that could be it.
+
+    Content decides first (the width of its vectors), then names; when in doubt, nobody guesses.
+    """
+    fits = [i for i in indexes if library.width_of(i.path) in (None, voice.embed_width)]
+    if given:
+        return (fits or indexes)[0], []
+    bare = library.EPOCH.sub("", Path(file.name).stem).lower()
+    named = [i for i in fits if bare in Path(i.name).stem.lower()]
+    exact = [i for i in named if Path(i.name).stem.lower() in (bare, Path(file.name).stem.lower())]
+    for choice in (exact, named, fits):
+        if len(choice) == 1:
+            return choice[0], []
+    return None, [i.name for i in fits]
+
+
+def _store(source: Path, folder: Path) -> str:
+    """Write the index anew from its plain vectors: whatever else the file held is gone."""
+    target = folder / f"{folder.name}.index"
+    table = index.read(source)
+    try:
+        faissfile.read(source)
+    except faissfile.Unknown:
+        index.write(index.build(table.vectors, "Faiss"), target)
+    else:
+        shutil.copyfile(source, target)
+    return str(target)
+
+
+def _sentence(done: Result) -> str:
+    if done["index_path"]:
+        about = "with its index"
+    elif done["possible_indexes"]:
+        about = f"without index (could be {', '.join(done['possible_indexes'][:4])}: --index-path)"
+    else:
+        about = "without index"
+    return f"Imported {done['name']}: {done['sample_rate']} Hz, {done['vocoder']}, {about}."
+
+
+def export(p: params.ExportVoice, report: Report = silent) -> Result:
+    """Zip a voice, its index and a description.
+
+    Raises:
+        BadInput: there is no such voice.
+    """
+    folder = config.experiment(p.model_name)
+    inside = [v for v in library.voices() if folder in v.pth.parents]
+    chosen = next((v for v in inside if p.pth_path in (None, v.pth)), None)
+    if chosen is None:
+        raise BadInput(f"There is no voice in {folder}.", "See them with `core.py voices`.")
+    target = p.output_path or config.paths().logs / "zips" / f"{folder.name}.zip"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    suffix = chosen.pth.suffix.lower()
+    voice = onnx.read_voice(chosen.pth) if suffix == ".onnx" else read_voice(chosen.pth)
+    files = {chosen.pth.name: chosen.pth}
+    if chosen.index is not None:
+        files[f"{chosen.pth.stem}.index"] = chosen.index
+    report(0, 1, "Packing")
+    archive.pack(files, {"voice.json": json.dumps(voice_facts(voice), indent=2)}, target)
+    report(1, 1, "Packing")
+    return {
+        "message": f"Packed {', '.join(files)} into {target}.",
+        "file": str(target),
+        "bytes": target.stat().st_size,
+    }
+
+
+def delete(p: params.DeleteVoice, report: Report = silent) -> Result:
+    """Delete logs/<name>.
+
+    Raises:
+        BadInput: no such voice, or the name was not confirmed.
+    """
+    folder = config.experiment(p.model_name)
+    if p.confirm.strip() != folder.name:
+        raise BadInput(f"Deleting {folder.name} was not confirmed.", "Give the same name twice.")
+    if not folder.is_dir() or folder.is_symlink():
+        raise BadInput(f"There is no voice {folder.name}.", "See them with `core.py voices`.")
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    shutil.rmtree(folder)
+    return {"message": f"Deleted {folder} ({size / 1e6:.1f} MB).", "bytes": size}

@@ -1,0 +1,142 @@
+"""Links to voices: every common kind is understood, none leads where it must not."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from rvc import params, tasks
+from rvc.errors import BadInput, DownloadFailed, MissingModel
+from rvc.hub import fetch, links, shared
+from tests import hostile, tiny
+from tests.hub import hosts
+
+
+def packed(*files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return out.getvalue()
+
+
+@pytest.fixture
+def host(home, tmp_path, monkeypatch):
+    voice = tiny.voice(tmp_path / "Zoe.pth")
+    repository = [{"type": "file", "path": p} for p in ("README.md", "v/G_1.pth", "v/Zoe.pth")]
+    made = hosts.Host(
+        {
+            "Zoe.pth": voice.read_bytes(),
+            "Zoe.zip": packed(voice),
+            "page": b"<!doctype html><html>log in</html>",
+            "main/?recursive=true": json.dumps(repository).encode(),
+            "uc": voice.read_bytes(),
+        }
+    )
+    monkeypatch.delenv("RVC_OFFLINE", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", made.url)
+    monkeypatch.setattr(fetch, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(links, "TIMEOUTS_S", (2.0, 0.3))
+    yield made
+    made.close()
+
+
+def download(link, **more):
+    return tasks.run("download", params.Download(model_link=link, **more))["imported"][0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["some/repo/resolve/main/Zoe.pth", "some/repo/blob/main/Zoe.zip", "some/repo/tree/main",
+     "some/repo"],
+)  # fmt: skip
+def test_files_and_repositories_are_fetched(host, path):
+    assert download(f"{host.url}/{path}")["name"] == "Zoe"
+
+
+def test_the_servers_name_is_used_but_never_as_a_path(host, home):
+    host.headers["Content-Disposition"] = 'attachment; filename="../../Eve.pth"'
+    done = download(f"{host.url}/a/b/blob/main/uc")
+    assert done["name"] == "Eve"
+    assert sorted(p.name for p in (home / "logs").iterdir()) == ["Eve"]
+
+
+def test_drive_links_become_downloads():
+    expected = (
+        "https://drive.usercontent.google.com/download?id=1AbCdEfGhIjK&export=download&confirm=t"
+    )
+    for link in (
+        "https://drive.google.com/file/d/1AbCdEfGhIjK/view?usp=sharing",
+        "https://drive.google.com/open?id=1AbCdEfGhIjK",
+        "https://drive.google.com/uc?export=download&id=1AbCdEfGhIjK",
+    ):
+        assert shared.direct(link) == [expected]
+    with pytest.raises(DownloadFailed, match="folder"):
+        shared.direct("https://drive.google.com/drive/folders/xyz?usp=sharing")
+
+
+def test_hugging_face_links_are_read(monkeypatch):
+    base = "https://huggingface.co/some/one"
+    assert shared.direct(f"{base}/blob/main/a b.zip") == [f"{base}/resolve/main/a b.zip"]
+    asked = []
+    listed = ["x.pth", "D_1.pth", "x.index", "y.zip"]
+    monkeypatch.setattr(shared, "_listed", lambda url: asked.append(url) or listed)
+    assert shared.direct(base) == [f"{base}/resolve/main/x.pth", f"{base}/resolve/main/x.index"]
+    assert asked == ["https://huggingface.co/api/models/some/one/tree/main/?recursive=true"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://127.0.0.1:1/Zoe.pth",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost/Zoe.pth",
+        "https://user:word@huggingface.co/a/b/resolve/main/x.pth",
+        "http://huggingface.co/a/b/resolve/main/x.pth",
+    ],
+)
+def test_links_to_private_places_are_refused(host, link):
+    with pytest.raises(links.Refused):
+        download(link)
+    assert host.asked == []
+
+
+def test_files_of_this_machine_are_no_links(host):
+    for link in ("file:///etc/passwd", "/etc/passwd", "ftp://x/y.pth", ""):
+        with pytest.raises(BadInput, match="no link"):
+            download(link)
+
+
+def test_redirects_are_vetted_too(host):
+    def away(handler, content):
+        handler.send_response(302)
+        handler.send_header("Location", "http://127.0.0.1:9/secret")
+        handler.end_headers()
+
+    host.faults.append(away)
+    with pytest.raises(DownloadFailed, match="refused"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+
+
+def test_pages_hostile_files_and_giants_are_refused(host, home, tmp_path, monkeypatch):
+    with pytest.raises(DownloadFailed, match="web page"):
+        download(f"{host.url}/a/b/blob/main/page")
+    hostile.system(tmp_path / "bad.pth", tmp_path / "ran")
+    host.files["bad.pth"] = (tmp_path / "bad.pth").read_bytes()
+    with pytest.raises(BadInput, match="refused"):
+        download(f"{host.url}/a/b/blob/main/bad.pth")
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr(shared, "LIMIT_BYTES", 1000)
+    with pytest.raises(DownloadFailed, match="larger"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+    assert list((home / "logs").iterdir()) == []
+
+
+def test_offline_asks_nobody(host, monkeypatch):
+    monkeypatch.setenv("RVC_OFFLINE", "1")
+    with pytest.raises(MissingModel, match="offline"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+    assert host.asked == []

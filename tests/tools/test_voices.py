@@ -1,0 +1,161 @@
+"""The library: what lies in logs, and what may come in."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from rvc import params, tasks
+from rvc.errors import BadInput, Mismatch, VoiceError
+from rvc.features import index
+from rvc.nets.checkpoint import read_voice
+from tests import hostile, tiny
+
+
+def table(path, width=tiny.EMBED_WIDTH, kind=None, seed=0):
+    rows = np.random.default_rng(seed).standard_normal((200, width)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind is None:
+        index.write(index.build(rows), path)
+    else:
+        made = faiss.index_factory(width, kind)
+        made.add(rows)
+        faiss.write_index(made, str(path))
+    return path
+
+
+def bring(source, **more):
+    return tasks.run("import-voice", params.ImportVoice(source=str(source), **more))
+
+
+def names(home):
+    return sorted(p.name for p in (home / "logs").iterdir())
+
+
+@pytest.fixture
+def outside(tmp_path):
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    return folder
+
+
+def test_a_file_comes_in_with_the_index_beside_it(home, outside, cli):
+    tiny.voice(outside / "Sam_200e_4000s.pth")
+    table(outside / "added_IVF5_Flat_nprobe_1_Sam_v2.index")
+    table(outside / "other.index")
+    done = bring(outside / "Sam_200e_4000s.pth")["imported"][0]
+    assert done["name"] == "Sam"
+    assert len(index.Retriever.load(done["index_path"])) == 200
+    assert read_voice(done["pth_path"]).meta["imported_from"]["file"] == "Sam_200e_4000s.pth"
+    listed = cli("voices", "--json").json["voices"]
+    assert [(v["name"], v["index_path"], v["sr"]) for v in listed] == [
+        ("Sam", done["index_path"], 40000)
+    ]
+    assert "40 kHz" in cli("voices").out
+
+
+def test_content_decides_before_names(home, outside):
+    tiny.voice(outside / "a.pth")
+    table(outside / "a.index", width=8)
+    right = table(outside / "unrelated.index")
+    done = bring(outside / "a.pth")["imported"][0]
+    assert done["index_path"].endswith("a.index")
+    assert index.Retriever.load(done["index_path"]).width == tiny.EMBED_WIDTH
+    assert right.exists()
+
+
+def test_when_unsure_it_asks(home, outside):
+    tiny.voice(outside / "a.pth")
+    for name in ("x", "y"):
+        table(outside / f"{name}.index")
+    result = bring(outside / "a.pth")
+    assert result["imported"][0]["index_path"] is None
+    assert result["imported"][0]["possible_indexes"] == ["x.index", "y.index"]
+    assert "--index-path" in result["message"]
+    again = bring(outside / "a.pth", index_path=outside / "y.index", model_name="b")["imported"][0]
+    assert again["index_path"].endswith("b.index")
+
+
+def test_a_zip_comes_in_and_goes_out(home, outside):
+    tiny.voice(outside / "a.pth")
+    table(outside / "a.index")
+    with zipfile.ZipFile(outside / "voice.zip", "w") as out:
+        out.write(outside / "a.pth", "deep/inside/Ann.pth")
+        out.write(outside / "a.index", "deep/inside/added_Ann.index")
+    assert bring(outside / "voice.zip")["imported"][0]["name"] == "Ann"
+    packed = tasks.run("export-voice", params.ExportVoice(model_name="Ann"))["file"]
+    with zipfile.ZipFile(packed) as archive:
+        assert sorted(archive.namelist()) == ["Ann.index", "Ann.pth", "voice.json"]
+    again = bring(packed)["imported"][0]
+    assert again["name"] == "Ann 2"
+    assert again["index_path"]
+
+
+def test_an_installation_comes_in_whole(home, outside):
+    tiny.voice(outside / "assets" / "weights" / "rvc_voice.pth", seed=1)
+    table(outside / "logs" / "rvc_voice" / "added_IVF9_Flat_nprobe_1_rvc_voice_v2.index", seed=1)
+    table(outside / "logs" / "rvc_voice" / "trained_IVF9_Flat_nprobe_1_rvc_voice_v2.index", seed=1)
+    tiny.checkpoint_g(outside / "logs" / "rvc_voice" / "G_100.pth")
+    tiny.voice(outside / "logs" / "applio_voice" / "applio_voice_5e_10s.pth", seed=2)
+    table(outside / "logs" / "applio_voice" / "applio_voice.index", seed=2)
+    hostile.system(outside / "logs" / "bad.pth", outside / "ran")
+    result = bring(outside)
+    assert {d["name"] for d in result["imported"]} == {"rvc_voice", "applio_voice"}
+    assert all(d["index_path"] for d in result["imported"])
+    assert [f["file"] for f in result["failed"]] == ["bad.pth"]
+    assert not (outside / "ran").exists()
+
+
+@pytest.mark.parametrize("sample", hostile.SAMPLES)
+def test_hostile_voices_stay_outside(home, outside, sample):
+    sample(outside / "v.pth", outside / "ran")
+    with pytest.raises(VoiceError):
+        bring(outside / "v.pth")
+    assert not (outside / "ran").exists()
+    assert names(home) == []
+
+
+def test_an_unusual_index_is_kept_as_plain_vectors(home, outside):
+    tiny.voice(outside / "a.pth")
+    table(outside / "a.index", kind="HNSW8")
+    done = bring(outside / "a.pth")["imported"][0]
+    assert Path(done["index_path"]).read_bytes()[:4] == b"IwFl"
+    assert len(index.Retriever.load(done["index_path"])) == 200
+
+
+def test_a_damaged_index_keeps_the_voice_out_and_says_so(home, outside):
+    tiny.voice(outside / "a.pth")
+    table(outside / "a.index")
+    (outside / "a.index").write_bytes((outside / "a.index").read_bytes()[:3000])
+    with pytest.raises(BadInput, match=r"a\.index"):
+        bring(outside / "a.pth")
+    assert names(home) == []
+
+
+def test_nothing_and_unknown_architectures_are_refused(home, outside):
+    with pytest.raises(BadInput, match="no voice"):
+        bring(outside)
+    tiny.checkpoint_g(outside / "x.pth")
+    with pytest.raises(BadInput, match="training checkpoint"):
+        bring(outside / "x.pth")
+    voice = read_voice(tiny.voice(outside / "y.pth"))
+    import torch
+
+    raw = torch.load(outside / "y.pth", weights_only=True) | {"vocoder": "Strange"}
+    torch.save(raw, outside / "y.pth")
+    with pytest.raises(Mismatch, match="Strange"):
+        bring(outside / "y.pth")
+    assert voice.vocoder == "HiFi-GAN"
+
+
+def test_deleting_wants_the_name_twice(home, outside):
+    tiny.voice(outside / "a.pth")
+    bring(outside / "a.pth")
+    with pytest.raises(BadInput, match="not confirmed"):
+        tasks.run("delete-voice", params.DeleteVoice(model_name="a", confirm="b"))
+    tasks.run("delete-voice", params.DeleteVoice(model_name="a", confirm="a"))
+    assert names(home) == []
+    shutil.rmtree(outside)
