@@ -37,6 +37,7 @@ from rvc.train.loop import Course, State, fit
 from rvc.train.ranks import Ranks
 from rvc.train.session import Session
 from rvc.train.stopping import Stop
+from rvc.train.tuning import tune
 from rvc.train.watch import ParameterWatch
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     """One process's part of a training."""
     began = time.monotonic()
     log.info("Training on %s.", chosen.why)
+    tune(chosen.device, tf32=p.precision != "fp32")
     m = setup.material(p, folder)
     recipe = setup.recipe(p, m, chosen, ranks)
     data = setup.dataset(p, m, chosen.device)
