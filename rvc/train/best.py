@@ -1,0 +1,60 @@
+"""Which save of a training is the best, and when going on has stopped helping.
+
+The rule: `score = mel + F0_WEIGHT * f0_semitones`, both measured on held-out clips, lower is
+better: `mel` is the mean distance of log-mel spectra (nepers), `f0_semitones` the mean error of
+the measured pitch over all frames that should be voiced (12 at most, and where they are not).
+The best save is the one with the lowest score. When no save has been clearly better than the
+best one before it (by RELATIVE) for PATIENCE saves and for a fifth of all saves, stopping is
+recommended; training goes on unless someone stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+F0_WEIGHT = 0.1
+RELATIVE = 0.002
+PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one save sounds; `similarity` and `dnsmos` only where their packages are installed."""
+
+    epoch: int
+    step: int
+    mel: float
+    f0_semitones: float
+    similarity: float | None = None
+    dnsmos: float | None = None
+
+    @property
+    def value(self) -> float:
+        """Lower is better."""
+        return self.mel + F0_WEIGHT * self.f0_semitones
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def best(scores: Sequence[Score]) -> Score | None:
+    """The best of all saves; of equals the earliest."""
+    return min(scores, key=lambda score: (score.value, score.step), default=None)
+
+
+def stale(scores: Sequence[Score]) -> int:
+    """How many saves ago the best score last became clearly better."""
+    mark, since = float("inf"), 0
+    for score in scores:
+        if score.value < mark * (1 - RELATIVE):
+            mark, since = score.value, 0
+        else:
+            since += 1
+    return since
+
+
+def advise_to_stop(scores: Sequence[Score]) -> bool:
+    """Whether more training has stopped helping."""
+    return stale(scores) >= max(PATIENCE, len(scores) // 5)

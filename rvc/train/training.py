@@ -1,0 +1,189 @@
+"""One process's part of a training, from its folder to its results."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from rvc import device
+from rvc.params import Train
+from rvc.progress import Report, silent
+from rvc.train import export, manifest, resume, setup, state, summary, unseen
+from rvc.train.batchsize import largest
+from rvc.train.curves import Curves
+from rvc.train.holdout import minutes
+from rvc.train.judge import Judge
+from rvc.train.loop import Course, State, fit
+from rvc.train.ranks import Ranks
+from rvc.train.recipe import Recipe
+from rvc.train.session import Session
+from rvc.train.stopping import Stop
+from rvc.train.tuning import tune
+from rvc.train.watch import ParameterWatch
+
+log = logging.getLogger(__name__)
+
+Result = dict[str, Any]
+
+
+def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: Report) -> Result:
+    """One process's part of a training."""
+    began = time.monotonic()
+    log.info("Training on %s.", chosen.why)
+    tune(chosen.device, tf32=p.precision != "fp32")
+    m = setup.material(p, folder)
+    recipe = setup.recipe(p, m, chosen, ranks)
+    payload = state.load(folder)
+    p = _with_batch(p, m, recipe, chosen, payload)
+    data = setup.dataset(p, m, chosen.device)
+    sampler = setup.sampler(p, data, ranks)
+    identity = setup.identity(p, m, ranks)
+    s = _state(p, m, chosen, folder, identity, payload)
+    ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
+    _announce(p, m, sampler, s)
+    with Stop() as stop:
+        session = _session(p, m, folder, recipe, s, len(sampler), identity, report, stop, payload)
+        if ranks.first and export.missing(s, p, folder):
+            session.export(s)
+        course = Course(data, sampler, p.total_epoch, session.after_step, session.after_epoch)
+        try:
+            finished = fit(s, recipe, course)
+        finally:
+            if session.curves:
+                session.curves.close()
+    if not finished:
+        raise session.cancelled(s)
+    if ranks.first:
+        seconds = time.monotonic() - began
+        _record(folder, p, identity, s, seconds, session.monitor.report())
+    return result(p, folder)
+
+
+def _session(
+    p: Train,
+    m: setup.Material,
+    folder: Path,
+    recipe: Recipe,
+    s: State,
+    steps: int,
+    identity: dict[str, Any],
+    report: Report,
+    stop: Stop,
+    payload: dict[str, Any] | None,
+) -> Session:
+    """The callbacks of this run."""
+    first, meta = recipe.ranks.first, setup.voice_meta(m)
+    written = Curves(folder, s.step) if first else None
+    judge = Judge(
+        folder,
+        recipe,
+        m.held if first else [],
+        written,
+        lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
+        unseen.ready(m.embedder, recipe.device) if first and m.held else None,
+        (payload or {}).get("scores", ()),
+    )
+    return Session(
+        p=p,
+        folder=folder,
+        recipe=recipe,
+        clips=m.learn,
+        steps_per_epoch=steps,
+        identity=identity,
+        curves=written,
+        report=report if first else silent,
+        stop=stop,
+        export=lambda s: export.export(s, p, folder, m.settings, meta),
+        judge=judge,
+        extra=judge.state,
+        watched=ParameterWatch((s.g, s.d)),
+        epoch_s=time.monotonic() if s.done == 0 else None,
+    )
+
+
+def _with_batch(
+    p: Train,
+    m: setup.Material,
+    recipe: Recipe,
+    chosen: device.Device,
+    payload: dict[str, Any] | None,
+) -> Train:
+    """The parameters with a batch size: given, of the saved training, or the largest that fits."""
+    if p.batch_size:
+        return p
+    ranks = recipe.ranks
+    if payload is not None:
+        size = payload["identity"]["batch_size"] // ranks.world
+    else:
+        clips = len(m.learn) // ranks.world
+        size = ranks.tell(
+            largest(lambda: setup.networks(p, m, chosen, 1), recipe, m.embed_width, clips)
+        )
+    return p.model_copy(update={"batch_size": size})
+
+
+def _state(
+    p: Train,
+    m: setup.Material,
+    chosen: device.Device,
+    folder: Path,
+    identity: dict[str, Any],
+    payload: dict[str, Any] | None,
+) -> State:
+    """Where the training stands: the saved state, or a beginning."""
+    if payload is None:
+        return setup.begin(p, m, chosen, folder)
+    resume.check(payload["identity"], identity)
+    s = setup.networks(p, m, chosen, len(payload["g"]["emb_g.weight"]))
+    resume.unpack(s, payload)
+    log.info("Going on in epoch %d after step %d.", s.epoch, s.step)
+    return s
+
+
+def _announce(p: Train, m: setup.Material, sampler: Any, s: State) -> None:
+    people = len({clip.speaker for clip in m.learn})
+    log.info(
+        "%d clips, %.1f minutes, %d speaker%s: %d steps per epoch, %d epochs to go.",
+        len(m.learn),
+        minutes(m.learn),
+        people,
+        "s" * (people > 1),
+        len(sampler),
+        max(0, p.total_epoch - s.epoch + 1),
+    )
+    if s.epoch <= p.total_epoch:
+        log.info("How long it takes is measured in the first steps.")
+
+
+def _record(
+    folder: Path,
+    p: Train,
+    identity: dict[str, Any],
+    s: State,
+    seconds: float,
+    watched: dict[str, Any],
+) -> None:
+    voices = sorted(file.name for file in folder.glob(f"{p.model_name}_*e_*s.pth"))
+    fingerprint = {k: v for k, v in identity.items() if k != "clips"}
+    fingerprint["clips"] = manifest.digest(identity["clips"])
+    details = {"epoch": s.epoch - 1, "step": s.step, **watched}
+    done = manifest.Stage("train", fingerprint, len(identity["clips"]), voices, details=details)
+    done.seconds = seconds
+    summary.write(folder, p.model_name, watched["findings"])
+    manifest.record(folder, done)
+
+
+def result(p: Train, folder: Path) -> Result:
+    done = manifest.require(folder, "train")
+    voice = f"{p.model_name}_{done.details['epoch']}e_{done.details['step']}s.pth"
+    return {
+        "message": f"Trained {p.model_name} up to epoch {done.details['epoch']}: {folder / voice}",
+        "voice": str(folder / voice),
+        "epoch": done.details["epoch"],
+        "step": done.details["step"],
+        "seconds": round(done.seconds, 1),
+        "findings": done.details["findings"],
+        "skipped_steps": done.details["skipped_steps"],
+    }
