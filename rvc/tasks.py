@@ -47,6 +47,7 @@ VERBS = {
     "f0-curve": Verb(params.F0Curve, "rvc.tools.f0_curve:run"),
     "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
     "assets": Verb(params.Assets, "rvc.hub.assets:run"),
+    "tts": Verb(params.Tts, "rvc.tools.speak:run"),
     "voices": Verb(params.Voices, "rvc.tools.voices:listing"),
     "import-voice": Verb(params.ImportVoice, "rvc.tools.voices:bring"),
     "download": Verb(params.Download, "rvc.tools.voices:download"),

@@ -1,0 +1,177 @@
+"""Text to speech: three engines, one conversion; a failed request converts nothing old."""
+
+import json
+import logging
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from rvc import params, tasks
+from rvc.audio import io
+from rvc.errors import BadInput, DownloadFailed, MissingModel
+from rvc.tools import edge, espeak, piper, speak
+from tests import tiny
+from tests.infer.conftest import fake_networks  # noqa: F401
+
+RATE = 16000
+
+
+@pytest.fixture
+def tts(home, fake_networks):  # noqa: F811
+    """Run the verb on a tiny voice."""
+    pth = tiny.voice(home / "v.pth")
+
+    def run(**options):
+        options = {"gpu": "-", "seed": 1, **options}
+        return tasks.run("tts", params.Tts(pth_path=pth, **options))
+
+    return run
+
+
+@pytest.fixture
+def piper_voice(home):
+    """A voice that hums one tone per phoneme, 256 samples each."""
+    table = numpy_helper.from_array(np.linspace(-1, 1, 256, dtype=np.float32)[None], "table")
+    nodes = [
+        helper.make_node("Cast", ["input"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["f"], ["t"], perm=[1, 0]),
+        helper.make_node("MatMul", ["t", "table"], ["m"]),
+        helper.make_node("Reshape", ["m", "shape"], ["output"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("input", TensorProto.INT64, [1, "n"]),
+        helper.make_tensor_value_info("input_lengths", TensorProto.INT64, [1]),
+        helper.make_tensor_value_info("scales", TensorProto.FLOAT, [3]),
+    ]
+    shape = numpy_helper.from_array(np.array([1, 1, -1]), "shape")
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 1, "k"])
+    graph = helper.make_graph(nodes, "hum", inputs, [output], [table, shape])
+    opset = [helper.make_opsetid("", 17)]
+    path = home / "hum.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    letters = "_^$ .,?!" + "abcdefghijklmnopqrstuvwxyz" + "əɐɪʊʌɛɔɑæðθʃʒŋɹɡˈˌː"
+    config = {
+        "audio": {"sample_rate": RATE},
+        "espeak": {"voice": "en-us"},
+        "phoneme_id_map": {letter: [i] for i, letter in enumerate(letters)},
+        "num_speakers": 1,
+        "inference": {"noise_scale": 0.6, "length_scale": 1.0, "noise_w": 0.8},
+    }
+    (home / "hum.onnx.json").write_text(json.dumps(config))
+    return path
+
+
+def test_espeak_speaks_and_says_phonemes():
+    wave, rate = espeak.speak("One two three.", "en-us")
+    slow, _ = espeak.speak("One two three.", "en-us", -50)
+    assert rate > 8000
+    assert 0.5 * rate < len(wave) < 4 * rate
+    assert 0.05 < np.abs(wave).max() <= 1
+    assert len(slow) > 1.3 * len(wave)
+    assert espeak.phonemes("test", "en-us").replace("ˈ", "") == "tɛst"
+    assert espeak.phonemes("test", "de") != ""
+
+
+@pytest.mark.parametrize(("text", "voice"), [("hello", "xx-none"), ("...", "en"), (" ", "en")])
+def test_espeak_says_what_is_wrong(text, voice):
+    with pytest.raises(BadInput):
+        espeak.speak(text, voice)
+
+
+def test_text_becomes_speech_becomes_the_voice(tts, home):
+    done = tts(tts_text="Good morning.")
+    assert done["engine"] == "espeak"
+    speech, rate = io.load(done["speech_path"])
+    result, result_rate = io.load(done["output_path"])
+    assert result_rate == 40000
+    assert len(result) / result_rate == pytest.approx(len(speech) / rate, abs=0.02)
+    assert np.abs(result).max() > 0.01
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_file_replaces_the_text(home, encoding):
+    (home / "t.txt").write_text("Grüße", encoding=encoding)
+    p = params.Tts(tts_file=home / "t.txt", tts_text="no", pth_path=home / "v.pth")
+    assert speak._text(p) == "Grüße"
+
+
+def test_no_text_is_refused(tts, home):
+    (home / "empty.txt").write_text(" \n")
+    for options in ({}, {"tts_text": "  "}, {"tts_file": home / "empty.txt"}):
+        with pytest.raises(BadInput, match="no text"):
+            tts(**options)
+
+
+def test_piper_speaks_sentence_by_sentence(piper_voice):
+    wave, rate = piper.speak("Hello there. And again!", str(piper_voice))
+    one, _ = piper.speak("Hello there.", str(piper_voice))
+    assert rate == RATE
+    assert len(wave) > 1.5 * len(one)
+    pause = int(piper.PAUSE_S * RATE)
+    assert not wave[-pause:].any()
+    assert 0 < np.abs(wave).max() <= 1
+
+
+def test_piper_voices_are_named_or_refused(home, piper_voice):
+    with pytest.raises(MissingModel, match="offline"):
+        piper.speak("Hello", "en_GB-alan-medium")
+    with pytest.raises(BadInput, match="no piper voice"):
+        piper.speak("Hello", "nobody")
+    (home / "hum.onnx.json").write_text("{}")
+    with pytest.raises(BadInput, match=r"hum\.onnx"):
+        piper.speak("Hello", str(piper_voice))
+    (home / "hum.onnx.json").unlink()
+    with pytest.raises(BadInput, match="json"):
+        piper.speak("Hello", str(piper_voice))
+
+
+@pytest.mark.parametrize(
+    ("voice", "engine"),
+    [
+        ("en-US-AriaNeural", "edge"),
+        ("EN-gb-sonianeural", "edge"),
+        ("zh-CN-liaoning-XiaobeiNeural", "edge"),
+        ("en_US-lessac-medium", "piper"),
+        ("/voices/me.onnx", "piper"),
+        ("en", "espeak"),
+        ("de+f3", "espeak"),
+    ],
+)
+def test_the_engine_is_told_by_the_voice(voice, engine):
+    assert speak.engine_of(params.Tts(pth_path="v.pth", tts_voice=voice)) == engine
+
+
+def test_a_failed_request_converts_nothing_old(tts, home, monkeypatch):
+    monkeypatch.setenv("RVC_OFFLINE", "0")
+    old = home / "assets" / "audios" / "tts.wav"
+    old.parent.mkdir(parents=True)
+    io.save(old, np.zeros(16000, np.float32), 16000)
+    result = home / "assets" / "audios" / "tts_output.wav"
+
+    def broken(*_):
+        raise DownloadFailed("no connection")
+
+    monkeypatch.setattr(edge, "_ask", broken)
+    with pytest.raises(DownloadFailed):
+        tts(tts_text="Hello", tts_voice="en-US-AriaNeural")
+    assert not result.exists()
+
+
+def test_edge_says_once_that_the_text_leaves(home, monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("RVC_OFFLINE", "0")
+    io.save(tmp_path / "a.mp3", np.sin(np.arange(24000) / 20).astype(np.float32) / 2, 24000)
+    monkeypatch.setattr(edge, "_ask", lambda *_: (tmp_path / "a.mp3").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            wave, rate = edge.speak("Hello", "en-US-AriaNeural")
+    assert rate == 24000
+    assert len(wave) == pytest.approx(24000, abs=3000)
+    assert [r.message for r in caplog.records].count(caplog.records[0].message) == 1
+    assert "Microsoft" in caplog.text
+
+
+def test_edge_asks_nobody_offline(home):
+    with pytest.raises(MissingModel, match="offline"):
+        edge.speak("Hello", "en-US-AriaNeural")
