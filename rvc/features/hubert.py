@@ -299,6 +299,7 @@ def build(
             f"Layer {layer} was asked for, but this embedder has {shape.num_hidden_layers}.",
             "Choose a layer that exists.",
         )
-    network = SpeechEncoder(shape, depth, projected)
+    with torch.device("meta"):  # no time is spent on random numbers that are replaced at once
+        network = SpeechEncoder(shape, depth, projected)
     fill(network, prepare(weights))
     return network

@@ -6,6 +6,7 @@ import logging
 import re
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from rvc.errors import BadInput
@@ -79,6 +80,6 @@ def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
                 f"its config.json says {tuple(tensor.shape)}.",
                 "The weights and the config.json do not belong together.",
             )
-    chosen = {k: weights.get(k, own[k]) for k in own}
+    chosen = {k: weights.get(k, torch.zeros(v.shape, dtype=v.dtype)) for k, v in own.items()}
     network.load_state_dict(chosen, assign=True)
     network.requires_grad_(False)
