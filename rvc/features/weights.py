@@ -80,6 +80,9 @@ def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
                 f"its config.json says {tuple(tensor.shape)}.",
                 "The weights and the config.json do not belong together.",
             )
-    chosen = {k: weights.get(k, torch.zeros(v.shape, dtype=v.dtype)) for k, v in own.items()}
+    chosen = {
+        k: weights[k] if k in weights else torch.zeros(v.shape, dtype=v.dtype)
+        for k, v in own.items()
+    }
     network.load_state_dict(chosen, assign=True)
     network.requires_grad_(False)
