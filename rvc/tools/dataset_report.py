@@ -54,7 +54,7 @@ def judged(found: Sequence[Measured]) -> dict[str, Any]:
     total = verdict.totals(found)
     copies, groups = likeness.copies(good), likeness.groups(good)
     said = verdict.findings(found, total, copies, groups)
-    odd = set(groups.keys) if groups else set()
+    odd = {*groups.keys, *groups.partly} if groups else set()
     return {
         "message": verdict.sentence(total, said),
         "grade": {"bad": "poor", "warning": "usable", "note": "good"}[

@@ -14,21 +14,24 @@ COMMON = 12  # a fingerprint found more often than this says nothing
 OFFSET = 3  # frames of 20 ms that count as the same place
 COPY_SHARE = 0.12  # of the shorter one's fingerprints at one place: a copy, even re-encoded
 COPY_LEAST = 12
-SEPARATION = 6.0  # Ashman's D along the line between two groups
-DISTANCE = 7.0  # between their centres, in units of how much one voice varies
+SEPARATION = 5.5  # Ashman's D along the line between two groups
+DISTANCE = 6.0  # between their centres, in units of how much one voice varies
 MINORITY = 0.05
-LEAST_PAIRS, LEAST_RECORDINGS = 12, 12
+LEAST_PAIRS, LEAST_UNITS = 12, 12
+UNIT = 6  # vectors, about 20 s of speech
 OTHER_PITCH = 2 ** (2.5 / 12)
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Two kinds of recordings in one dataset: the keys of the smaller group, and how they differ.
+    """Two kinds of sound in one dataset: the keys of the smaller kind, and how the two differ.
 
-    `pitch_hz` are the median pitches of the larger and the smaller group.
+    `partly` are recordings that hold both kinds. `pitch_hz` are the median pitches of the larger
+    and the smaller kind.
     """
 
     keys: list[str]
+    partly: list[str]
     pitch_hz: tuple[float, float]
     separation: float
 
@@ -81,17 +84,17 @@ def _votes(found: Sequence[Measured]) -> dict[tuple[int, int], int]:
 def groups(found: Sequence[Measured]) -> Groups | None:
     """Look for two kinds of recordings: a second speaker, or another microphone or room.
 
-    Differences between stretches of one recording tell how much one voice varies; in that
-    measure the recordings' means are parted in two and the gap between the parts is judged.
-    Too few recordings give no answer.
+    Differences between neighbouring stretches of a recording tell how much one voice varies; in
+    that measure the means of the recordings (of parts, where they are long) are parted in two and
+    the gap is judged. Too little sound gives no answer.
     """
-    known = [one for one in found if len(one.voice)]
-    steps = [np.diff(one.voice, axis=0) for one in known if len(one.voice) > 1]
-    if len(known) < LEAST_RECORDINGS or sum(map(len, steps)) < LEAST_PAIRS:
+    units = [(one.key, part) for one in found if len(one.voice) for part in _units(one.voice)]
+    steps = [np.diff(one.voice, axis=0) for one in found if len(one.voice) > 1]
+    if len(units) < LEAST_UNITS or sum(map(len, steps)) < LEAST_PAIRS:
         return None
     change = np.concatenate(steps)
     within = change.T @ change / len(change) / 2 + 1e-3 * np.eye(change.shape[1])
-    means = np.array([one.voice.mean(axis=0) for one in known])
+    means = np.array([part.mean(axis=0) for _, part in units])
     points = means @ np.linalg.cholesky(np.linalg.inv(within))
     side = _parted(points)
     if not MINORITY <= side.mean() <= 1 - MINORITY or min(side.sum(), (~side).sum()) < 2:
@@ -105,8 +108,16 @@ def groups(found: Sequence[Measured]) -> Groups | None:
         return None
     small = side if side.mean() <= 0.5 else ~side
     pitch = tuple(float(2 ** np.median(means[part, -1])) for part in (~small, small))
-    keys = [one.key for one, isolated in zip(known, small, strict=True) if isolated]
-    return Groups(keys, (pitch[0], pitch[1]), separation)
+    inside = {key for (key, _), odd in zip(units, small, strict=True) if odd}
+    outside = {key for (key, _), odd in zip(units, small, strict=True) if not odd}
+    return Groups(
+        sorted(inside - outside), sorted(inside & outside), (pitch[0], pitch[1]), separation
+    )
+
+
+def _units(voice: np.ndarray) -> list[np.ndarray]:
+    """Parts of a recording's vectors that are compared as one."""
+    return np.array_split(voice, max(1, len(voice) // UNIT))
 
 
 def _parted(points: np.ndarray) -> np.ndarray:

@@ -163,12 +163,13 @@ def _music(found: Sequence[Measured]) -> list[Finding]:
 def _voices(groups: likeness.Groups | None) -> list[Finding]:
     if groups is None:
         return []
+    names = groups.keys + [f"parts of {key}" for key in groups.partly]
     if groups.other_speaker:
         low, high = groups.pitch_hz
-        text = f"a second speaker is suspected ({low:.0f} and {high:.0f} Hz): {_some(groups.keys)}"
+        text = f"a second speaker is suspected ({low:.0f} and {high:.0f} Hz): {_some(names)}"
         return [Finding("bad", text)]
     text = "some recordings sound different, as from a second speaker, microphone or room"
-    return [Finding("warning", f"{text}: {_some(groups.keys)}")]
+    return [Finding("warning", f"{text}: {_some(names)}")]
 
 
 def _files(found: Sequence[Measured], copies: Sequence[tuple[str, str]]) -> list[Finding]:

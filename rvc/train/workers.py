@@ -51,7 +51,8 @@ def spread(
     total, done = round(sum(job.seconds for job in jobs), 1), 0.0
 
     def tick() -> None:
-        report(round(done, 1), total, note)
+        if total:
+            report(round(done, 1), total, note)
 
     count = min(cores, len(jobs), int(total / WORTHWHILE_S) + 1)
     tick()

@@ -497,3 +497,45 @@ def test_speed_of_one_minute(tmp_path):
     began = time.monotonic()
     run(tmp_path / "d")
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "code"),
+    [("nowhere", "voice", 3), ("text", "voice", 5), ("data", "../voice", 3), ("data", "voice", 0)],
+)
+def test_exit_codes(data, tmp_path, cli, dataset, name, code):
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.wav").write_text("text")
+    done = cli(
+        "preprocess", "--model-name", name, "--dataset-path", tmp_path / dataset,
+        "--sample-rate", 32000,
+    )  # fmt: skip
+    assert done.code == code
+    if code:
+        assert "Error: " in done.err
+        assert "Hint: " in done.err
+        assert "Traceback" not in done.err
+    else:
+        assert "6 slices" in done.out
+
+
+def test_no_permission_is_a_sentence(data, home, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(manifest.Path, "mkdir", refuse)
+    with pytest.raises(errors.StorageFailed, match="Not allowed to write"):
+        run(data)
+
+
+def test_an_unreadable_recording_is_named(data, monkeypatch):
+    real = io.info
+
+    def refuse(path):
+        if path.name == "b.wav":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(slices.io, "info", refuse)
+    with pytest.raises(StageFailed, match="b.wav cannot be read: Permission denied"):
+        run(data)
