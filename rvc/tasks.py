@@ -48,6 +48,8 @@ VERBS = {
     "prerequisites": Verb(params.Prerequisites, "rvc.hub.assets:prerequisites"),
     "assets": Verb(params.Assets, "rvc.hub.assets:run"),
     "tts": Verb(params.Tts, "rvc.tools.speak:run"),
+    "tensorboard": Verb(params.Tensorboard, "rvc.tools.board:run"),
+    "base-models": Verb(params.BaseModels, "rvc.tools.base_models:run"),
     "voices": Verb(params.Voices, "rvc.tools.voices:listing"),
     "import-voice": Verb(params.ImportVoice, "rvc.tools.voices:bring"),
     "download": Verb(params.Download, "rvc.tools.voices:download"),

@@ -33,6 +33,7 @@ from rvc.params.models import Prerequisites as Prerequisites
 from rvc.params.recordings import AudioAnalyzer as AudioAnalyzer
 from rvc.params.recordings import DatasetReport as DatasetReport
 from rvc.params.voices import (  # noqa: F401
+    BaseModels,
     DeleteVoice,
     Download,
     ExportOnnx,

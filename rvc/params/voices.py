@@ -114,3 +114,12 @@ class F0Curve(Hardware):
     f0_method: Method = option("rmvpe", "Pitch extractor.")
     plot_path: OptionalPath = option(None, "Picture; by default logs/f0_plot.png.")
     csv_path: OptionalPath = option(None, "Table; by default logs/f0_curve.csv.")
+
+
+class BaseModels(Params):
+    """List the community's base models, or fetch one to train from."""
+
+    name: OptionalText = option(None, "Which to fetch; without it, all are listed.")
+    rate: OptionalText = option(
+        None, "Which of its rates, such as 40k; needed where it has several."
+    )
