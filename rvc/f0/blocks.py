@@ -58,7 +58,7 @@ def samples(wave: np.ndarray, start: int, stop: int, reflect: bool = True) -> np
         return np.zeros(stop - start, np.float32)
     inside = np.asarray(wave[max(0, start) : max(0, min(stop, count))], np.float32)
     if len(inside) == stop - start:
-        return np.ascontiguousarray(inside)
+        return np.array(inside)
     if not reflect:
         after = max(0, stop - max(count, start))
         return np.pad(inside, (stop - start - len(inside) - after, after))

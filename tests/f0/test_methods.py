@@ -82,6 +82,15 @@ def test_threads_that_share_an_extractor_get_the_same_pitch(name):
         assert np.allclose(a, b, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", LIGHT)
+def test_a_wave_that_lies_in_a_file_gives_the_same(name, tmp_path):
+    wave = sounds.tone(200, 0.5)
+    wave.tofile(tmp_path / "w.f32")
+    mapped = np.memmap(tmp_path / "w.f32", np.float32, "r")
+    assert np.array_equal(extractor(name)(mapped), extractor(name)(wave))
+
+
 def test_samples_mirror_at_both_ends_and_repeat_for_short_sounds():
     wave = np.arange(5, dtype=np.float32)
     assert blocks.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
