@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from rvc.config import paths
 from rvc.errors import BadInput, MissingModel
 
 NO_DOWNLOAD = (
@@ -32,6 +33,17 @@ def packaged(package: str, *parts: str) -> Path:
         f"The Python package {package} with its pitch weights is not installed.",
         f"Install it: python -m pip install {package}",
     )
+
+
+def require(method: str) -> None:
+    """Make sure, before anything is loaded or downloaded, that a pitch method's weights are there.
+
+    Raises:
+        MissingModel: they are not; the hint names the ways out.
+    """
+    file = paths().predictors / "rmvpe.pt"
+    if "rmvpe" in method and not file.is_file():
+        raise MissingModel(f"The pitch model {file} is missing.", NO_DOWNLOAD)
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 
 from rvc import config, f0, params
 from rvc.errors import VoiceError
+from rvc.f0 import weights
 from rvc.progress import Report, silent
 from rvc.train import filelist, manifest, measure
 
@@ -45,6 +46,7 @@ def _extract(
     manifest.check(slices, {"sample_rate": p.sample_rate})
     filelist.template(p.sample_rate)
     names = clip_names(slices)
+    weights.require(p.f0_method)
     report(0, 1, "Loading models")
     embedder, device = load_embedder(p, report)
     work = _measure(p, folder, embedder, str(device))

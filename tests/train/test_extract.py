@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from rvc import params
-from rvc.errors import Cancelled, Mismatch, StageFailed
+from rvc.errors import Cancelled, Mismatch, MissingModel, StageFailed
 from rvc.f0 import contour
 from rvc.train import extract, filelist, index, manifest, measure
 from tests.train.slices import FakeEmbedder, Spec, fake_pitch, preprocessed
@@ -83,8 +83,18 @@ def test_the_silent_clip_is_made_with_the_embedder_in_use(home, models):
 
 def test_rmvpe_pitch_is_double_as_applios(home, models):
     folder, names = preprocessed(home, 1)
+    file = home / "rvc/models/predictors/rmvpe.pt"
+    file.parent.mkdir(parents=True)
+    file.touch()  # the stand-in does not read it
     extract.run(options(f0_method="rmvpe"))
     assert np.load(measure.paths(folder, names[0])[2]).dtype == np.float64
+
+
+def test_a_missing_pitch_model_is_named_before_anything_is_loaded(home, models, monkeypatch):
+    preprocessed(home, 1)
+    monkeypatch.setattr(extract, "load_embedder", None)
+    with pytest.raises(MissingModel, match=r"rmvpe\.pt"):
+        extract.run(options(f0_method="hybrid[crepe+rmvpe]"))
 
 
 def test_a_second_run_does_nothing_anew(home, models):
