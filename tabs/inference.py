@@ -42,11 +42,13 @@ def build(page: Page) -> None:
                 voice = voice_choice(page)
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
-                form = controls.form(Settings, t)
+                method = {k: v for k, v in page.ready().items() if k == "f0_method"}
+                form = controls.form(Settings, t, start=method)
                 presets.build(page, form)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY)
+            page.missing_models("predictors/rmvpe", "embedders/contentvec")
     with gr.Row(elem_classes="actions"):
         convert = gr.Button(t("Convert"), variant="primary", elem_id="convert")
         convert_all = gr.Button(

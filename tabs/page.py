@@ -16,6 +16,7 @@ import gradio as gr
 from rvc import jobs, tasks
 from rvc.config import REPOSITORY, kit, paths
 from rvc.errors import VoiceError
+from rvc.hub import catalog
 from rvc.server import fence, voices
 from rvc.server.fence import Fence
 from tabs import controls
@@ -27,7 +28,7 @@ QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "forms.js")
+SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "models.js", "forms.js")
 
 
 @dataclass
@@ -55,6 +56,19 @@ class Page:
         more = " facts" if facts else ""
         text = escape(self.t(empty))
         gr.HTML(f'<job-panel verbs="{" ".join(verbs)}" empty="{text}"{more}></job-panel>')
+
+    def missing_models(self, *sets: str) -> None:
+        """A card with a Download button while files of these sets are absent."""
+        gr.HTML(f'<missing-models sets="{" ".join(sets)}"></missing-models>')
+
+    def ready(self) -> dict[str, Any]:
+        """Settings that work with the model files that are here, before anything is fetched."""
+        chosen: dict[str, Any] = {}
+        if not catalog.one("predictors/rmvpe.pt").file.is_file():
+            chosen["f0_method"] = "swift-f0"
+        if not all(asset.file.is_file() for asset in catalog.embedder("contentvec")):
+            chosen["embedder_model"] = "mini"
+        return chosen
 
     def start(self, verb: str, values: dict[str, Any]) -> str:
         """Start a job from values of a form; returns its id.
@@ -208,11 +222,23 @@ def build(page: Page) -> gr.Blocks:
 
 
 def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
-    """First give the browser its values back, then look up lists that depend on them."""
+    """First give the browser its values back, then look up in one request what depends on them."""
     event = None
-    for load in loads:
-        attach = blocks.load if event is None else event.then
-        event = attach(**load, **QUIET)
+    for load in (one for one in loads if one["fn"] is None):
+        event = (blocks.load if event is None else event.then)(**load, **QUIET)
+    asked = [one for one in loads if one["fn"] is not None]
+
+    def look_up(*values: Any) -> list[Any]:
+        left = iter(values)
+        answers: list[Any] = []
+        for one in asked:
+            answer = one["fn"](*[next(left) for _ in one["inputs"]])
+            answers += list(answer) if len(one["outputs"]) > 1 else [answer]
+        return answers
+
+    inputs = [component for one in asked for component in one["inputs"]]
+    outputs = [component for one in asked for component in one["outputs"]]
+    (blocks.load if event is None else event.then)(look_up, inputs, outputs, **QUIET)
 
 
 def head(words: dict[str, str]) -> str:

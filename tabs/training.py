@@ -30,9 +30,15 @@ def build(page: Page) -> None:
         with gr.Step(t(STEPS[1]), id=2):
             page.heading("Settings", "The defaults make a good voice from ten minutes of speech.")
             form = controls.form(
-                params.CreateVoice, t, skip=STEP_FIELDS, folds=_folds(), start={"total_epoch": 200}
+                params.CreateVoice,
+                t,
+                skip=STEP_FIELDS,
+                folds=_folds(),
+                start={"total_epoch": 200} | page.ready(),
             )
             _fit_rates(form)
+            sets = ("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
+            page.missing_models(*sets)
         with gr.Step(t(STEPS[2]), id=3):
             stages = _run(page)
         with gr.Step(t(STEPS[3]), id=4):

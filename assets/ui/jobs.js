@@ -78,7 +78,8 @@ class JobPanel extends HTMLElement {
   #done(job) {
     const parts = [notice("good", job.result?.message ?? T("Done."))];
     const output = job.result?.output_path ?? job.params.output_path;
-    const files = Array.isArray(job.result?.files) ? job.result.files : [];
+    const { converted, failed } = job.result ?? {};
+    const files = [...(Array.isArray(converted) ? converted : []), ...(Array.isArray(failed) ? failed : [])];
     if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });
       if (SOUND.test(job.params.input_path ?? "")) player.setAttribute("input", job.params.input_path);
@@ -133,7 +134,7 @@ function table(files) {
     if (SOUND.test(output)) {
       cell.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(output) }));
     } else {
-      cell.textContent = file.error?.message ?? file.message ?? file.error ?? "";
+      cell.textContent = file.cause ?? "";
       cell.className = "failed";
     }
   }

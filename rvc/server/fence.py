@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rvc.cli import base_type
-from rvc.config import named, paths
+from rvc.config import kit, named, paths
 from rvc.errors import BadInput
 from rvc.params import Params
 
@@ -62,7 +62,8 @@ class Fence:
         Raises:
             BadInput: missing, outside the output folders, or not a kind that is served.
         """
-        for root in self.outputs():
+        shipped = kit()  # the sample recording, to be heard beside its conversion
+        for root in (*self.outputs(), *([shipped.resolve()] if shipped else [])):
             try:
                 file = (root / name).resolve()
                 if _inside(file, (root,)) and file.suffix in SERVED and file.is_file():

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from rvc import cli, jobs, tasks
 from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
+from rvc.hub import catalog
 from rvc.server import docs, machine, training, voices
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
 
@@ -43,6 +44,9 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/training", tags=["voices"], summary="Voices in the making.")(training_list)
     router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
         training_progress
+    )
+    router.get("/models", tags=["machine"], summary="Model files: what is here, what is not.")(
+        model_files
     )
     router.get("/device", tags=["machine"], summary="Where the work is done, and why.")(
         machine.device
@@ -102,6 +106,12 @@ async def voice_list() -> list[dict[str, Any]]:
 
 async def training_list() -> list[str]:
     return await run_in_threadpool(training.names)
+
+
+async def model_files() -> list[dict[str, Any]]:
+    return [
+        {"name": a.name, "size": a.size, "present": a.file.is_file()} for a in catalog.everything()
+    ]
 
 
 async def training_progress(name: str) -> dict[str, Any]:
