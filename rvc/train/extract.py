@@ -52,7 +52,8 @@ def _extract(
     work = _measure(p, folder, embedder, str(device))
     report(1, 1, "Loading models")
     manifest.forget(folder, "extract")
-    _make_folders(folder)
+    for name in measure.FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
     done = manifest.Stage("extract", inputs=len(names))
     redone = _work_through(work, names, p.cpu_cores, device.type, done, report)
     manifest.judge(done)
@@ -138,11 +139,6 @@ def fingerprint(
         "preprocess": manifest.digest(slices.fingerprint),
         "slices": manifest.digest({name: e.wave for name, e in journal.entries.items()}),
     }
-
-
-def _make_folders(folder: Path) -> None:
-    for name in measure.FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
 
 
 @contextmanager
