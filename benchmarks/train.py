@@ -118,6 +118,8 @@ def main() -> None:
         for kind, pipe in pipes.items():
             pipe.send(step)
             found[kind].append(pipe.recv())
+            seconds, _, peak, cpu = found[kind][-1]
+            print(f"{step} {kind}: {seconds:.2f} s, CPU {cpu:.2f} s, {peak:.2f} GB", flush=True)
     for pipe in pipes.values():
         pipe.send(None)
     show(args, found, load_before)

@@ -74,7 +74,8 @@ def _torchrun(p: Train, numbers: tuple[int, ...]) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "train.json"
-        file.write_text(p.model_dump_json(), encoding="utf-8")
+        once = p.model_copy(update={"cleanup": False})  # a restart must not delete again
+        file.write_text(once.model_dump_json(), encoding="utf-8")
         line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         line += [f"--nproc-per-node={len(numbers)}", "-m", "rvc.train.launch", str(file)]
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, numbers))}
@@ -93,6 +94,11 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     p = Train.model_validate(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     try:
+        if p.cleanup:
+            raise BadInput(
+                "--cleanup cannot be given to torchrun: each restart would begin anew.",
+                "Delete the earlier training first.",
+            )
         cuda = p.gpu != "-" and torch.cuda.is_available()
         ranks = groups.join("cuda" if cuda else "cpu")
         gpu = str(ranks.local) if cuda else "-"

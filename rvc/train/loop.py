@@ -15,7 +15,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
 from torch.optim import AdamW
 
 from rvc.nets.discriminators import Discriminators
@@ -86,7 +86,6 @@ def train_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
 def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
     """Teach the critics to tell real (B, 1, N) from generated sound."""
     s.d.requires_grad_(True)
-    s.optim_d.zero_grad(set_to_none=True)
     both, total = torch.cat([real, fake.to(real.dtype)]), torch.zeros((), device=real.device)
     for critic in s.d.discriminators:
         with recipe.autocast():
@@ -101,11 +100,10 @@ def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
 def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
     """Teach the generator to please the critics, to sound alike and to stay predictable."""
     s.d.requires_grad_(False)
-    s.optim_g.zero_grad(set_to_none=True)
     fake = made.audio.detach().requires_grad_()
     adv, fm = torch.zeros((2,), device=real.device).unbind()
     for critic in s.d.discriminators:
-        with recipe.autocast():
+        with recipe.autocast(), parametrize.cached():  # weights are normalised once for both
             with torch.no_grad():
                 _, real_maps = critic(real)
             verdict, maps = critic(fake)
@@ -143,11 +141,11 @@ def _update(optim: AdamW, s: State, recipe: Recipe) -> Tensor:
     norm = get_total_norm(grads)
     if recipe.clip_norm:
         clip_grads_with_norm_(params, recipe.clip_norm, norm)
-    if s.scaler.is_enabled() or not torch.isfinite(norm):
-        if s.scaler.is_enabled():
-            s.scaler.step(optim)
-        return norm
-    optim.step()
+    if s.scaler.is_enabled():
+        s.scaler.step(optim)
+    elif torch.isfinite(norm):
+        optim.step()
+    optim.zero_grad(set_to_none=True)  # now, so that the other network's step has the memory
     return norm
 
 

@@ -55,9 +55,10 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
                 session.curves.close()
     if not finished:
         raise session.cancelled(s)
-    if ranks.first:
-        seconds = time.monotonic() - began
-        _record(folder, p, identity, s, seconds, session.monitor.report())
+    if not ranks.first:
+        return {}
+    seconds = time.monotonic() - began
+    _record(folder, p, identity, s, seconds, session.monitor.report())
     return result(p, folder)
 
 

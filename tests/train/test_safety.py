@@ -1,0 +1,95 @@
+"""When numbers go wrong: steps are skipped, the training goes back, and at last it stops."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from rvc.device import choose
+from rvc.errors import StageFailed
+from rvc.train import batchsize, launch, loop, setup, state
+from rvc.train.ranks import Ranks
+from tests.train import tiny
+
+
+@pytest.fixture(autouse=True)
+def _no_index(monkeypatch):
+    monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
+
+
+def spoil(monkeypatch, bad):
+    """Make the sound of a step infinite where `bad(call number, attempt)` says so."""
+    real, calls = loop.train_step, []
+
+    def step(s, batch, recipe):
+        calls.append(s.step)
+        if bad(len(calls), s.attempt):
+            batch.wave[:, 50:] = float("inf")
+        return real(s, batch, recipe)
+
+    monkeypatch.setattr("rvc.train.loop.train_step", step)
+    return calls
+
+
+def finite(folder):
+    return all(torch.isfinite(v).all() for v in state.load(folder)["g"].values())
+
+
+def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, caplog):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    spoil(monkeypatch, lambda call, attempt: call == 2)
+    with caplog.at_level(logging.WARNING):
+        result = launch.run(tiny.params())
+    assert (result["step"], result["skipped_steps"]) == (6, 1)
+    assert "clips 0_" in caplog.text
+    assert finite(folder)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert any(json.loads(line).get("rule") == "not_finite" for line in lines)
+
+
+def test_three_bad_steps_go_back_to_the_last_state(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    calls = spoil(monkeypatch, lambda call, attempt: call >= 4 and attempt == 0)
+    result = launch.run(tiny.params())
+    assert calls == [0, 1, 2, 3, 4, 5, 3, 4, 5]  # back to the end of the first epoch
+    assert result["step"] == 6
+    assert state.load(folder)["attempt"] == 1
+    assert finite(folder)
+
+
+def test_hopeless_training_stops_with_its_cause(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    spoil(monkeypatch, lambda call, attempt: True)
+    with pytest.raises(StageFailed, match="not finite"):
+        launch.run(tiny.params(total_epoch=9))
+    assert not (folder / state.NAME).exists() or finite(folder)
+
+
+def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    p = tiny.params(batch_size=0)
+    m = setup.material(p, folder)
+    chosen = choose("-")
+    recipe = setup.recipe(p, m, chosen, Ranks())
+
+    def find(free_bytes, clips=100):
+        monkeypatch.setattr(batchsize, "_free", lambda device: free_bytes)
+        make = lambda: setup.networks(p, m, chosen, 1)  # noqa: E731
+        return batchsize.largest(make, recipe, m.embed_width, clips)
+
+    monkeypatch.setattr(batchsize, "_peak", lambda s, r, w, size: 1e8 + 5e7 * size)
+    assert find(1e9) == 8
+    assert find(1e9, clips=3) == 3
+    assert find(4e8) == 4  # 85 % of 400 MB hold 100 MB and four times 50 MB
+    assert find(1e8) == 1
+
+
+def test_batch_size_of_the_saved_training_is_kept(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    launch.run(tiny.params(batch_size=0, total_epoch=1))
+    found = state.load(folder)["identity"]["batch_size"]
+    assert 1 <= found <= 6
+    monkeypatch.setattr("rvc.train.training.largest", lambda *_: 5)
+    launch.run(tiny.params(batch_size=0, total_epoch=2))
+    assert state.load(folder)["identity"]["batch_size"] == found
