@@ -122,7 +122,32 @@ def convert(folder, *more, code=0, pth=None, index=True):
     )
 
 
-def test_conversion_takes_the_voices_own_embedder(folder):
+@pytest.fixture
+def no_socket(monkeypatch):
+    """Downloads are allowed, and any attempt at one fails the test."""
+
+    def guard(*_):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.delenv("RVC_OFFLINE")
+    monkeypatch.setattr("socket.socket.connect", guard)
+    monkeypatch.setattr("socket.getaddrinfo", guard)
+    forget()
+
+
+def test_a_second_extraction_asks_nobody(folder, no_socket):
+    done = call(
+        *("extract", "--model-name", "v", "--sample-rate", str(RATE), "--embedder-model", NAME),
+        *("--f0-method", "swift-f0", "--gpu", "-", "--cpu-cores", "1"),
+    )
+    assert done["redone"] == 0
+    (folder / "config.json").write_text(json.dumps(tiny.small_settings().as_json()))
+
+
+def test_conversion_takes_the_voices_own_embedder(folder, no_socket):
+    convert(folder, "--seed", "1")
+    voices.forget()
+    forget()
     convert(folder, "--seed", "1")
     wave, rate = soundfile.read(folder / "out.wav")
     assert rate == RATE
