@@ -128,6 +128,8 @@ def test_named_embedder_is_found_in_applios_folder_and_loaded_once():
     assert EmbedderManager().load("contentvec") is first
     tiny.write(paths().embedders / "contentvec", {"hidden_size": 16}, kind="bin")
     assert EmbedderManager().load("contentvec").spec.width == 16
+    (paths().embedders / "contentvec" / "embedder.json").write_text('{"layer": 2}')
+    assert EmbedderManager().load("contentvec").spec.layer == 2
 
 
 @pytest.mark.parametrize(

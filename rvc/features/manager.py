@@ -27,6 +27,7 @@ KIT_HINT = (
 )
 _loaded: dict[tuple[Any, ...], Embedder] = {}
 _lock = threading.Lock()
+KEPT = 3  # embedders in memory
 
 
 class EmbedderManager:
@@ -61,12 +62,17 @@ class EmbedderManager:
         """
         home = self.home(name, custom)
         weights = weights_file(home)
-        stat = weights.stat()
         label = name if name != "custom" else str(custom)
-        key = (label, weights, stat.st_mtime_ns, stat.st_size, str(device), dtype, layer, projected)
+        key = (label, *_marks(weights), str(device), dtype, layer, projected)
         with _lock:
             if key not in _loaded:
-                _loaded[key] = _open(label, weights, device, dtype, layer, projected)
+                try:
+                    made = _open(label, weights, device, dtype, layer, projected)
+                except BadInput as error:
+                    raise BadInput(error.message, _advice(weights, error.hint)) from error
+                while len(_loaded) >= KEPT:
+                    del _loaded[next(iter(_loaded))]
+                _loaded[key] = made
             return _loaded[key]
 
     def home(self, name: str, custom: str | Path | None = None) -> Path:
@@ -104,6 +110,20 @@ def forget() -> None:
     """Drop every loaded embedder (frees memory)."""
     with _lock:
         _loaded.clear()
+
+
+def _marks(weights: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of an embedder's files."""
+    files = [weights, *sorted(weights.parent.glob("*.json"))]
+    return [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+
+
+def _advice(weights: Path, hint: str) -> str:
+    """What to do about a file that cannot be loaded, if it is one that could be fetched again."""
+    for asset in catalog.everything():
+        if asset.file == weights and asset.size not in (None, weights.stat().st_size):
+            return f"It is not the published file: delete {weights}, and it is fetched again."
+    return hint
 
 
 def _custom(custom: str | Path | None) -> Path:

@@ -91,7 +91,7 @@ def _place(file: Path, target: Path) -> None:
     part = target.with_name(target.name + f".{os.getpid()}.part")
     try:
         try:
-            os.link(file, part)
+            os.link(file.resolve(), part)
         except OSError:
             shutil.copyfile(file, part)
         part.replace(target)

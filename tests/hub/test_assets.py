@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rvc.config import REPOSITORY, paths
+from rvc.errors import BadInput
 from rvc.features import EMBEDDERS
 from rvc.features.manager import EmbedderManager, forget
 from rvc.hub import catalog, fetch
@@ -141,6 +142,9 @@ def test_an_existing_installation_is_adopted_by_content(cli, host, files, tmp_pa
         file.write_bytes(content)
     (old / "renamed.pt").write_bytes(files["predictors/rmvpe.pt"])
     (old / "rvc/models/predictors/rmvpe.pt").write_bytes(b"not it")
+    linked = old / "rvc/models/embedders/spin-v2/config.json"  # as the cache of a hub lays it out
+    linked.rename(linked.with_name("blob"))
+    linked.symlink_to("blob")
     (old / "rvc/models/embedders/spin/pytorch_model.bin").write_bytes(b"<html>")
     done = cli("assets", "adopt", old, "--json").json
     missing = {"embedders/spin/pytorch_model.bin"}
@@ -182,8 +186,19 @@ def test_nothing_is_fetched_on_import_or_for_help(host):
     assert host.asked == []
 
 
+def test_a_page_that_an_older_program_saved_as_a_model_is_named(host):
+    home = paths().embedders / "contentvec"
+    tiny.write(home, kind="bin")
+    (home / "pytorch_model.bin").write_bytes(b"<html>404 Not Found</html>")
+    with pytest.raises(BadInput, match="damaged") as failure:
+        EmbedderManager().load("contentvec")
+    assert "delete" in failure.value.hint
+    assert (home / "pytorch_model.bin").is_file()
+    assert host.asked == []
+
+
 def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(host, files):
-    from rvc.errors import BadInput, MissingModel
+    from rvc.errors import MissingModel
     from rvc.f0.rmvpe import RMVPE
     from rvc.params import Train
     from rvc.train import start
