@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from rvc.audio import decode, encode
+from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
 EXTENSIONS = frozenset(
@@ -80,7 +80,7 @@ def load(path: Path | str, rate: int | None = None, mono: bool = True) -> tuple[
     own = parts[0].rate
     if rate is None or rate == own:
         return wave, own
-    return np.asarray(soxr.resample(wave, own, rate, "VHQ"), np.float32), rate
+    return resample(wave, own, rate), rate
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def save(
     wave = np.asarray(wave, np.float32)
     out = encode.file_rate(encode.format_of(path, format), out_rate or rate)
     if out != rate and len(wave):
-        wave = np.asarray(soxr.resample(wave, rate, out, "VHQ"), np.float32)
+        wave = resample(wave, rate, out)
     top = float(np.abs(wave).max(initial=0))
     if top > 1:
         wave = wave / top
