@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from rvc.progress import Report
 
-WORTHWHILE_S = 120.0  # sound per process that repays starting it
+WORTHWHILE_S = 300.0  # sound per process that repays starting it
 
 
 class Timed(Protocol):
@@ -54,7 +54,7 @@ def spread(
         if total:
             report(round(done, 1), total, note)
 
-    count = min(cores, len(jobs), int(total / WORTHWHILE_S) + 1)
+    count = min(cores, len(jobs), int(total / WORTHWHILE_S))
     tick()
     results = _inside(jobs, work) if count < 2 else _pool(jobs, work, crashed, count, tick)
     for job, result in results:
