@@ -71,6 +71,19 @@ def test_rmvpe_mel_is_the_same_in_blocks(extractor):
     assert torch.allclose(whole, parts, atol=1e-4)
 
 
+def test_rmvpe_in_blocks_stays_within_its_stated_bound(extractor, monkeypatch):
+    """Random weights look as near as far, so that this is the worst case."""
+    wave, _ = sounds.sweep(80, 400, 7.0)
+    seen = []
+    monkeypatch.setattr(rmvpe, "decode", lambda salience: seen.append(salience) or salience[:, 0])
+    extractor(wave)
+    monkeypatch.setattr(rmvpe, "BLOCK", 256)
+    extractor(wave)
+    whole, blockwise = seen[0], np.concatenate(seen[1:])
+    assert len(seen) == 4
+    assert np.abs(whole - blockwise).mean() < 0.02
+
+
 def test_rmvpe_decodes_the_centre_of_a_peak():
     salience = np.zeros((3, 360), np.float32)
     salience[0, 100:103] = [0.2, 0.6, 0.2]
