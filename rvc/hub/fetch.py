@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -92,7 +93,8 @@ def _one(asset: Asset, report: Report) -> Path:
             break
         except Timeout:
             report(0, 1, f"Downloading {asset.name} | another process is at it")
-    Path(lock.lock_file).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # Windows, while another process still looks at it
+        Path(lock.lock_file).unlink()
     return asset.file
 
 

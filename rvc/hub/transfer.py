@@ -7,9 +7,6 @@ import os
 import re
 import shutil
 import socket
-import time
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -18,13 +15,13 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
-from rvc.hub.verify import sha256
+from rvc.hub.speed import Speed
+from rvc.hub.verify import renamed, sha256
 from rvc.progress import Report
 
 log = logging.getLogger(__name__)
 
 BLOCK = 1 << 18
-WINDOW_S = 5.0
 SPARE_BYTES = 64 << 20
 DIGEST = re.compile(r'^"?([0-9a-f]{64})"?$')
 PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
@@ -198,6 +195,7 @@ class Transfer:
             page = " (it is a web page)" if is_page(start) else ""
             raise Unusable(f"its content is not the file's: the SHA-256 differs{page}")
         self.part.replace(self.target)
+        renamed(self.part, self.target)
         self.mark.unlink(missing_ok=True)
         _sync_folder(self.target.parent)
         log.info(
@@ -206,25 +204,6 @@ class Transfer:
             size / 1e6,
             ", verified" if expected else "; no digest is published for it",
         )
-
-
-class Speed:
-    """Bytes per second over the last few seconds."""
-
-    def __init__(self, start: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.seen = deque([(clock(), start)])
-
-    def words(self, done: int, total: int | None) -> str:
-        """Such as "4.2 MB/s, 31 s left"."""
-        now = self.clock()
-        self.seen.append((now, done))
-        while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW_S:
-            self.seen.popleft()
-        then, before = self.seen[0]
-        speed = (done - before) / max(now - then, 1e-3)
-        left = f", {(total - done) / speed:.0f} s left" if total and speed > 0 else ""
-        return f"{speed / 1e6:.1f} MB/s{left}"
 
 
 def _look(block: bytes) -> None:

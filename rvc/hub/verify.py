@@ -31,6 +31,14 @@ def sha256(path: Path, heard: Callable[[int], None] | None = None, again: bool =
     return digest
 
 
+def renamed(old: Path, new: Path) -> None:
+    """Take what is known of a file along to its new name."""
+    stat = new.stat()
+    known = _remembered().get(str(old.resolve()))
+    if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        _remember(str(new.resolve()), known)
+
+
 def _compute(path: Path, heard: Callable[[int], None] | None) -> str:
     sum_ = hashlib.sha256()
     with path.open("rb") as stream:

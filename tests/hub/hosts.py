@@ -65,6 +65,7 @@ class Host:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # clients that hang up are part of the tests
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property

@@ -17,7 +17,7 @@ import pytest
 
 from rvc.config import REPOSITORY, Settings, paths, save_settings
 from rvc.errors import Cancelled, DownloadFailed, MissingModel, StorageFailed
-from rvc.hub import catalog, fetch, links, transfer
+from rvc.hub import catalog, fetch, links, speed, transfer, verify
 from rvc.hub.catalog import Asset
 from tests.hub import hosts
 
@@ -56,12 +56,14 @@ def leftovers():
     return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
 
-def test_a_file_is_fetched_verified_and_never_asked_for_again(host):
+def test_a_file_is_fetched_verified_and_never_asked_for_again(host, monkeypatch):
     assert get().read_bytes() == DATA
     assert host.asked[0][0] == "/some/repo/resolve/main/thing.bin"
     assert leftovers() == ["thing.bin"]
+    monkeypatch.setattr(verify, "_compute", None)  # nothing is read a second time either
     get()
     get()
+    assert verify.sha256(ASSET.file) == SHA
     assert len(host.asked) == 1
 
 
@@ -240,9 +242,9 @@ def test_progress_tells_speed_and_time_left(host):
     assert heard[-1][:2] == (len(DATA), len(DATA))
     assert "MB/s" in heard[-1][2]
     now = iter([0.0, 1.0, 2.0])
-    speed = transfer.Speed(0, lambda: next(now))
-    assert speed.words(4_000_000, 20_000_000) == "4.0 MB/s, 4 s left"
-    assert speed.words(8_000_000, 20_000_000) == "4.0 MB/s, 3 s left"
+    told = speed.Speed(0, lambda: next(now))
+    assert told.words(4_000_000, 20_000_000) == "4.0 MB/s, 4 s left"
+    assert told.words(8_000_000, 20_000_000) == "4.0 MB/s, 3 s left"
 
 
 def test_offline_opens_no_socket_and_says_what_to_put_where(host, monkeypatch):
