@@ -158,15 +158,16 @@ class FCPE:
         self, wave: np.ndarray, frames: int, pieces: list[blocks.Span]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation (groups,) of the first convolution over the whole recording."""
-        total = torch.zeros(2, GROUPS, dtype=torch.float64, device=self.device)
+        total = torch.zeros(2, GROUPS, dtype=torch.float64)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # all that has
         count = 0
         for span in pieces:
-            x = self.lifted(wave, span.start, span.stop).unflatten(1, (GROUPS, -1))[0].double()
-            total += torch.stack([x.sum((1, 2)), x.square().sum((1, 2))])
+            x = self.lifted(wave, span.start, span.stop).unflatten(1, (GROUPS, -1))[0].to(exact)
+            total += torch.stack([x.sum((1, 2)), x.square().sum((1, 2))]).cpu()
             count += x[0].numel()
         mean, square = total / count
         deviation = torch.sqrt((square - mean.square()).clamp(min=0) + 1e-5)
-        return mean.float(), deviation.float()
+        return mean.float().to(self.device), deviation.float().to(self.device)
 
     def decode(self, salience: np.ndarray) -> np.ndarray:
         """(T, P) -> Hz: mean of the nine bins around the highest, weighted; 0 where unvoiced."""

@@ -71,10 +71,10 @@ def condense(features: np.ndarray, centres: int, seed: int) -> np.ndarray:
     means = faiss.Kmeans(
         features.shape[1],
         centres,
-        niter=10,
+        niter=6,
         seed=seed,
         min_points_per_centroid=1,
-        max_points_per_centroid=POINTS_PER_CELL,
+        max_points_per_centroid=20,
     )
     means.train(features)
     return np.ascontiguousarray(means.centroids, np.float32)
