@@ -41,7 +41,8 @@ def _exit_codes() -> str:
 
 def _row(name: str, field: FieldInfo) -> str:
     default = "required" if field.is_required() else _show(name, field.get_default())
-    return f"| `--{cli.flag(name)}` | {_values(field)} | {default} | {field.description} |"
+    spelling = name.upper() if cli.by_place(field) else f"--{cli.flag(name)}"
+    return f"| `{spelling}` | {_values(field)} | {default} | {field.description} |"
 
 
 def _values(field: FieldInfo) -> str:

@@ -58,7 +58,7 @@ def flag(name: str) -> str:
 
 
 def _option(name: str, field: FieldInfo) -> click.Parameter:
-    if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("positional"):
+    if by_place(field):
         kind, many = base_type(field.annotation)
         return click.Argument(
             [name],
@@ -84,6 +84,11 @@ def _option(name: str, field: FieldInfo) -> click.Parameter:
         multiple=many,
         **text,  # type: ignore[arg-type]
     )
+
+
+def by_place(field: FieldInfo) -> bool:
+    """Whether the command line takes the value without a flag."""
+    return isinstance(extra := field.json_schema_extra, dict) and bool(extra.get("positional"))
 
 
 def base_type(annotation: Any) -> tuple[Any, bool]:

@@ -12,7 +12,7 @@ from typing import Any
 from rvc.errors import BadInput
 from rvc.hub import catalog
 from rvc.hub.catalog import Asset
-from rvc.hub.transfer import is_page
+from rvc.hub.kinds import is_page
 from rvc.hub.verify import sha256
 from rvc.progress import Report, silent
 

@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
+from rvc.hub.kinds import is_page
 from rvc.hub.speed import Speed
 from rvc.hub.verify import renamed, sha256
 from rvc.progress import Report
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 BLOCK = 1 << 18
 SPARE_BYTES = 64 << 20
 DIGEST = re.compile(r'^"?([0-9a-f]{64})"?$')
-PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
-POINTER = b"version https://git-lfs"
 
 
 class Temporary(Exception):
@@ -209,13 +208,8 @@ class Transfer:
 def _look(block: bytes) -> None:
     if is_page(block):
         raise Unusable("a web page came instead of the file (a login or captive portal?)")
-    if block.startswith(POINTER):
+    if block.startswith(b"version https://git-lfs"):
         raise Unusable("a pointer to the file came instead of the file")
-
-
-def is_page(start: bytes) -> bool:
-    """Whether a file begins like a web page."""
-    return start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES)
 
 
 def _wait(answer: requests.Response) -> float:

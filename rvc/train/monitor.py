@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = 20  # steps a suspicion has to last
 FAST, SLOW = 0.2, 4.0  # measured / expected time of an epoch
+SLOW_BY_S = 5.0
 STILL = 1e-9  # relative spread of a loss that does not move
 FLAT_FEATURES = 1e-4  # standard deviation over time
 LEAST_VOICED = 0.02
@@ -128,7 +129,7 @@ class Monitor:
                 at,
                 values,
             )
-        elif share > SLOW:
+        elif share > SLOW and seconds - self.expected_epoch_s > SLOW_BY_S:
             self.ledger.find(
                 "epoch_too_slow",
                 "warning",
