@@ -103,6 +103,10 @@ class Decoder(nn.Module):
         """
         raise NotImplementedError
 
+    def for_export(self) -> Decoder:
+        """The same decoder in operations that ONNX has."""
+        return self
+
     def _source(self, f0: Tensor | None, source: Tensor | None, noise: Noise) -> Tensor:
         if source is not None:
             return source

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from rvc.nets.hifigan import Decoder
 from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed
+from rvc.nets.lite_real import RealLite
 from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import frame_phase, hold
 
@@ -55,8 +56,8 @@ class ConvNeXt(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), 1.0 / BLOCKS))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.depthwise(x).mT)
-        return x + (self.back(F.gelu(self.into(y))) * self.scale).mT
+        y = self.norm(self.depthwise(x).transpose(1, 2))
+        return x + (self.back(F.gelu(self.into(y))) * self.scale).transpose(1, 2)
 
 
 class ShortTime(nn.Module):
@@ -138,14 +139,26 @@ class Lite(Decoder):
         noise: Noise = GLOBAL_NOISE,
     ) -> Tensor:
         sound = self._source(f0, source, noise).float()
+        log_tone, log_noise, angle = self.shape(z, sound, g)
+        tone, hiss = (self.short_time(sound[:, i]) for i in range(2))
+        shaped = tone * torch.polar(log_tone.exp(), angle) + hiss * log_noise.exp()
+        return torch.tanh(self.short_time.inverse(shaped))[:, None]
+
+    def shape(self, z: Tensor, sound: Tensor, g: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Both filters, (B, n_fft // 2 + 1, T) each: log magnitudes of tone and noise, and angle.
+
+        Args:
+            z: (B, I, T). sound: (B, 4, T * hop) as from `source`. g: (B, G, 1).
+        """
         x = self.conv_pre(z) + self.pitch(sound[:, 2:, :: self.hop].to(z.dtype))
         if g is not None:
             x = x + self.cond(g)
-        x = self.norm_pre(x.mT).mT
+        x = self.norm_pre(x.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = maybe_checkpointed(self.checkpointing, block, x)
-        log_tone, log_noise, angle = self.filters(self.norm_post(x.mT)).float().mT.chunk(3, dim=1)
-        tone, hiss = (self.short_time(sound[:, i]) for i in range(2))
-        shaped = tone * torch.polar(log_tone.clamp(max=MOST).exp(), angle)
-        shaped = shaped + hiss * log_noise.clamp(max=MOST).exp()
-        return torch.tanh(self.short_time.inverse(shaped))[:, None]
+        made = self.filters(self.norm_post(x.transpose(1, 2))).float().transpose(1, 2)
+        log_tone, log_noise, angle = made.chunk(3, dim=1)
+        return log_tone.clamp(max=MOST), log_noise.clamp(max=MOST), angle
+
+    def for_export(self) -> Decoder:
+        return RealLite(self)

@@ -34,6 +34,14 @@ INPUTS: dict[str, tuple[str, int | None]] = {
 SMALLEST_HALF = 256  # entries; smaller tables stay float32
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its exceptions have no common parent of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = (getattr(state, name) for name in dir(state))
+    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+
+
 def session(model: Path | Any) -> Any:
     """An onnxruntime session on the CPU for a file or a model in memory."""
     import onnxruntime
@@ -221,7 +229,7 @@ class OnnxNet:
             self._speaker = Piece(model, "g")
             self._latent = Piece(model, "z", ["g"])
             self.dec = OnnxDecoder(model, voice.settings, voice.vocoder, voice.use_f0)
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (KeyError, RuntimeError, ValueError, *failures()) as error:
             raise BadInput(f"{path} is damaged.", "Export the voice again.") from error
 
     def speaker(self, sid: Tensor) -> Tensor:

@@ -46,11 +46,37 @@ def _library() -> tuple[Any, int]:
     return library, rate
 
 
+class _Voice(ctypes.Structure):
+    """The head of espeak_VOICE: name, languages (a priority byte before each), file."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+    )
+
+
+@lru_cache(maxsize=1)
+def _identifiers() -> dict[str, str]:
+    """Language code, such as en-gb -> the file of its voice, such as gmw/en."""
+    library, _ = _library()
+    library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    found: dict[str, str] = {}
+    listed, i = library.espeak_ListVoices(None), 0
+    while listed[i]:
+        voice = listed[i].contents
+        found.setdefault(voice.languages[1:].decode().lower(), voice.identifier.decode())
+        i += 1
+    return found
+
+
 @contextmanager
 def _speaking(voice: str) -> Iterator[tuple[Any, int]]:
     library, rate = _library()
     with _lock:
-        if library.espeak_SetVoiceByName(voice.encode()) != 0:
+        base, plus, variant = voice.strip().partition("+")
+        named = _identifiers().get(base.lower(), base) + plus + variant
+        if library.espeak_SetVoiceByName(named.encode()) != 0:
             raise BadInput(
                 f"espeak-ng has no voice {voice!r}.",
                 "Use a language such as en, en-us, de or fr, with a variant such as en+f3.",

@@ -59,9 +59,10 @@ class Table(Noise):
 class Whole(nn.Module):
     """Content, pitch and given noise to sound, as one function of tensors."""
 
-    def __init__(self, net: Synthesizer) -> None:
+    def __init__(self, net: Synthesizer, for_export: bool = False) -> None:
         super().__init__()
         self.net = net
+        self.dec = net.dec.for_export() if for_export else net.dec
 
     def forward(
         self,
@@ -78,9 +79,9 @@ class Whole(nn.Module):
         g = self.net.speaker(sid)
         z, _ = self.net.latent(feats, pitch, p_len, g, Given(rnd))
         if pitchf is None or breath is None:
-            return self.net.dec(z, g=g), z, g
-        source = self.net.dec.source(pitchf, Given(breath, offset))
-        return self.net.dec(z, g=g, source=source, noise=Table(breath)), z, g, source
+            return self.dec(z, g=g), z, g
+        source = self.dec.source(pitchf, Given(breath, offset))
+        return self.dec(z, g=g, source=source, noise=Table(breath)), z, g, source
 
 
 def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
@@ -98,9 +99,15 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
     part = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        _export(net, part)
-        voices.finish(part, _metadata(voice), half=p.precision == "fp16")
-        worst = _compare(net, part, report)
+        try:
+            _export(net, part)
+            voices.finish(part, _metadata(voice), half=p.precision == "fp16")
+            worst = _compare(net, part, report)
+        except (torch.onnx.errors.OnnxExporterError, *voices.failures()) as error:
+            raise StageFailed(
+                f"{p.pth_path} cannot be expressed in ONNX: {str(error)[:160]}",
+                "Keep using the .pth file.",
+            ) from error
         if not worst <= TOLERANCE:
             raise StageFailed(
                 f"The ONNX form of {p.pth_path} is off by {worst:.1e} of the peak; not kept.",
@@ -147,9 +154,10 @@ def _export(net: Synthesizer, path: Path) -> None:
     axes |= {"source": {2: "samples"}, "breath": {1: "samples"}}
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer doubts every shape; the comparison decides
-        Whole(net)(**inputs)  # whatever is made once and kept becomes a constant of the graph
+        whole = Whole(net, for_export=True).eval()
+        whole(**inputs)  # whatever is made once and kept becomes a constant of the graph
         torch.onnx.export(
-            Whole(net).eval(),
+            whole,
             tuple(inputs.values()),
             str(path),
             input_names=names,

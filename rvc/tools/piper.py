@@ -14,6 +14,7 @@ from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.hub import fetch
 from rvc.hub.catalog import Asset
+from rvc.nets import onnx
 from rvc.progress import Report, silent
 from rvc.tools import espeak
 
@@ -82,7 +83,7 @@ def speak(
             ids = _ids(sentence.strip(), config)
             if len(ids) > 3:
                 parts += [_sound(session, ids, config, percent), gap]
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError, *onnx.failures()) as error:
         raise BadInput(f"{path} cannot be used as a piper voice: {error}.") from error
     if not parts:
         raise BadInput("There is nothing in the text to speak.", "Give words.")

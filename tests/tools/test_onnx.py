@@ -64,7 +64,10 @@ def test_the_file_says_which_voice_it_is(exported):
     assert said.embedder == voice.embedder
 
 
-@pytest.mark.parametrize("options", [{"use_f0": False}, {"vocoder": "MRF HiFi-GAN"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"use_f0": False}, {"vocoder": "MRF HiFi-GAN"}, {"vocoder": "lite", "sample_rate": 24000}],
+)
 def test_other_voices_export_too(tmp_path, options):
     path = tiny.voice(tmp_path / "a.pth", **options)
     assert export(path)["worst"] < 1e-3
@@ -109,6 +112,10 @@ def test_strange_files_are_refused(exported, tmp_path):
     with pytest.raises(BadInput, match="other files or operators"):
         voices.OnnxNet(path)
     model.graph.node[0].domain = ""
+    model.graph.node[0].op_type = "NoSuchThing"
+    onnx.save(model, path)
+    with pytest.raises(BadInput, match="damaged"):
+        voices.OnnxNet(path)
     model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
     path.write_bytes(model.SerializeToString())
     with pytest.raises(BadInput, match="other files or operators"):

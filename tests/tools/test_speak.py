@@ -74,6 +74,11 @@ def test_espeak_speaks_and_says_phonemes():
     assert espeak.phonemes("test", "de") != ""
 
 
+@pytest.mark.parametrize("voice", ["en", "en-gb", "EN-US", "en-us+f3", "en-gb+m3", "de", "fr-fr"])
+def test_espeak_knows_voices_by_language(voice):
+    assert len(espeak.speak("hello", voice)[0]) > 1000
+
+
 @pytest.mark.parametrize(("text", "voice"), [("hello", "xx-none"), ("...", "en"), (" ", "en")])
 def test_espeak_says_what_is_wrong(text, voice):
     with pytest.raises(BadInput):
@@ -119,6 +124,11 @@ def test_piper_voices_are_named_or_refused(home, piper_voice):
         piper.speak("Hello", "en_GB-alan-medium")
     with pytest.raises(BadInput, match="no piper voice"):
         piper.speak("Hello", "nobody")
+    good = piper_voice.read_bytes()
+    piper_voice.write_bytes(b"nonsense")
+    with pytest.raises(BadInput, match=r"hum\.onnx"):
+        piper.speak("Hello", str(piper_voice))
+    piper_voice.write_bytes(good)
     (home / "hum.onnx.json").write_text("{}")
     with pytest.raises(BadInput, match=r"hum\.onnx"):
         piper.speak("Hello", str(piper_voice))
