@@ -34,8 +34,8 @@ INPUTS: dict[str, tuple[str, int | None]] = {
 SMALLEST_HALF = 256  # entries; smaller tables stay float32
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises; its exceptions have no common parent of their own."""
+def failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What onnxruntime raises, and `more`; its exceptions have no common parent of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = (getattr(state, name) for name in dir(state))
