@@ -39,7 +39,8 @@ def failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = (getattr(state, name) for name in dir(state))
-    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+    own = [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*more, *own)
 
 
 def session(model: Path | Any) -> Any:
@@ -229,7 +230,7 @@ class OnnxNet:
             self._speaker = Piece(model, "g")
             self._latent = Piece(model, "z", ["g"])
             self.dec = OnnxDecoder(model, voice.settings, voice.vocoder, voice.use_f0)
-        except (KeyError, RuntimeError, ValueError, *failures()) as error:
+        except failures(KeyError, RuntimeError, ValueError) as error:
             raise BadInput(f"{path} is damaged.", "Export the voice again.") from error
 
     def speaker(self, sid: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
             _export(net, part)
             voices.finish(part, _metadata(voice), half=p.precision == "fp16")
             worst = _compare(net, part, report)
-        except (torch.onnx.errors.OnnxExporterError, *voices.failures()) as error:
+        except voices.failures(torch.onnx.errors.OnnxExporterError) as error:
             raise StageFailed(
                 f"{p.pth_path} cannot be expressed in ONNX: {str(error)[:160]}",
                 "Keep using the .pth file.",

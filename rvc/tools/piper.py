@@ -83,7 +83,7 @@ def speak(
             ids = _ids(sentence.strip(), config)
             if len(ids) > 3:
                 parts += [_sound(session, ids, config, percent), gap]
-    except (RuntimeError, KeyError, TypeError, ValueError, *onnx.failures()) as error:
+    except onnx.failures(RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path} cannot be used as a piper voice: {error}.") from error
     if not parts:
         raise BadInput("There is nothing in the text to speak.", "Give words.")
