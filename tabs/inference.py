@@ -89,10 +89,11 @@ def batch(page: Page, source: str | None, pth: str | None, values: dict[str, Any
     voice = chosen_voice(page, pth)
     name = f"{Path(source).name[:30]} {voice.name[:24]}".replace(".", "_").strip()
     where = {"input_folder": source, "output_folder": fence.fresh(paths().audios, name)}
-    return page.start("batch-infer", values | where | _files(voice))
+    files = {"pth_path": [voice.pth], "index_path": [voice.index] if voice.index else []}
+    return page.start("batch-infer", values | where | files)
 
 
-def voice_choice(page: Page) -> gr.Dropdown:
+def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
     """A list of the voices here, with the facts of the chosen one under it."""
     t = page.t
     with gr.Row(elem_classes="with-button"):
@@ -102,7 +103,7 @@ def voice_choice(page: Page) -> gr.Dropdown:
             label=t("Voice"),
             info=t("A voice file and its index, found under logs."),
             allow_custom_value=True,
-            elem_id="voice",
+            elem_id=name,
             scale=8,
         )
         refresh = gr.Button(t("Refresh"), scale=1, min_width=90, size="sm")

@@ -2,10 +2,83 @@
 
 from __future__ import annotations
 
-from tabs.page import Page
+from typing import Any
+
+import gradio as gr
+
+from rvc.config import paths
+from rvc.errors import BadInput
+from rvc.params import Tts
+from rvc.server import fence
+from tabs import controls
+from tabs.inference import chosen_voice, voice_choice
+from tabs.page import Page, on
 
 VERBS = ("tts",)
+SPEECH = ("tts_voice", "tts_engine", "tts_rate")
+CHOSEN_HERE = (
+    "tts_text",
+    "tts_file",
+    "output_tts_path",
+    "output_rvc_path",
+    "pth_path",
+    "index_path",
+)
+EMPTY = "Write a text, choose a voice and press Speak."
 
 
 def build(page: Page) -> None:
-    page.heading("TTS")
+    """Text and speech on the left, the result on the right, as under Inference."""
+    t = page.t
+    with gr.Row(elem_classes="workbench", equal_height=False):
+        with gr.Column(scale=6, min_width=320, elem_classes="inputs"):
+            with gr.Column(elem_classes="card"):
+                page.heading("Text", "What should be said?", 1)
+                text = gr.Textbox(
+                    lines=4, label=t("Text"), info=t("Or drop a text file below."), elem_id="text"
+                )
+                file = gr.UploadButton(t("Text file"), file_types=[".txt"], size="sm")
+                speech = controls.form(Tts, t, only=SPEECH)
+            with gr.Column(elem_classes="card"):
+                page.heading("Voice", "Who should it sound like?", 2)
+                voice = voice_choice(page, "tts-voice")
+            with gr.Column(elem_classes="card"):
+                page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
+                method = {k: v for k, v in page.ready().items() if k == "f0_method"}
+                sound = controls.form(Tts, t, skip=(*SPEECH, *CHOSEN_HERE), start=method)
+        with gr.Column(scale=5, min_width=300, elem_classes="card result"):
+            page.heading("Result")
+            page.job_panel(*VERBS, empty=EMPTY)
+    with gr.Row(elem_classes="actions"):
+        speak = gr.Button(t("Speak"), variant="primary", elem_id="speak", size="lg")
+    job = gr.Textbox(visible=False, label="job")
+    fields = speech.fields | sound.fields
+
+    def begin(said: str, pth: str | None, *values: Any) -> str:
+        return start(page, said, pth, dict(zip(fields, values, strict=True)))
+
+    on(page, speak, begin, [text, voice, *fields.values()], job, "tts")
+    file.upload(_read, file, text, show_progress="hidden", api_visibility="private")
+    page.remember("tts", {"text": text, "voice": voice} | fields)
+
+
+def start(page: Page, text: str, pth: str | None, values: dict[str, Any]) -> str:
+    """Start speaking; the server names speech and result itself."""
+    if not text.strip():
+        raise BadInput(page.t("There is no text yet."), page.t("Write what should be said."))
+    voice = chosen_voice(page, pth)
+    ending = values["export_format"].lower()
+    result = fence.fresh(paths().audios, fence.upload_name(f"spoken {voice.name[:30]}.{ending}"))
+    where = {
+        "tts_text": text,
+        "output_tts_path": result.with_name(f"{result.stem} speech.wav"),
+        "output_rvc_path": result,
+        "pth_path": voice.pth,
+        "index_path": voice.index,
+    }
+    return page.start("tts", values | where)
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read(100_000)

@@ -82,7 +82,8 @@ class JobPanel extends HTMLElement {
     const files = [...(Array.isArray(converted) ? converted : []), ...(Array.isArray(failed) ? failed : [])];
     if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });
-      if (SOUND.test(job.params.input_path ?? "")) player.setAttribute("input", job.params.input_path);
+      const input = job.result?.speech_path ?? job.params.input_path ?? "";
+      if (SOUND.test(input)) player.setAttribute("input", input);
       parts.push(player);
     }
     if (files.length) parts.push(table(files));
