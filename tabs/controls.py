@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "process_effects": "Rumble filter",
     "g_pretrained_path": "Generator base model",
     "d_pretrained_path": "Discriminator base model",
+    "tts_voice": "Speaking voice",
+    "tts_engine": "Speech engine",
+    "tts_rate": "Speed",
+    "pth_path_1": "First voice",
+    "pth_path_2": "Second voice",
     "pth_path": "Voice file",
     "index_path": "Index file",
 }
@@ -51,6 +57,7 @@ NEEDS = {  # shown only while another control has a certain value (besides name_
     "g_pretrained_path": ("custom_pretrained", True),
     "d_pretrained_path": ("custom_pretrained", True),
 }
+SHORT = ("Effects",)  # groups of so many controls that the help text serves as label
 WIDE = 1000  # whole numbers over a wider range are typed, not dragged
 STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
 
@@ -180,6 +187,15 @@ def _grid(names: list[str], place: Any) -> None:
                 place(name)
 
 
+def _text(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:
+    """Label and help text; where one only repeats the other, it is shown once."""
+    said, help_text = label(name), declared.description or ""
+    if _group(declared) in SHORT:
+        return {"label": t(help_text.removesuffix("."))}
+    repeats = re.sub(r"\W+", " ", help_text).strip().lower() == said.lower()
+    return {"label": t(said)} | ({} if repeats or not help_text else {"info": t(help_text)})
+
+
 def _start(name: str, declared: FieldInfo, start: Mapping[str, Any]) -> Any:
     if name in start:
         return start[name]
@@ -190,7 +206,7 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
     """The control that suits a field's type and limits."""
     kind, many = base_type(declared.annotation)
     value = _start(name, declared, start)
-    text: dict[str, Any] = {"label": t(label(name)), "info": t(declared.description or "")}
+    text = _text(name, declared, t)
     if kind is bool:
         return gr.Checkbox(bool(value), **text)
     if allowed := choices(declared.annotation):

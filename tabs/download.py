@@ -15,4 +15,4 @@ def build(page: Page) -> None:
         tools.card(page, "download", "Voice from a link", "Download")
         tools.card(page, "import-voice", "Voice from a file or folder", "Import")
         page.missing_models("predictors", "embedders/contentvec", "pretraineds/hifi-gan")
-        tools.card(page, "prerequisites", "Model files", "Download files")
+        tools.card(page, "prerequisites", "Model files", "Download files", skip=("exe",))

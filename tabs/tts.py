@@ -37,7 +37,9 @@ def build(page: Page) -> None:
                 text = gr.Textbox(
                     lines=4, label=t("Text"), info=t("Or drop a text file below."), elem_id="text"
                 )
-                file = gr.UploadButton(t("Text file"), file_types=[".txt"], size="sm")
+                file = gr.UploadButton(
+                    t("Text file"), file_types=[".txt"], size="sm", elem_classes="left"
+                )
                 speech = controls.form(Tts, t, only=SPEECH)
             with gr.Column(elem_classes="card"):
                 page.heading("Voice", "Who should it sound like?", 2)
