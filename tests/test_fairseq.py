@@ -6,6 +6,7 @@ import enum
 import re
 import sys
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -142,6 +143,16 @@ def test_hostile_checkpoints_run_nothing(old_format, task_classes, tmp_path):
         with pytest.raises(BadInput):
             fairseq.convert(file)
         assert not marker.exists()
+
+
+def test_a_pickle_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    file = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"N" * (65 << 20))
+    assert file.stat().st_size < 1 << 20
+    monkeypatch.setattr(fairseq, "_mentioned", None)  # must not even be looked at
+    with pytest.raises(BadInput, match="damaged"):
+        fairseq.convert(file)
 
 
 def test_files_of_another_kind_are_refused(tmp_path):

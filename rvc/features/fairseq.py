@@ -22,6 +22,7 @@ from torch import Tensor
 
 from rvc.errors import BadInput
 from rvc.features.weights import DAMAGE
+from rvc.hub.safe import PICKLE_LIMIT_BYTES
 
 NAMES = (  # (fairseq, public), applied in this order
     (r"^w2v_encoder\.w2v_model\.", ""),
@@ -168,6 +169,8 @@ def classes(file: Path) -> Iterator[str]:
         with zipfile.ZipFile(file) as archive:
             for member in archive.namelist():
                 if member.endswith("data.pkl"):
+                    if archive.getinfo(member).file_size > PICKLE_LIMIT_BYTES:
+                        raise ValueError(f"{member} is implausibly large")
                     with archive.open(member) as stream:
                         yield from _mentioned(stream.read())
         return
