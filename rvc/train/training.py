@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rvc import device
-from rvc.params import Train
+from rvc.errors import Cancelled, VoiceError
+from rvc.params import DatasetReport, Train
 from rvc.progress import Report, silent
+from rvc.tools import dataset_report
 from rvc.train import export, manifest, resume, setup, state, summary, unseen
 from rvc.train.batchsize import largest
 from rvc.train.curves import Curves
@@ -36,6 +38,8 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     m = setup.material(p, folder)
     recipe = setup.recipe(p, m, chosen, ranks)
     payload = state.load(folder)
+    if payload is None and ranks.first:
+        look_at_data(folder, report)
     p = _with_batch(p, m, recipe, chosen, payload)
     data = setup.dataset(p, m, chosen.device)
     sampler = setup.sampler(p, data, ranks)
@@ -60,6 +64,22 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     seconds = time.monotonic() - began
     _record(folder, p, identity, s, seconds, session.monitor.report())
     return result(p, folder)
+
+
+def look_at_data(folder: Path, report: Report) -> None:
+    """Judge the slices before a training begins; what it finds is told and hinders nothing."""
+    slices = folder / "sliced_audios"
+    try:
+        found = dataset_report.run(
+            DatasetReport(folder=slices, output_folder=folder / "eval" / "dataset", cpu_cores=1),
+            report,
+        )
+    except Cancelled:
+        raise
+    except VoiceError as error:
+        log.warning("The data could not be judged: %s", error.message)
+        return
+    log.info("%s (%s)", found["message"], found["report"])
 
 
 def _session(

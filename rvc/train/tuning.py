@@ -11,14 +11,15 @@ import torch
 log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
-KEEP_BYTES = (1 << 31) - 1
+MAPPED_BYTES = 32 << 20  # tensors above this get pages of their own
+KEPT_BYTES = 1 << 30  # free memory at the end of the heap that is kept
 
 
 def tune(device: torch.device, tf32: bool = False) -> None:
     """Prepare this process for training on a device.
 
-    On Linux freed memory is kept instead of being given back at every large tensor: the kernel
-    would clear each page again when the next one needs it.
+    On Linux freed memory is kept for the next step instead of being given back: the kernel would
+    clear each page again.
 
     Args:
         tf32: let float32 products on the GPU use its faster, 10-bit mantissa.
@@ -29,6 +30,6 @@ def tune(device: torch.device, tf32: bool = False) -> None:
         torch.backends.cudnn.allow_tf32 = tf32
     if device.type == "cpu" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-            if not libc.mallopt(option, KEEP_BYTES):
+        for option, value in ((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES)):
+            if not libc.mallopt(option, value):
                 log.debug("mallopt(%d) was refused.", option)

@@ -83,7 +83,7 @@ def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("rvc.f0.load", lambda *_: Flat())
     monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
     monkeypatch.setattr("rvc.train.holdout.LEAST_CLIPS", 8)
-    folder = tiny.voice(tmp_path, monkeypatch, clips=8)
+    folder = tiny.voice(tmp_path, monkeypatch, page=True, clips=8)
     p = tiny.params(total_epoch=2, holdout=0.2, batch_size=3)
     launch.run(p)
     lines = (folder / "metrics.jsonl").read_text().splitlines()

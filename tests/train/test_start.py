@@ -1,5 +1,6 @@
 """Where a training begins and what it leaves behind, in the formats others read."""
 
+import json
 import logging
 import os
 
@@ -8,7 +9,7 @@ import torch
 
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
 from rvc.nets import checkpoint
-from rvc.train import launch, setup, start, state
+from rvc.train import launch, setup, start, state, training
 from rvc.train.start import adopt_optimiser, older_order
 from tests.train import tiny
 from tests.train.make import RATE
@@ -176,3 +177,56 @@ def test_training_before_the_other_stages_says_so(folder):
 def test_sample_rate_of_the_slices_is_checked(folder):
     with pytest.raises(Mismatch, match="sample_rate was 40000 and is now 48000"):
         launch.run(tiny.params(sample_rate=48000))
+
+
+def test_speakers_keep_their_names(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
+    info = json.loads((folder / "model_info.json").read_text())
+    info["speakers"] = {"0": "Ana", "1": "Jörg"}
+    (folder / "model_info.json").write_text(json.dumps(info))
+    voice = checkpoint.read_voice(launch.run(tiny.params(total_epoch=1))["voice"])
+    assert voice.meta["speakers"] == {"0": "Ana", "1": "Jörg"}
+    assert (voice.n_speakers, voice.meta["speakers_id"]) == (2, 2)
+
+
+def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
+    given = base_models(tmp_path, monkeypatch, clips=2)
+    raw = torch.load(given["g_pretrained_path"], weights_only=True)
+    raw["model"]["emb_g.weight"] = torch.randn(109, 4)
+    torch.save(raw, given["g_pretrained_path"])
+    tiny.voice(tmp_path, monkeypatch, clips=2)
+    voice = checkpoint.read_voice(launch.run(tiny.params(total_epoch=1, **given))["voice"])
+    assert (voice.n_speakers, voice.meta["speakers_id"]) == (109, 1)
+
+
+def test_the_data_is_judged_first_and_hinders_nothing(folder, monkeypatch, caplog):
+    monkeypatch.undo()
+    (folder / "sliced_audios" / "0_0_0.wav").write_bytes(b"no sound")
+    with caplog.at_level(logging.INFO):
+        training.look_at_data(folder, lambda *_: None)
+    assert (folder / "eval" / "dataset" / "report.json").is_file()
+    training.look_at_data(folder / "nowhere", lambda *_: None)
+    assert "could not be judged" in caplog.text
+
+
+def test_tensorboard_gets_applios_tags(folder, monkeypatch):
+    tags = set()
+
+    class Board:
+        def add_scalar(self, tag, value, step):
+            tags.add(tag)
+
+        def close(self):
+            tags.add("closed")
+
+    monkeypatch.setattr("rvc.train.curves._board", lambda *_: Board())
+    monkeypatch.setattr("rvc.train.session.WINDOW_STEPS", 2)
+    launch.run(tiny.params(total_epoch=1))
+    parts = ("d/adv", "g/adv", "g/fm", "g/kl", "g/mel", "g/total")
+    assert tags == {
+        *(f"loss/{part}" for part in parts),
+        *(f"loss_avg_50/{part}" for part in parts),
+        *(f"{kind}/norm_{net}" for kind in ("grad", "grad_avg_50") for net in "dg"),
+        "learning_rate",
+        "closed",
+    }

@@ -17,6 +17,7 @@ def main(home, options):
     patch = pytest.MonkeyPatch()
     patch.setenv("RVC_HOME", home)
     patch.setattr("rvc.train.setup.Discriminators", tiny.TinyDiscriminators)
+    patch.setattr("rvc.train.training.look_at_data", lambda *_: None)
     patch.setattr("rvc.train.curves._board", lambda *_: None)
     patch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
     patch.setattr("rvc.train.summary.write", lambda *_: None)
