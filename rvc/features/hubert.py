@@ -37,7 +37,7 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         if isinstance(self.layer_norm, nn.LayerNorm):
-            x = self.layer_norm(x.mT).mT
+            x = self.layer_norm(x.transpose(1, 2)).transpose(1, 2)
         elif self.layer_norm is not None:
             x = self.layer_norm(x)
         return self.act(x)
@@ -54,7 +54,7 @@ class FrontEnd(nn.Module):
         x = wave[:, None]
         for layer in self.conv_layers:
             x = layer(x)
-        return x.mT
+        return x.transpose(1, 2)
 
 
 class Projection(nn.Module):
@@ -89,8 +89,8 @@ class PositionConv(nn.Module):
         self.act = ACTIVATIONS[s.feat_extract_activation]
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        y = self.conv(self.batch_norm(x.mT))
-        return self.act(y[..., : x.shape[1]]).mT
+        y = self.conv(self.batch_norm(x.transpose(1, 2)))
+        return self.act(y[..., : x.shape[1]]).transpose(1, 2)
 
 
 class PositionLayer(nn.Module):
@@ -110,7 +110,7 @@ class PositionLayer(nn.Module):
         self.act = ACTIVATIONS[s.feat_extract_activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.norm(self.conv(x.mT)[..., : x.shape[1]].mT))
+        return self.act(self.norm(self.conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)))
 
 
 class PositionStack(nn.Module):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from rvc.config import paths
 
+LOG = logging.getLogger(__name__)
 BLOCK = 1 << 20
 
 
@@ -27,7 +29,10 @@ def sha256(path: Path, heard: Callable[[int], None] | None = None, again: bool =
     if known and known[:2] == mark and not again:
         return str(known[2])
     digest = _compute(path, heard)
-    _remember(key, [*mark, digest])
+    try:
+        _remember(key, [*mark, digest])
+    except OSError as error:  # a folder that cannot be written costs time, nothing else
+        LOG.debug("%s", error)
     return digest
 
 

@@ -23,7 +23,6 @@ from rvc.infer.voice import Voice
 from rvc.params import Conversion
 from rvc.progress import Report, silent
 
-BLOCK = 200  # frames the decoder makes at a time
 ISOLATED_DB = -60.0  # split_audio: silence lies this far below the loudest moment
 PITCH_SHARE = 0.1  # of the work, for the progress bar
 
@@ -104,7 +103,7 @@ class Converter:
 
     def __init__(self, voice: Voice, p: Conversion, noise: Noise, report: Report) -> None:
         self.voice, self.p, self.noise, self.report = voice, p, noise, report
-        self.blocks = Blocks(BLOCK, voice.decoder.context)
+        self.blocks = Blocks(voice.decoder.block, voice.decoder.context)
         self.device = voice.device.device
         sid = torch.tensor([voice.speaker(p.sid)], device=self.device)
         with torch.inference_mode():

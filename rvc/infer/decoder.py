@@ -18,9 +18,11 @@ class Decoder(Protocol):
 
     Attributes:
         context: frames on both sides that a sample of the result can depend on.
+        block: frames it makes at a time with the least effort.
     """
 
     context: int
+    block: int
 
     def __call__(
         self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
@@ -34,6 +36,8 @@ class Decoder(Protocol):
 
 class TorchDecoder:
     """The network itself: the reference that every other way has to equal."""
+
+    block = 200  # longer ones fall out of the processor's cache
 
     def __init__(self, dec: hifigan.Decoder | OnnxDecoder, device: torch.device) -> None:
         self.dec, self.device = dec, device

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from rvc import f0, params
 from rvc.config import paths
@@ -16,14 +17,15 @@ from rvc.errors import BadInput, Mismatch
 from rvc.features import EMBEDDERS
 from rvc.features.index import Retriever
 from rvc.features.manager import EmbedderManager
+from rvc.infer import fast
 from rvc.infer.decoder import Decoder, TorchDecoder
 from rvc.nets import checkpoint, onnx
+from rvc.nets.synthesizer import Synthesizer
 from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
     from rvc.features.embedder import Embedder, EmbedderSpec
     from rvc.nets.onnx import OnnxNet
-    from rvc.nets.synthesizer import Synthesizer
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
@@ -72,7 +74,7 @@ class Voice:
             onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
         )
         self.glides = self.file.vocoder == "RefineGAN"
-        self.decoder: Decoder = TorchDecoder(self.net.dec, self.device.device)
+        self.decoder: Decoder = self._decoder()
         self.index = _index(index_path, self.file.embed_width, self.path)
         self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
@@ -82,6 +84,13 @@ class Voice:
         """Median pitch of the training data, where the file records it."""
         found = self.file.meta.get("median_f0_hz")
         return float(found) if isinstance(found, (int, float)) and found > 0 else None
+
+    def _decoder(self) -> Decoder:
+        if isinstance(self.net, Synthesizer) and self.device.name == "cpu":
+            made = fast.decoder(self.path, self.file, self.net.dec)
+            if made is not None:
+                return made
+        return TorchDecoder(self.net.dec, self.device.device)
 
     def _embedder(self, name: str, custom: str | Path | None, report: Report) -> Embedder:
         known, width = self.file.embedder, self.file.embed_width
@@ -94,13 +103,12 @@ class Voice:
             elif custom is not None:
                 name = "custom"
         v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
-        embedder = EmbedderManager(report).load(
+        embedder = self._hearing(
+            EmbedderManager(report),
             name,
             custom,
-            self.device.device,
-            self.device.dtype,
-            layer=V1_LAYER if v1 else int(layer) if layer else None,
-            projected=bool(known.get("projected", v1)) if own else v1,
+            V1_LAYER if v1 else int(layer) if layer else None,
+            bool(known.get("projected", v1)) if own else v1,
         )
         if embedder.spec.width != width:
             raise Mismatch(
@@ -110,6 +118,23 @@ class Voice:
             )
         _compare(self.path, known, embedder.spec)
         return embedder
+
+    def _hearing(
+        self,
+        manager: EmbedderManager,
+        name: str,
+        custom: str | Path | None,
+        layer: int | None,
+        projected: bool,
+    ) -> Embedder:
+        if self.device.name == "cpu" and self.device.dtype == torch.float32:
+            made = fast.embedder(manager, name, custom, layer, projected)
+            if made is not None:
+                return made
+        device = self.device
+        return manager.load(
+            name, custom, device.device, device.dtype, layer=layer, projected=projected
+        )
 
     def speaker(self, sid: str) -> int:
         """The number of a speaker given by number or name.
@@ -130,7 +155,8 @@ class Voice:
         key = (method, self.device.name, marks)
         with _lock:
             if key not in _extractors:
-                _extractors[key] = f0.load(method, self.device.name)
+                graph = fast.pitch() if key[:2] == ("rmvpe", "cpu") else None
+                _extractors[key] = graph or f0.load(method, self.device.name)
             return _extractors[key]
 
     def convert(

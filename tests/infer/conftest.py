@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rvc import f0
+from rvc.infer import fast, graphs
 from rvc.infer import voice as voices
 from tests import fakes, tiny
 
@@ -13,6 +14,8 @@ def fake_networks(monkeypatch):
     """Every embedder and every pitch extractor becomes a fake; returns the one embedder."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
     monkeypatch.setattr(voices.EmbedderManager, "load", lambda *a, **k: embedder)
+    monkeypatch.setattr(fast, "embedder", lambda *a: None)
+    monkeypatch.setattr(fast, "pitch", lambda: None)
     monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))
     voices.forget()
     yield embedder
@@ -20,7 +23,8 @@ def fake_networks(monkeypatch):
 
 
 @pytest.fixture
-def voice(fake_networks, tmp_path):
+def voice(fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setenv(graphs.OFF, "1")
     return voices.Voice(tiny.voice(tmp_path / "tiny.pth"), gpu="-")
 
 

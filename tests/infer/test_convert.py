@@ -161,7 +161,7 @@ def humming(voice, gain=1.0):
     with torch.no_grad():
         voice.net.dec.m_source.l_linear.weight.fill_(1.0)
         voice.net.dec.m_source.l_linear.bias.zero_()
-    decode.context = 1
+    decode.context, decode.block = 1, 200
     voice.decoder = decode
 
 

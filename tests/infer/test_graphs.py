@@ -1,0 +1,94 @@
+"""Graphs equal the networks, are made once, and nothing needs them."""
+
+import numpy as np
+import pytest
+
+from rvc.audio.resample import torchaudio
+from rvc.features.manager import EmbedderManager
+from rvc.infer import fast, graphs
+from rvc.infer import voice as voices
+from rvc.infer.decoder import TorchDecoder
+from tests import tiny
+from tests.infer.conftest import sung
+
+
+@pytest.fixture
+def kept(home):
+    voices.forget()
+    yield home / ".cache" / "graphs"
+    voices.forget()
+
+
+def near(a, b):
+    return np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
+@pytest.mark.parametrize("use_f0", [True, False])
+def test_a_voice_sounds_the_same_with_and_without_its_graph(
+    kept, fake_networks, tmp_path, vocoder, use_f0, monkeypatch
+):
+    if vocoder != "HiFi-GAN" and not use_f0:
+        pytest.skip("has no form without pitch")
+    pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, use_f0=use_f0)
+    with_graph = voices.Voice(pth, gpu="-")
+    assert isinstance(with_graph.decoder, fast.GraphDecoder)
+    monkeypatch.setenv(graphs.OFF, "1")
+    without = voices.Voice(pth, gpu="-")
+    assert isinstance(without.decoder, TorchDecoder)
+    wave = sung(1.3)
+    assert near(*(v.convert(wave, 16_000, seed=4)[0] for v in (with_graph, without)))
+
+
+def test_a_graph_is_made_once_per_content(kept, fake_networks, tmp_path, monkeypatch):
+    pth = tiny.voice(tmp_path / "v.pth")
+    voices.Voice(pth, gpu="-")
+    first = sorted(kept.glob("*"))
+    assert [f.suffix for f in first] == [".data", ".onnx"]
+    monkeypatch.setattr(graphs, "_made", lambda recipe: pytest.fail("made again"))
+    voices.Voice(pth, gpu="-")
+    monkeypatch.undo()
+    monkeypatch.setenv("RVC_HOME", str(kept.parent.parent))
+
+
+def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
+    kept, fake_networks, tmp_path, monkeypatch
+):
+    pth = tiny.voice(tmp_path / "v.pth")
+    voices.Voice(pth, gpu="-")
+    next(kept.glob("*.onnx")).write_bytes(b"nonsense")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, fast.GraphDecoder)
+    monkeypatch.setattr(graphs, "TOLERANCE", -1.0)
+    other = tiny.voice(tmp_path / "w.pth", seed=3)
+    assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
+    assert len(list(kept.glob("*.onnx"))) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(fake_networks, home, tmp_path):
+    (home / ".cache").write_text("not a folder")
+    voice = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
+    assert isinstance(voice.decoder, TorchDecoder)
+
+
+def test_the_cache_is_bounded(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "LIMIT_BYTES", 1)
+    for seed in range(2):
+        voices.Voice(tiny.voice(tmp_path / f"{seed}.pth", seed=seed), gpu="-")
+    assert len(list(kept.glob("*.onnx"))) == 1
+
+
+def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path):
+    torchaudio()  # the helper's package needs it
+    folder = tiny.hubert(tmp_path / "hubert")
+    plain = EmbedderManager().load("custom", folder)
+    made = fast.embedder(EmbedderManager(), "custom", folder, None, False)
+    assert made is not None
+    assert made.spec == plain.spec
+    for samples in (400, 16_001, 50_000):
+        wave = sung(4)[:samples]
+        assert near(made(wave), plain(wave))
+    assert made(np.zeros(10, np.float32)).shape == plain(np.zeros(10, np.float32)).shape
+
+
+def test_without_weights_there_is_no_graph_of_rmvpe(kept):
+    assert fast.pitch() is None
