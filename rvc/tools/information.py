@@ -10,6 +10,7 @@ from rvc import params
 from rvc.errors import BadInput
 from rvc.hub import safe
 from rvc.hub.verify import sha256
+from rvc.nets import onnx
 from rvc.nets.checkpoint import VoiceFile, public_names, voice_from
 from rvc.progress import Report, silent
 
@@ -38,12 +39,19 @@ def run(p: params.ModelInformation, report: Report = silent) -> Facts:
 
 
 def describe(path: Path) -> Facts:
-    """Facts of a voice, or of a G_/D_ checkpoint, as JSON-ready values."""
+    """Facts of a voice in any of its formats, or of a G_/D_ checkpoint, as JSON-ready values."""
+    if path.suffix.lower() == ".onnx":
+        facts = voice_facts(onnx.read_voice(path)) | {"kind": "voice (ONNX)"}
+        return _of_file(path, facts)
     raw = safe.load(path)
     if isinstance(raw, Mapping) and "weight" not in raw and "model" in raw:
         facts = _checkpoint(raw, path)
     else:
         facts = voice_facts(voice_from(raw, str(path)))
+    return _of_file(path, facts)
+
+
+def _of_file(path: Path, facts: Facts) -> Facts:
     return {"file": str(path), **facts, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
@@ -61,7 +69,7 @@ def voice_facts(voice: VoiceFile) -> Facts:
         "embedder": voice.embedder,
         "epoch": said.get("epoch"),
         "step": said.get("step"),
-        "parameters": sum(v.numel() for v in voice.weights.values()),
+        "parameters": sum(v.numel() for v in voice.weights.values()) or None,
         **{key: said[key] for key, _ in PROVENANCE if said.get(key) not in (None, "", "None")},
     }
 

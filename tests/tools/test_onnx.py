@@ -10,7 +10,7 @@ from rvc.errors import BadInput, StageFailed
 from rvc.nets import onnx as voices
 from rvc.nets.checkpoint import build, read_voice
 from rvc.nets.layers import Noise
-from rvc.tools import export_onnx
+from rvc.tools import export_onnx, information
 from tests import tiny
 from tests.nets.golden import off_peak
 
@@ -62,6 +62,8 @@ def test_the_file_says_which_voice_it_is(exported):
     said, voice = voices.read_voice(path.with_suffix(".onnx")), read_voice(path)
     assert (said.settings, said.meta, said.n_speakers) == (voice.settings, voice.meta, 3)
     assert said.embedder == voice.embedder
+    facts = information.describe(path.with_suffix(".onnx"))
+    assert (facts["kind"], facts["sample_rate"]) == ("voice (ONNX)", 40000)
 
 
 @pytest.mark.parametrize(
