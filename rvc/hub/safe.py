@@ -111,9 +111,13 @@ def load(path: Path | str, extra: Iterable[str] = (), limit: int = LIMIT_BYTES) 
         raise BadInput(f"{path} is larger than {limit >> 20} MB.", HINT)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    return _read_pickle(path, ALLOWED | frozenset(extra), limit)
+
+
+def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
+    """Scan, then load with torch's restricted unpickler."""
     import torch
 
-    allowed = ALLOWED | frozenset(extra)
     try:
         if zipfile.is_zipfile(path):
             _scan_zip(path, allowed, limit)

@@ -180,45 +180,49 @@ def from_list(config: Any, named: str) -> VoiceSettings:
     Raises:
         BadInput: not such a list.
     """
-    wrong = BadInput(
-        f"{named} has no usable network configuration.", "It is not a voice file of RVC or Applio."
-    )
-    if not isinstance(config, (list, tuple)) or len(config) != LIST_LENGTH:
-        raise wrong
-    c = _tupled(config)
     try:
-        n_fft, hop, rate = (int(c[0]) - 1) * 2, math.prod(c[12]), _as_rate(c[17])
-        settings = VoiceSettings(
-            sample_rate=rate,
-            filter_length=n_fft,
-            hop_length=hop,
-            win_length=n_fft,
-            n_mel_channels=80 if n_fft <= 1024 else 128,
-            segment_size=36 * hop,
-            inter_channels=c[2],
-            hidden_channels=c[3],
-            filter_channels=c[4],
-            n_heads=c[5],
-            n_layers=c[6],
-            kernel_size=c[7],
-            p_dropout=float(c[8]),
-            resblock=str(c[9]),
-            resblock_kernel_sizes=c[10],
-            resblock_dilation_sizes=c[11],
-            upsample_rates=c[12],
-            upsample_initial_channel=c[13],
-            upsample_kernel_sizes=c[14],
-            spk_embed_dim=c[15],
-            gin_channels=c[16],
-        )
-        settings = _checked(settings, named)
+        found = _checked(_listed(config), named)
     except (TypeError, ValueError, OverflowError) as error:
-        raise wrong from error
-    standard = CONFIGS / f"{rate}.json"
-    if standard.is_file():
-        known = read(standard)
-        settings = replace(settings, n_mel_channels=known.n_mel_channels, mel_fmax=known.mel_fmax)
-    return settings
+        raise BadInput(
+            f"{named} has no usable network configuration.",
+            "It is not a voice file of RVC or Applio.",
+        ) from error
+    standard = CONFIGS / f"{found.sample_rate}.json"
+    if not standard.is_file():
+        return found
+    known = read(standard)
+    return replace(found, n_mel_channels=known.n_mel_channels, mel_fmax=known.mel_fmax)
+
+
+def _listed(config: Any) -> VoiceSettings:
+    """The entries of the list by their places; entry 1 is a constant of the format."""
+    if not isinstance(config, (list, tuple)) or len(config) != LIST_LENGTH:
+        raise ValueError("not a list of eighteen entries")
+    c = _tupled(config)
+    n_fft, hop = (int(c[0]) - 1) * 2, math.prod(c[12])
+    return VoiceSettings(
+        sample_rate=_as_rate(c[17]),
+        filter_length=n_fft,
+        hop_length=hop,
+        win_length=n_fft,
+        n_mel_channels=80 if n_fft <= 1024 else 128,
+        segment_size=36 * hop,
+        inter_channels=c[2],
+        hidden_channels=c[3],
+        filter_channels=c[4],
+        n_heads=c[5],
+        n_layers=c[6],
+        kernel_size=c[7],
+        p_dropout=float(c[8]),
+        resblock=str(c[9]),
+        resblock_kernel_sizes=c[10],
+        resblock_dilation_sizes=c[11],
+        upsample_rates=c[12],
+        upsample_initial_channel=c[13],
+        upsample_kernel_sizes=c[14],
+        spk_embed_dim=c[15],
+        gin_channels=c[16],
+    )
 
 
 def _as_rate(value: Any) -> int:

@@ -29,11 +29,11 @@ STRIDE = 7919  # a prime: how far apart in the table the layers begin to read
 
 
 class Given(Noise):
-    """Hands out what the caller of the graph gives: first the breath, then parts of its tiling."""
+    """Hands out what the caller of the graph gives."""
 
     def __init__(self, values: Tensor, offset: Tensor | None = None) -> None:
         super().__init__()
-        self.values, self.offset, self.calls = values, offset, 0
+        self.values, self.offset = values, offset
 
     def uniform(self, like: Tensor) -> Tensor:
         return torch.zeros_like(like) if self.offset is None else self.offset

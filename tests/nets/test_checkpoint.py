@@ -174,3 +174,42 @@ def test_a_voice_sounds_the_same_as_the_network_it_was_made_from():
         y = net.infer(**x, noise=ZeroNoise())
     small = voice_of(net.state_dict(), net.settings, net.vocoder, {})
     assert off_peak(sound(small), y) < 2e-2  # float16
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        [],
+        [1] * 18,
+        ["x"] * 18,
+        [
+            1025,
+            32,
+            192,
+            192,
+            768,
+            2,
+            6,
+            3,
+            0,
+            "1",
+            [3],
+            [[1]],
+            [10, -40],
+            512,
+            [16, 16],
+            1,
+            256,
+            40000,
+        ],
+        [1025, 32, 1 << 40, 192, 768, 2, 6, 3, 0, "1", [3], [[1]], [400], 512, [16], 1, 256, 40000],
+        [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", 3, [[1]], [400], 512, [16], 1, 256, "k"],
+    ],
+)
+def test_configurations_that_no_voice_has_are_refused(tmp_path, config):
+    path = tiny.voice(tmp_path / "a.pth")
+    raw = torch.load(path, weights_only=True) | {"config": config}
+    torch.save(raw, path)
+    with pytest.raises(BadInput, match=r"a\.pth"):
+        read_voice(path)
