@@ -59,7 +59,8 @@ def _runner(name: str):
             result = tasks.run(name, p, console)
         finally:
             console.close()
-        click.echo(json.dumps(result, ensure_ascii=False) if as_json else result["message"])
+        said = json.dumps(result, ensure_ascii=False) if as_json else result["message"]
+        click.echo(said, err=result.get("output_path") == "-")  # the sound itself is on stdout
 
     return run
 

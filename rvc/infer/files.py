@@ -207,9 +207,9 @@ def tasks(p: BatchInfer) -> Iterator[Task]:
             f"{len(p.pth_path)} voices were given with {len(p.index_path)} indexes.",
             "Give one --index-path for each --pth-path, in the same order, or none.",
         )
-    sources = recordings(p)
+    sources = recordings(p, p.pattern)
     stems: dict[Path, int] = {}
-    for source in sources:
+    for source in recordings(p, "*"):  # so that a name does not depend on the pattern
         key = source.relative_to(p.input_folder).with_suffix("")
         stems[key] = stems.get(key, 0) + 1
     folders = _voice_folders(p)
@@ -232,8 +232,8 @@ def _voice_folders(p: BatchInfer) -> list[Path]:
     ]
 
 
-def recordings(p: BatchInfer) -> list[Path]:
-    """The sound files of the input folder that fit the pattern, results of earlier runs left out.
+def recordings(p: BatchInfer, pattern: str) -> list[Path]:
+    """The sound files of the input folder that fit a pattern, results of earlier runs left out.
 
     Raises:
         BadInput: no such folder, or nothing in it fits.
@@ -249,13 +249,13 @@ def recordings(p: BatchInfer) -> list[Path]:
         if path.suffix.lower() in io.EXTENSIONS
         and not path.name.startswith(".")
         and path.is_file()
-        and fnmatch.fnmatch(path.name, p.pattern)
+        and fnmatch.fnmatch(path.name, pattern)
         and not (apart and results in path.resolve().parents)
         and (apart or not path.stem.endswith(SUFFIX))
     ]
     if not chosen:
         raise BadInput(
-            f"{p.input_folder} holds no recording that fits {p.pattern!r}.",
+            f"{p.input_folder} holds no recording that fits {pattern!r}.",
             "Check --pattern and --recursive.",
         )
     return chosen
