@@ -43,7 +43,7 @@ def export(
             write_voice(s, folder / name, p, settings, meta)
             names.append(name)
     except RuntimeError as error:  # torch's writer does not say OSError
-        if "PytorchStreamWriter" not in str(error) and "write" not in str(error):
+        if not any(part in str(error) for part in ("PytorchStreamWriter", "inline_container")):
             raise
         raise OSError(errno.ENOSPC, "could not be written", str(folder)) from error
     if p.save_only_latest:

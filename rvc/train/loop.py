@@ -100,7 +100,7 @@ def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
 def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
     """Teach the generator to please the critics, to sound alike and to stay predictable."""
     s.d.requires_grad_(False)
-    fake = made.audio.detach().requires_grad_()
+    fake = made.audio.detach().float().requires_grad_()  # its gradient is summed in float32
     adv, fm = torch.zeros((2,), device=real.device).unbind()
     for critic in s.d.discriminators:
         with recipe.autocast(), parametrize.cached():  # weights are normalised once for both
@@ -115,7 +115,8 @@ def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
     s.scaler.scale(mel_k).backward()
     kl = losses.kl_loss(made.z_p, made.logs_q, made.m_p, made.logs_p, made.y_mask)
     kl = kl * recipe.settings.c_kl * _frame_share(made.y_mask, recipe.ranks)
-    torch.autograd.backward([made.audio, s.scaler.scale(kl)], [fake.grad, None])
+    heard = fake.grad.to(made.audio.dtype) if fake.grad is not None else None
+    torch.autograd.backward([made.audio, s.scaler.scale(kl)], [heard, None])
     norm = _update(s.optim_g, s, recipe)
     out = {"adv": adv, "fm": fm, "mel": mel_k.detach(), "kl": kl.detach()}
     return out | {"total": torch.stack(list(out.values())).sum(), "norm_g": norm}

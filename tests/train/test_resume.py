@@ -211,3 +211,14 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
         assert words in caught.value.message
     assert "--cleanup" in caught.value.hint
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_disk_full_while_exporting(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    (folder / f".G_3.pth.{os.getpid()}.part").symlink_to("/dev/full")
+    with pytest.raises(StorageFailed, match="No space"):
+        tasks.run("train", tiny.params())
+    assert state.load(folder)["step"] == 3
+    assert launch.run(tiny.params())["step"] == 6
+    assert not list(folder.glob("*.part")) + list(folder.glob(".*.part"))
