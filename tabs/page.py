@@ -103,7 +103,7 @@ class Page:
     def voice_list(self, text: str, help_text: str) -> gr.Dropdown:
         """A list of the voices here that is fresh whenever the page is opened."""
         listed = gr.Dropdown(
-            self.voices(), value=None, label=self.t(text), info=self.t(help_text),
+            self.voices(), value=None, label=self.t(text), info=self.t(help_text) or None,
             allow_custom_value=True,
         )  # fmt: skip
         self.on_load(lambda: gr.Dropdown(self.voices()), [], [listed])
@@ -112,7 +112,7 @@ class Page:
     def recording_list(self, text: str, help_text: str) -> gr.Dropdown:
         """A list of the recordings here that is fresh whenever the page is opened."""
         listed = gr.Dropdown(
-            self.recordings(), value=None, label=self.t(text), info=self.t(help_text),
+            self.recordings(), value=None, label=self.t(text), info=self.t(help_text) or None,
             allow_custom_value=True,
         )  # fmt: skip
         self.on_load(lambda: gr.Dropdown(self.recordings()), [], [listed])

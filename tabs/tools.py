@@ -36,8 +36,7 @@ def card(
     if verb not in tasks.VERBS:
         return None
     kind = tasks.VERBS[verb].params
-    outer = gr.Accordion(page.t(title), open=False, elem_classes="card fold-card")
-    with outer if folded else gr.Column(elem_classes="card"):
+    with _frame(page, title, folded):
         text = (kind.__doc__ or "").split("\n")[0]
         if folded:
             gr.HTML(f'<p class="facts">{page.t(text)}</p>')
@@ -57,6 +56,12 @@ def card(
     return form
 
 
+def _frame(page: Page, title: str, folded: bool) -> Any:
+    if folded:
+        return gr.Accordion(page.t(title), open=False, elem_classes="card fold-card")
+    return gr.Column(elem_classes="card")
+
+
 def _lists(page: Page, kind: Any) -> dict[str, Callable[[], Any]]:
     """Lists to choose from, for the paths that mean a voice or a recording."""
     made: dict[str, Callable[[], Any]] = {}
@@ -64,6 +69,7 @@ def _lists(page: Page, kind: Any) -> dict[str, Callable[[], Any]]:
         if base_type(field.annotation)[0] is str and name != "model_name":
             continue
         label, text = controls.label(name), field.description or ""
+        text = "" if text.rstrip(".") == label else text
         if name in VOICE:
             made[name] = partial(page.voice_list, label, text)
         elif name in SOUND:
