@@ -97,7 +97,7 @@ def create(access: Access) -> FastAPI:
     from gradio.routes import mount_gradio_app
 
     from rvc import server
-    from tabs import i18n, page, theme
+    from tabs import head, i18n, page, theme
 
     app = server.create(access)
     language = i18n.choose(load_settings().language)
@@ -117,8 +117,8 @@ def create(access: Access) -> FastAPI:
         pwa=False,
         mcp_server=False,
         theme=theme.theme(),
-        css_paths=[page.style()],
-        head=page.head(i18n.table(language)),
+        css_paths=[head.style()],
+        head=head.head(i18n.table(language)),
     )
     return app
 

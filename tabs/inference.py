@@ -65,8 +65,15 @@ def build(page: Page) -> None:
     def start_all(source: str | None, pth: str | None, *values: Any) -> str:
         return batch(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
-    on(page, convert, start, [recording, voice, *form.components], job, "convert")
-    on(page, convert_all, start_all, [folder, voice, *form.components], job, "convert_folder")
+    on(page, convert, start, {"recording": recording, "voice": voice} | form.fields, job, "convert")
+    on(
+        page,
+        convert_all,
+        start_all,
+        {"folder": folder, "voice": voice} | form.fields,
+        job,
+        "convert_folder",
+    )
     page.remember("inference", {"recording": recording, "voice": voice, "folder": folder})
     page.remember("sound", form.fields)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,21 +14,19 @@ from typing import Any
 import gradio as gr
 
 from rvc import jobs, tasks
-from rvc.config import REPOSITORY, kit, paths
+from rvc.config import kit, paths
 from rvc.errors import VoiceError
 from rvc.hub import catalog
 from rvc.server import fence, voices
 from rvc.server.fence import Fence
-from tabs import controls
+from tabs import controls, head
 from tabs.i18n import Translate
 
-UI = REPOSITORY / "assets" / "ui"
 QUIET: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "models.js", "forms.js")
 
 
 @dataclass
@@ -152,17 +150,24 @@ def on(
     page: Page,
     button: Any,
     act: Callable[..., Any],
-    inputs: list[Any],
-    outputs: Any = None,
-    api_name: str | None = None,
+    inputs: dict[str, Any],
+    outputs: Any,
+    api_name: str,
 ) -> Any:
-    """Wire a button to a handler; the live elements are told to look at once."""
+    """Wire a button to a handler; the live elements are told to look at once.
+
+    Args:
+        inputs: components by the names their values have for programs that call the endpoint.
+    """
+    handler = guarded(act, page.t)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    named = [inspect.Parameter(name, kind, default=None) for name in inputs]
+    handler.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     event = button.click(
-        guarded(act, page.t),
-        inputs,
+        handler,
+        list(inputs.values()),
         outputs,
         api_name=api_name,
-        api_visibility="public" if api_name else "private",
         show_progress="hidden",
         concurrency_limit=4,
     )
@@ -212,7 +217,7 @@ def build(page: Page) -> gr.Blocks:
         fill_width=True,
         delete_cache=(86400, 7 * 86400),
     ) as blocks:
-        gr.HTML(_header(page), elem_id="top")
+        gr.HTML(head.header(page.t), elem_id="top")
         with gr.Tabs(elem_id="nav"):
             for identifier, title, module in tabs():
                 with gr.Tab(page.t(title), id=identifier, elem_id=f"tab-{identifier}"):
@@ -239,32 +244,3 @@ def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
     inputs = [component for one in asked for component in one["inputs"]]
     outputs = [component for one in asked for component in one["outputs"]]
     (blocks.load if event is None else event.then)(look_up, inputs, outputs, **QUIET)
-
-
-def head(words: dict[str, str]) -> str:
-    """What goes into <head>: the texts for the live elements and the scripts, all our own."""
-    texts = json.dumps(words, ensure_ascii=False).replace("</", "<\\/")
-    scripts = "".join(
-        f'<script type="module" src="/ui/{name}"></script>'
-        for name in SCRIPTS
-        if (UI / name).exists()
-    )
-    return f'<script type="application/json" id="voice-texts">{texts}</script>{scripts}'
-
-
-def style() -> Path:
-    return UI / "app.css"
-
-
-def _header(page: Page) -> str:
-    tagline = escape(page.t("Use only voices you have the right to use."))
-    toggle = escape(page.t("Light or dark"))
-    return (
-        '<header class="top"><div class="brand"><svg viewBox="0 0 24 24" aria-hidden="true">'
-        '<path d="M3 10v4M7.5 6v12M12 3v18M16.5 7v10M21 10v4"/></svg>'
-        f"<h1>{escape(page.t('Voice cloning'))}</h1></div>"
-        f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
-        f'<button type="button" class="theme-toggle" aria-label="{toggle}" title="{toggle}">'
-        '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>'
-        '<path class="half" d="M12 3.5a8.5 8.5 0 0 1 0 17z"/></svg></button></header>'
-    )

@@ -50,7 +50,7 @@ def card(
     def begin(*values: Any) -> str:
         return page.start(verb, dict(zip(form.fields, values, strict=True)))
 
-    on(page, go, begin, form.components, job, verb.replace("-", "_"))
+    on(page, go, begin, form.fields, job, verb.replace("-", "_"))
     if form.fields:
         page.remember(verb, form.fields)
     return form

@@ -149,7 +149,7 @@ def _start(
 
         return start
 
-    inputs = [name, dataset, *form.components]
+    inputs = {"model_name": name, "dataset_path": dataset} | form.fields
     on(page, create, starter("create-voice"), inputs, [*where, job], "create_voice")
     for verb, button in stages.items():
         on(page, button, starter(verb), inputs, [*where, job], verb)

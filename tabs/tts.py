@@ -59,7 +59,7 @@ def build(page: Page) -> None:
     def begin(said: str, pth: str | None, *values: Any) -> str:
         return start(page, said, pth, dict(zip(fields, values, strict=True)))
 
-    on(page, speak, begin, [text, voice, *fields.values()], job, "tts")
+    on(page, speak, begin, {"text": text, "voice": voice} | fields, job, "tts")
     file.upload(_read, file, text, show_progress="hidden", api_visibility="private")
     page.remember("tts", {"text": text, "voice": voice} | fields)
 

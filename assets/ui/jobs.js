@@ -28,7 +28,7 @@ class JobPanel extends HTMLElement {
     const job = this.job;
     const state = jobs.lost ? "lost" : job?.state ?? "empty";
     const running = job && !ENDED.includes(job.state);
-    const shown = `${job?.id} ${state}`;
+    const shown = `${job?.id} ${state === "stopping" ? "running" : state}`;
     if (shown !== this.shown) {
       this.shown = shown;
       this.dataset.state = state;
@@ -54,9 +54,9 @@ class JobPanel extends HTMLElement {
     bar.append(this.bar);
     this.left = make("div", "job-left");
     const stop = button(T("Stop"), "job-stop", async () => {
-      stop.disabled = true;
+      const again = stop.textContent !== T("Stop"); // a second press does not wait for a save
       stop.textContent = T("Stopping…");
-      await ask(`jobs/${job.id}/cancel`, { method: "POST" }).catch(() => {});
+      await ask(`jobs/${job.id}/cancel?now=${again}`, { method: "POST" }).catch(() => {});
       jobs.refresh();
     });
     const foot = make("div", "job-foot");

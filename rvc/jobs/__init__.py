@@ -27,6 +27,7 @@ from rvc.params import Params
 
 RUNNER = [sys.executable, "-m", "rvc.jobs"]
 GRACE_S = 3.5  # from asking a job to stop until its whole process tree is killed
+LONGEST_GRACE_S = 30.0
 START_LIMIT_S = 60.0
 KEEP = 200
 FINISHED = ("done", "failed", "cancelled")
@@ -114,13 +115,18 @@ def tail(job: str, lines: int = 200) -> str:
         return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])
 
 
-def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
+def cancel(job: str, grace_s: float | None = None) -> dict[str, Any]:
     """Ask a job to stop, give it `grace_s` to save, then kill what is left of its process tree.
 
-    Blocks until the tree is gone. A finished job is left as it is.
+    Blocks until the tree is gone. A finished job is left as it is. Unless told otherwise the
+    grace is GRACE_S; only a job known to need longer for a single step is let finish that step.
     """
-    if read(job)["state"] in FINISHED:
-        return read(job)
+    now = read(job)
+    if now["state"] in FINISHED:
+        return now
+    if grace_s is None:
+        step_s = now.get("step_s", 0.0)
+        grace_s = GRACE_S if step_s < GRACE_S / 2 else min(LONGEST_GRACE_S, 2 * step_s + GRACE_S)
     folder = _folder(job)
     write(folder / "cancel.json", {"asked_s": time.time()})
     process = _process(folder)

@@ -39,7 +39,9 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/jobs", tags=["jobs"], summary="The newest jobs first.")(job_list)
     router.get("/jobs/{job}", tags=["jobs"], summary="State, progress, result.")(job_status)
     router.get("/jobs/{job}/log", tags=["jobs"], summary="End of the log.")(job_log)
-    router.post("/jobs/{job}/cancel", tags=["jobs"], summary="Stop within 5 s.")(job_cancel)
+    router.post(
+        "/jobs/{job}/cancel", tags=["jobs"], summary="Save and stop; now=true kills at once."
+    )(job_cancel)
     router.get("/voices", tags=["voices"], summary="Voices that can be used.")(voice_list)
     router.get("/training", tags=["voices"], summary="Voices in the making.")(training_list)
     router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
@@ -96,8 +98,8 @@ async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -
     return PlainTextResponse(await run_in_threadpool(jobs.tail, job, lines))
 
 
-async def job_cancel(job: str) -> dict[str, Any]:
-    return await run_in_threadpool(jobs.cancel, job)
+async def job_cancel(job: str, now: bool = False) -> dict[str, Any]:
+    return await run_in_threadpool(jobs.cancel, job, 0.0 if now else None)
 
 
 async def voice_list() -> list[dict[str, Any]]:

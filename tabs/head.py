@@ -1,0 +1,42 @@
+"""What is around the page: its head, its header and its style, all our own."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from rvc.config import REPOSITORY
+from tabs.i18n import Translate
+
+UI = REPOSITORY / "assets" / "ui"
+SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "models.js", "forms.js")
+
+
+def head(words: dict[str, str]) -> str:
+    """What goes into <head>: the texts for the live elements and the scripts, all our own."""
+    texts = json.dumps(words, ensure_ascii=False).replace("</", "<\\/")
+    scripts = "".join(
+        f'<script type="module" src="/ui/{name}"></script>'
+        for name in SCRIPTS
+        if (UI / name).exists()
+    )
+    return f'<script type="application/json" id="voice-texts">{texts}</script>{scripts}'
+
+
+def style() -> Path:
+    return UI / "app.css"
+
+
+def header(t: Translate) -> str:
+    tagline = escape(t("Use only voices you have the right to use."))
+    toggle = escape(t("Light or dark"))
+    return (
+        '<header class="top"><div class="brand"><svg viewBox="0 0 24 24" aria-hidden="true">'
+        '<path d="M3 10v4M7.5 6v12M12 3v18M16.5 7v10M21 10v4"/></svg>'
+        f"<h1>{escape(t('Voice cloning'))}</h1></div>"
+        f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
+        f'<button type="button" class="theme-toggle" aria-label="{toggle}" title="{toggle}">'
+        '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>'
+        '<path class="half" d="M12 3.5a8.5 8.5 0 0 1 0 17z"/></svg></button></header>'
+    )

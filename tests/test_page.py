@@ -1,0 +1,84 @@
+"""The page without a browser: named endpoints, presets, controls made from the parameters."""
+
+import json
+
+import gradio as gr
+import pytest
+
+from rvc import params, tasks
+from rvc.errors import BadInput
+from rvc.server.fence import Fence
+from tabs import controls, i18n, page, presets
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    return page.build(page.Page(i18n.translator("en"), Fence()))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("RVC_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_every_button_is_a_named_endpoint_with_named_parameters(blocks):
+    endpoints = blocks.get_api_info()["named_endpoints"]
+    for name in ("/convert", "/convert_folder", "/create_voice", "/preprocess", "/train"):
+        named = [p["parameter_name"] for p in endpoints[name]["parameters"]]
+        assert not [n for n in named if n.startswith("param_")]
+    pitch = next(p for p in endpoints["/convert"]["parameters"] if p["parameter_name"] == "pitch")
+    assert pitch["parameter_default"] == 0
+
+
+def test_no_tab_is_empty_and_each_stands_for_a_verb():
+    for _, _, module in page.tabs():
+        verbs = getattr(module, "VERBS", None)
+        assert verbs is None or set(verbs) & set(tasks.VERBS)
+
+
+@pytest.mark.parametrize("verb", sorted(tasks.VERBS))
+def test_controls_take_range_default_and_help_from_the_parameters(verb):
+    declared = tasks.VERBS[verb].params
+    with gr.Blocks():
+        form = controls.form(declared, lambda text: text)
+    assert set(form.fields) == set(declared.model_fields)
+    for name, component in form.fields.items():
+        field = declared.model_fields[name]
+        if isinstance(component, gr.Slider):
+            assert (component.minimum, component.maximum) == controls.limits(field)
+        if not field.is_required() and isinstance(component, (gr.Slider, gr.Checkbox)):
+            assert component.value == field.default
+
+
+def test_forms_complain_like_the_command_line():
+    with pytest.raises(BadInput, match="--pitch"):
+        controls.read(params.Infer, {"pitch": 99})
+
+
+def test_presets_are_saved_read_and_confined(home):
+    presets.write("Mine", {"pitch": 3, "index_rate": 0.5})
+    assert "Mine" in presets.names()
+    assert presets.read(presets.file_of("Mine")) == {"pitch": 3, "index_rate": 0.5}
+    for name in ("../x", "/etc/x", "a/b", ""):
+        with pytest.raises(BadInput):
+            presets.write(name, {})
+
+
+def test_presets_of_the_older_kind_are_understood(home, tmp_path):
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps({"pitch": 1, "rms_mix_rate": 0.4, "protect": 0.2}))
+    assert presets.read(file) == {"pitch": 1, "volume_envelope": 0.4, "protect": 0.2}
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"pitch": 99}', '{"protect": "x"}'])
+def test_what_is_no_preset_is_refused(home, tmp_path, text):
+    file = tmp_path / "bad.json"
+    file.write_text(text)
+    with pytest.raises(BadInput, match="bad.json"):
+        presets.read(file)
+
+
+def test_shipped_presets_are_valid():
+    for name in presets.names():
+        assert presets.read(presets.file_of(name))
