@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ class Voice:
         self.net: Synthesizer | OnnxNet = (
             onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
         )
+        self.file = replace(self.file, weights={})  # they are in the network now
         self.glides = self.file.vocoder == "RefineGAN"
         self.decoder: Decoder = self._decoder()
         self.index = _index(index_path, self.file.embed_width, self.path)
