@@ -172,7 +172,8 @@ def _process(folder: Path) -> psutil.Process | None:
     try:
         process = psutil.Process(known["pid"])
         same = abs(process.create_time() - known["create_time_s"]) < 2.0
-        mine = str(folder / "job.json") in process.cmdline()
+        line = process.cmdline()  # empty for a moment while a new program is being loaded
+        mine = not line or str(folder / "job.json") in line
         return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.Error, KeyError):
         return None
