@@ -70,7 +70,7 @@ class JobPanel extends HTMLElement {
     this.bar.style.width = known ? `${100 * part}%` : "";
     this.bar.classList.toggle("unknown", !known);
     this.bar.parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
-    this.note.textContent = job.note || T("Getting ready…");
+    this.note.textContent = job.note.split(" | ").pop() || T("Getting ready…");
     const left = job.eta_s == null ? "" : `${duration(job.eta_s)} ${T("left")}`;
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;
   }
