@@ -76,8 +76,9 @@ class JobPanel extends HTMLElement {
   }
 
   #done(job) {
-    const parts = [notice("good", job.result?.message ?? T("Done."))];
     const output = job.result?.output_path ?? job.params.output_path;
+    const said = job.result?.message ?? T("Done.");
+    const parts = [notice("good", output ? said.replaceAll(output, baseName(output)) : said)];
     const { converted, failed } = job.result ?? {};
     const files = [...(Array.isArray(converted) ? converted : []), ...(Array.isArray(failed) ? failed : [])];
     if (output && SOUND.test(output)) {
