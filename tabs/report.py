@@ -12,7 +12,7 @@ import gradio as gr
 from rvc import __version__, jobs
 from tabs.page import Page, guarded
 
-PACKAGES = ("torch", "torchaudio", "transformers", "gradio", "faiss-cpu", "numpy", "onnxruntime")
+PACKAGES = ("torch", "torchaudio", "gradio", "faiss-cpu", "numpy", "onnxruntime")
 
 
 def build(page: Page) -> None:

@@ -38,6 +38,8 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     m = setup.material(p, folder)
     recipe = setup.recipe(p, m, chosen, ranks)
     payload = state.load(folder)
+    if payload is not None and payload["step"] == 0:
+        payload = None  # nothing was learnt yet, so nothing binds the settings
     if payload is None and ranks.first:
         look_at_data(folder, report)
     p = _with_batch(p, m, recipe, chosen, payload)
@@ -49,6 +51,8 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     _announce(p, m, sampler, s)
     with Stop() as stop:
         session = _session(p, m, folder, recipe, s, len(sampler), identity, report, stop, payload)
+        if payload is None:
+            session.save(s)  # bad first steps roll back to this
         if ranks.first and export.missing(s, p, folder):
             session.export(s)
         course = Course(data, sampler, p.total_epoch, session.after_step, session.after_epoch)

@@ -48,6 +48,25 @@ def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, capl
     assert any(json.loads(line).get("rule") == "not_finite" for line in lines)
 
 
+def test_bad_first_steps_go_back_to_the_beginning(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    calls = spoil(monkeypatch, lambda call, attempt: attempt == 0)
+    result = launch.run(tiny.params())
+    assert calls == [0, 1, 2, 0, 1, 2, 3, 4, 5]
+    assert result["step"] == 6
+    assert finite(folder)
+
+
+def test_a_training_that_learnt_nothing_binds_no_settings(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch)
+    with monkeypatch.context() as broken:
+        spoil(broken, lambda call, attempt: True)
+        with pytest.raises(StageFailed):
+            launch.run(tiny.params())
+    assert state.load(folder)["step"] == 0
+    assert launch.run(tiny.params(batch_size=3))["step"] == 4
+
+
 def test_three_bad_steps_go_back_to_the_last_state(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     calls = spoil(monkeypatch, lambda call, attempt: call >= 4 and attempt == 0)
