@@ -57,10 +57,15 @@ def voices() -> list[Voice]:
     root = paths().logs
     files = [p for p in root.rglob("*") if is_voice(p)]
     indexes = [p for p in root.rglob("*.index") if p.is_file() and p.stat().st_size > 0]
-    found = [Voice(p.stem, p, match(p, indexes), facts(p)) for p in files]
+    found = [Voice(_name(p), p, match(p, indexes), facts(p)) for p in files]
     found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
     shipped = sorted((kit() or root / "-").glob("*/demo.pth"))
     return found + [Voice(p.stem, p, p.with_suffix(".index"), facts(p)) for p in shipped]
+
+
+def _name(pth: Path) -> str:
+    """What a voice is called in lists: its file's name; the best of a training by its folder's."""
+    return f"{pth.parent.name} best" if pth.stem == "best" else pth.stem
 
 
 def is_voice(path: Path) -> bool:
