@@ -30,12 +30,11 @@ def shift(f0_hz: np.ndarray, semitones: float) -> np.ndarray:
 
 
 def autotune(f0_hz: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """Pull voiced frames towards the nearest note by `strength` (0..1), measured in cents."""
+    """Pull voiced frames towards the nearest semitone (A4 = 440 Hz) by `strength` (0..1)."""
     out = np.array(f0_hz, np.float64)
     voiced = out > 0
     steps = 12 * np.log2(out[voiced] / 440.0)
-    note = np.clip(np.rint(steps), -38, 15)
-    out[voiced] = 440.0 * 2.0 ** ((steps + strength * (note - steps)) / 12)
+    out[voiced] = 440.0 * 2.0 ** ((steps + strength * (np.rint(steps) - steps)) / 12)
     return out.astype(np.float32)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from torch.amp.grad_scaler import GradScaler
@@ -15,6 +16,7 @@ from torch.amp.grad_scaler import GradScaler
 from rvc.config import load_settings
 from rvc.device import Device
 from rvc.errors import Mismatch, StageFailed
+from rvc.f0.contour import median_hz
 from rvc.nets import VOCODERS, checkpoint, settings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.settings import VoiceSettings
@@ -224,5 +226,6 @@ def voice_meta(m: Material) -> dict[str, Any]:
         "embedder_model": str(m.embedder["name"]),
         "embedder": m.embedder,
         "speakers_id": len({clip.speaker for clip in m.learn}),
+        "median_f0_hz": median_hz(np.concatenate([np.load(clip.voiced) for clip in m.learn])),
     }
     return meta | ({"speakers": m.speakers} if m.speakers else {})

@@ -35,6 +35,8 @@ def test_autotune_takes_the_nearest_note_in_cents_and_keeps_the_unvoiced():
     half = contour.autotune(f0, 0.5)
     assert 12 * np.log2(half[1] / 440) == pytest.approx(0.2, abs=1e-4)
     assert np.array_equal(contour.autotune(f0, 0.0), f0.astype(np.float32))
+    high = contour.autotune(np.array([440.0 * 2 ** (22.3 / 12)]))  # above C6, as sopranos are
+    assert 12 * np.log2(high[0] / 440) == pytest.approx(22, abs=1e-4)
 
 
 @pytest.mark.parametrize(("target", "steps"), [(220.0, 12), (110.0, 0), (880.0, 12), (55, -12)])

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,8 @@ def test_exports_are_applios(folder):
                     "f0": True}  # fmt: skip
     assert voice.embedder == {"name": "contentvec", "digest": "abc", "layer": 12, "width": 8,
                               "normalize": False}  # fmt: skip
+    heard = np.concatenate([np.load(f) for f in (folder / "f0_voiced").glob("*.npy")])
+    assert voice.meta["median_f0_hz"] == pytest.approx(np.median(heard[heard > 0]), rel=0.05)
     trained = state.load(folder)["g"]["dec.conv_pre.weight"]
     assert torch.equal(voice.weights["dec.conv_pre.weight"], trained.half())
 
