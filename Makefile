@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: demo test lint app clean
 demo: .venv/run.done
-	$(BIN)/python core.py demo
+	$(BIN)/python core.py demo --pipeline
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
