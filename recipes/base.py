@@ -38,7 +38,9 @@ SPEAKERS = (
 )
 FRAMES = 128  # of a training crop, 10 ms each
 POSTERIOR_FRAMES = 48
-WARM_UP = 40
+WARM_UP = 60
+ENCODER_SHARE = 0.35  # of the learning rate: post-norm attention collapses at the full one
+CLIP = 20.0
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
 
 
@@ -103,7 +105,10 @@ class Trainer:
         width = next(c for c in data.clips if c)[0]["phone"].shape[1]
         self.g = Synthesizer(self.settings, width, True, len(data.names), "lite")
         self.d = Discriminators("lite")
-        self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
+        encoder = list(self.g.enc_p.parameters())
+        rest = [p for n, p in self.g.named_parameters() if not n.startswith("enc_p.")]
+        groups = [{"params": rest, "share": 1.0}, {"params": encoder, "share": ENCODER_SHARE}]
+        self.opt_g = torch.optim.AdamW(groups, lr, betas=(0.8, 0.99))
         self.opt_d = torch.optim.AdamW(self.d.parameters(), lr, betas=(0.8, 0.99))
         self.step = 0
 
@@ -111,7 +116,7 @@ class Trainer:
         """Set the learning rate, warmed up over the first steps."""
         for opt in (self.opt_g, self.opt_d):
             for group in opt.param_groups:
-                group["lr"] = lr * min(1.0, (self.step + 1) / WARM_UP)
+                group["lr"] = lr * group.get("share", 1.0) * min(1.0, (self.step + 1) / WARM_UP)
 
     def state(self, names: list[str]) -> dict[str, Any]:
         parts = ("g", "d", "opt_g", "opt_d")
@@ -135,14 +140,16 @@ class Trainer:
         m_p, logs_p, mask = self.g.encode(phone, pitch, lengths)
         fake = self.g.dec(self.g.flow.reverse(m_p, mask, g), hz, g=g)[:, 0]
         prior = spectral_loss(wave, fake)
-        said, loss = {"prior": prior.item()}, 15 * prior
+        moves = m_p.detach().std(2).mean().item()  # near zero: the encoder has collapsed
+        said, loss = {"prior": prior.item(), "moves": moves}, 15 * prior
         if posterior:
             loss = loss + self._posterior(batch, (m_p, logs_p, mask), g, said)
         if adversarial:
             loss = loss + self._critics(wave, fake, said)
         self.opt_g.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.g.parameters(), 50.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.g.parameters(), CLIP)
+        said["norm"] = norm.item()
         self.opt_g.step()
         self.step += 1
         return said
@@ -194,8 +201,10 @@ def main() -> None:
     parser.add_argument("--posterior", type=int, default=500, help="from this step on")
     parser.add_argument("--critics", type=int, default=700, help="from this step on")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--begin", type=Path, help="take all but the encoder from this state")
+    parser.add_argument("--frozen", action="store_true", help="train the posterior alone")
     parser.add_argument("--only", help="one speaker: fine-tune")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -205,9 +214,16 @@ def main() -> None:
     if a.only:
         data.weights = [float(n == a.only) for n in data.names]
     trainer = Trainer(data, a.lr)
+    if a.begin is not None:
+        kept = torch.load(a.begin, weights_only=True)["g"]
+        kept = {k: v for k, v in kept.items() if not k.startswith("enc_p.")}
+        trainer.g.load_state_dict(kept, strict=False)
     if a.out.exists():
         trainer.load(torch.load(a.out, weights_only=True))
         rng.seed(SEED + trainer.step)
+    if a.frozen:
+        trainer.g.requires_grad_(False)
+        trainer.g.enc_q.requires_grad_(True)
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:
