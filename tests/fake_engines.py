@@ -16,6 +16,7 @@ from rvc.errors import BadInput, Cancelled
 from rvc.train import manifest
 
 STEP_S = 0.05
+SEEN_S = 0.4  # long enough to be seen by a page that looks every second
 
 
 def infer(p, report):
@@ -25,7 +26,7 @@ def infer(p, report):
         raise BadInput(f"{p.input_path.name} is not a recording.", "Choose a sound file.")
     for step in range(11):
         report(step, 10, "Converting")
-        time.sleep(STEP_S)
+        time.sleep(SEEN_S)
     Path(p.output_path).write_bytes(data)
     return {"message": f"Converted {p.input_path.name}.", "output_path": str(p.output_path)}
 

@@ -12,6 +12,7 @@ FLOOR = 1e-5
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _filters(
     sample_rate: int, n_fft: int, n_mels: int, low_hz: float, high_hz: float | None
 ) -> Tensor:
@@ -22,6 +23,7 @@ def _filters(
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # kept for training too
 def filters(
     sample_rate: int,
     n_fft: int,
@@ -35,6 +37,7 @@ def filters(
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def hann(length: int, device: str = "cpu") -> Tensor:
     """Periodic Hann window, (length,) f32, made once per device."""
     return torch.hann_window(length, device=device)

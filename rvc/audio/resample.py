@@ -81,18 +81,21 @@ def torchaudio() -> Any:
 @lru_cache(maxsize=32)
 def _kaiser(from_hz: int, to_hz: int, device: str, dtype: torch.dtype) -> Any:
     """The resampler of one ratio, with its filter already on the device."""
+    import torch
+
     torchaudio()
     from torchaudio.transforms import Resample
 
-    made = Resample(
-        from_hz,
-        to_hz,
-        lowpass_filter_width=ZERO_CROSSINGS,
-        rolloff=ROLLOFF,
-        resampling_method="sinc_interp_kaiser",
-        beta=KAISER_BETA,
-    )
-    return made.to(device, dtype)
+    with torch.inference_mode(False):  # it is kept, and training needs it too
+        made = Resample(
+            from_hz,
+            to_hz,
+            lowpass_filter_width=ZERO_CROSSINGS,
+            rolloff=ROLLOFF,
+            resampling_method="sinc_interp_kaiser",
+            beta=KAISER_BETA,
+        )
+        return made.to(device, dtype)
 
 
 def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:

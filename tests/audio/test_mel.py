@@ -38,3 +38,13 @@ def test_kl_matches_the_original_and_survives_half_precision():
     deep = torch.full((1, 4, 3), -6.0, dtype=torch.float16)  # exp(12) is beyond float16
     zeros = torch.zeros_like(deep)
     assert torch.isfinite(losses.kl_loss(zeros + 0.1, zeros, zeros, deep, torch.ones(1, 1, 3)))
+
+
+def test_what_inference_kept_serves_training_too():
+    shape = (16000, 256, 64, 256, 13)
+    with torch.inference_mode():
+        mel.mel(torch.rand(1, 640), *shape)
+    wave = torch.rand(1, 640, requires_grad=True)
+    mel.mel(wave, *shape).sum().backward()
+    assert wave.grad.isfinite().all()
+    assert wave.grad.abs().sum() > 0

@@ -72,3 +72,11 @@ def test_torchaudio_imports_with_and_without_its_extension(prelude, said):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == said
+
+
+def test_what_inference_kept_serves_training_too():
+    with torch.inference_mode():
+        kaiser_resample(torch.ones(1, 1, 70), 7, 3)
+    wave = torch.ones(1, 1, 70, requires_grad=True)
+    kaiser_resample(wave, 7, 3).sum().backward()
+    assert wave.grad.abs().sum() > 0
