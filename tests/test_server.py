@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rvc import cli, jobs, params, server, tasks
 from rvc.errors import BadInput
 from rvc.server import fence
+from tests import hostile
 from tests.fake_jobs import VERBS
 
 HERE = "http://127.0.0.1:6969"
@@ -188,6 +189,20 @@ def test_uploads_are_stored_under_clean_names(client, home):
 @pytest.mark.parametrize("name", ["x.exe", "x.wav.sh", "wav", "x.html", ""])
 def test_uploads_of_other_kinds_are_refused(client, name):
     assert client.post("/api/files", params={"name": name}, content=b"x").status_code == 400
+
+
+@pytest.mark.parametrize("sample", [hostile.system, hostile.plain_pickle])
+def test_an_uploaded_voice_runs_no_code(client, home, sample):
+    evil = home / "dropped" / "evil.pth"  # where the page keeps what was dropped on it
+    evil.parent.mkdir()
+    sample(evil, home / "ran")
+    refused = client.post("/api/files?name=evil.pth", content=evil.read_bytes())
+    assert refused.status_code == 400
+    answer = client.post("/api/import-voice?wait_s=60", json={"source": str(evil)}).json()
+    assert answer["state"] == "failed"
+    assert "evil.pth" in str(answer["error"])
+    assert not (home / "ran").exists()
+    assert not list((home / "logs").glob("**/*.pth"))
 
 
 @pytest.mark.parametrize("dataset", ["..", "../logs", "/tmp", "a/b", ".hidden"])
