@@ -7,7 +7,8 @@ demo: .venv/run.done
 	$(BIN)/python core.py demo --pipeline
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not forks"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m forks tests/train
 
 lint: .venv/dev.done
 	$(BIN)/python -m ruff check .

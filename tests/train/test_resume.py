@@ -139,6 +139,7 @@ def train_in_child(p):
     os._exit(0)
 
 
+@pytest.mark.forks
 @posix
 def test_killed_again_and_again(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "killed", monkeypatch)
@@ -162,6 +163,7 @@ def test_killed_again_and_again(straight, tmp_path, monkeypatch):
     assert_same_training(straight, folder)
 
 
+@pytest.mark.forks
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):

@@ -66,6 +66,7 @@ def keep_saving(folder, told):
 
 
 @posix
+@pytest.mark.forks
 def test_killed_at_fifty_moments_the_newest_state_is_there(tmp_path):
     fork = multiprocessing.get_context("fork")
     rng = random.Random(0)
