@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.nets.checkpoint import VoiceFile
+from rvc.nets.checkpoint import VoiceFile, Weights
 from rvc.nets.layers import GLOBAL_NOISE, Noise
 from rvc.nets.settings import VoiceSettings, from_list
 from rvc.nets.synthesizer import TEMPERATURE, named_class
@@ -32,6 +33,17 @@ INPUTS: dict[str, tuple[str, int | None]] = {
     "offset": ("(1, 1, tones) phase in turns of each tone", None),
 }
 SMALLEST_HALF = 256  # entries; smaller tables stay float32
+# all that export-onnx makes use of; anything else in a file was put there by somebody else
+OPERATORS = frozenset(
+    ["Abs", "Add", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv"]
+    + ["ConvTranspose", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten"]
+    + ["Floor", "Gather", "Greater", "Identity", "LayerNormalization", "LeakyRelu", "Less", "Log"]
+    + ["MatMul", "Mod", "Mul", "Neg", "Pad", "Pow", "Range", "Reciprocal", "ReduceMean", "Relu"]
+    + ["Reshape", "Resize", "Shape", "Sigmoid", "Sin", "Slice", "Softmax", "Sqrt", "Squeeze"]
+    + ["Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where"]
+)
+KINDS = {"FLOAT": "<f4", "FLOAT16": "<f2", "DOUBLE": "<f8", "INT64": "<i8", "INT32": "<i4",
+         "BOOL": "?"}  # fmt: skip
 
 
 def failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
@@ -53,40 +65,66 @@ def session(model: Path | Any) -> Any:
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def finish(path: Path, metadata: dict[str, str], half: bool) -> None:
-    """Add metadata to an exported file, and store its weights in float16 if wanted."""
+def finish(path: Path, metadata: dict[str, str], half: Weights | None = None) -> None:
+    """Add metadata to an exported file, and store its weights in float16 if wanted.
+
+    Args:
+        half: the voice's own weights, by their public names; None keeps float32.
+    """
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    if half:
-        _halve(model)
+    if half is not None:
+        _halve(model, half)
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.save(model, str(path))
 
 
-def _halve(model: Any) -> None:
-    """Weights in float16, raised to float32 where they are used: half the size, full arithmetic."""
+def _halve(model: Any, weights: Weights) -> None:
+    """Weights in float16, raised to float32 where they are used: half the size, full arithmetic.
+
+    A folded weight is kept as its direction and the length of each row, which a voice file holds
+    in float16 anyway; so nothing is rounded that was not rounded before.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     casts, kept = [], []
     for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
+        values, name = numpy_helper.to_array(tensor), tensor.name
         if tensor.data_type != TensorProto.FLOAT or values.size < SMALLEST_HALF:
             kept.append(tensor)
             continue
-        name = f"{tensor.name}.half"
-        kept.append(numpy_helper.from_array(values.astype(np.float16), name))
-        casts.append(helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT))
+        rows = None
+        if not np.array_equal(values.astype(np.float16), values):
+            values, rows = _unfolded(values, weights, name.removeprefix("net."))
+        kept.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        raised = name if rows is None else f"{name}.raised"
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [raised], to=TensorProto.FLOAT))
+        if rows is not None:
+            kept.append(numpy_helper.from_array(rows, f"{name}.rows"))
+            casts.append(helper.make_node("Mul", [raised, f"{name}.rows"], [name]))
     nodes = [*casts, *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
 
 
+def _unfolded(
+    folded: np.ndarray, weights: Weights, key: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(direction, factor of each row) of a folded weight; (itself, None) where it was none."""
+    length, direction = weights.get(f"{key}_g"), weights.get(f"{key}_v")
+    if length is None or direction is None or tuple(direction.shape) != folded.shape:
+        return folded, None
+    direction = direction.float()
+    norm = direction.norm(dim=tuple(range(1, direction.dim())), keepdim=True)
+    return direction.numpy(), (length.float() / norm).numpy()
+
+
 def _open(path: Path) -> Any:
-    """The model, proven to be self-contained and of the standard operators only."""
+    """The model, proven to be self-contained and made of the operators that voices consist of."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -96,12 +134,41 @@ def _open(path: Path) -> Any:
         raise BadInput(f"{path} is larger than any ONNX voice.", "Choose another file.")
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
+    except (DecodeError, RecursionError) as error:
         raise BadInput(f"{path} is damaged or no ONNX file.", "Export the voice again.") from error
-    outside = any(tensor.external_data for tensor in model.graph.initializer)
-    if outside or any(node.domain not in ("", "ai.onnx") for node in model.graph.node):
-        raise BadInput(f"{path} refers to other files or operators.", "Export the voice again.")
+    strange = _strange(model)
+    if strange:
+        raise BadInput(f"{path} is refused: it has {strange}.", "Export the voice again.")
     return model
+
+
+def _strange(model: Any) -> str:
+    """What a voice has no use for and an attacker may: other files, functions, loops, operators."""
+    graph = model.graph
+    tables, parts = list(graph.initializer), []
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+            return f"the operator {node.op_type[:40]!r} of {node.domain[:40] or 'ONNX'!r}"
+        for attribute in node.attribute:
+            tables += [attribute.t, *attribute.tensors]
+            parts += [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+    if any(t.external_data or t.data_location for t in tables):
+        return "weights in other files"
+    if parts or model.functions or graph.sparse_initializer or model.training_info:
+        return "functions or graphs of its own"
+    broken = next((t.name for t in graph.initializer if not _honest(t)), None)
+    return "" if broken is None else f"a table {broken[:80]!r} that is not what it says"
+
+
+def _honest(table: Any) -> bool:
+    """Whether a table holds as many numbers as it says, all of them finite."""
+    from onnx import TensorProto
+
+    kind = KINDS.get(TensorProto.DataType.Name(table.data_type))
+    count = math.prod(table.dims)
+    if kind is None or count * np.dtype(kind).itemsize != len(table.raw_data):
+        return False
+    return "f" not in kind or bool(np.isfinite(np.frombuffer(table.raw_data, kind)).all())
 
 
 def _said(model: Any, path: Path) -> dict[str, Any]:
@@ -111,7 +178,7 @@ def _said(model: Any, path: Path) -> dict[str, Any]:
         meta = said["meta"]
         if said["vocoder"] in VOCODERS and isinstance(meta, dict) and int(said["embed_width"]) > 0:
             return said
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _stranger(path) from error
     raise _stranger(path)
 

@@ -101,7 +101,7 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
         part.parent.mkdir(parents=True, exist_ok=True)
         try:
             _export(net, part)
-            voices.finish(part, _metadata(voice), half=p.precision == "fp16")
+            voices.finish(part, _metadata(voice), voice.weights if p.precision == "fp16" else None)
             worst = _compare(net, part, report)
         except voices.failures(torch.onnx.errors.OnnxExporterError) as error:
             raise StageFailed(

@@ -107,6 +107,8 @@ def _one(file: Found, indexes: list[Found], p: params.ImportVoice, alone: bool) 
     """Check a voice, then write it and its index under a free name in logs."""
     as_onnx = file.path.suffix.lower() == ".onnx"
     voice = onnx.read_voice(file.path) if as_onnx else read_voice(file.path)
+    if as_onnx:
+        onnx.OnnxNet(file.path)  # proves that it can be run
     name = p.model_name if p.model_name and alone else _name(file, voice)
     origin = {"file": file.name, "sha256": sha256(file.path), "source": p.source[:300]}
     chosen, others = _pair(file, voice, indexes, given=p.index_path is not None)
