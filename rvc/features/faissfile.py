@@ -1,7 +1,10 @@
-"""Reads faiss index files as plain data, checked byte by byte, without faiss itself.
+"""Reads and writes faiss index files as plain data, checked byte by byte, without faiss itself.
 
-Loading a stranger's file with faiss trusts its every count. The two kinds that voices come with
-(IVF-Flat and Flat, L2 distance) are simple tables, read here within the bounds of the file.
+Loading a stranger's file with faiss trusts its every count, in C++. The two kinds that voices come
+with (IVF-Flat and Flat, L2 distance) are simple tables, read here within the bounds of the file by
+a hundred lines of Python that ask for no memory the file does not fill; that is why they need no
+process of their own. The tests put hostile numbers into every field to prove it. All other kinds
+are left to `rvc.features.foreign`.
 """
 
 from __future__ import annotations
@@ -58,6 +61,26 @@ def read(file: Path) -> Table:
     return table
 
 
+def write(table: Table, file: Path) -> None:
+    """Write a table as an IVF-Flat index that faiss, and every other program, can read."""
+    rows, width = table.vectors.shape
+    cells = len(table.centres)
+
+    def header(count: int) -> bytes:
+        return struct.pack("<iqqqBi", width, count, 1 << 20, 1 << 20, 1, L2)
+
+    with file.open("wb") as out:
+        out.write(b"IwFl" + header(rows) + struct.pack("<QQ", cells, table.probes))
+        out.write(b"IxF2" + header(cells) + struct.pack("<Q", cells * width))
+        out.write(np.ascontiguousarray(table.centres, "<f4").tobytes())
+        out.write(struct.pack("<BQ", 0, 0))  # no table of places
+        out.write(b"ilar" + struct.pack("<QQ", cells, 4 * width) + b"full")
+        out.write(struct.pack("<Q", cells) + np.diff(table.bounds).astype("<u8").tobytes())
+        for first, last in zip(table.bounds, table.bounds[1:], strict=False):
+            out.write(np.ascontiguousarray(table.vectors[first:last], "<f4").tobytes())
+            out.write(np.arange(first, last, dtype="<i8").tobytes())
+
+
 class _Reader:
     """A cursor over the file that never asks for more than the file has."""
 
@@ -73,7 +96,10 @@ class _Reader:
         if count > self.left:
             raise self.bad("it ends too early")
         self.left -= count
-        return self.data.read(count)
+        found = self.data.read(count)
+        if len(found) != count:
+            raise self.bad("it became shorter")
+        return found
 
     def number(self, code: str) -> int:
         return struct.unpack("<" + code, self.take(struct.calcsize(code)))[0]
@@ -88,10 +114,7 @@ class _Reader:
 
     def into(self, target: np.ndarray) -> None:
         """Fill an array from the file."""
-        if target.nbytes > self.left:
-            raise self.bad("it ends too early")
-        self.left -= target.nbytes
-        raw = np.frombuffer(self.data.read(target.nbytes), target.dtype)
+        raw = np.frombuffer(self.take(target.nbytes), target.dtype)
         target[...] = raw.reshape(target.shape)
 
     def header(self) -> tuple[int, int]:
@@ -161,6 +184,6 @@ class _Reader:
             sizes[listed[::2]] = listed[1::2]
         else:
             raise self.bad("its cells are of an unknown kind")
-        if (sizes * 4 * width > self.left).any():
+        if (sizes > self.left // (4 * width)).any():  # no product: it could overflow
             raise self.bad("a cell is larger than the file")
         return sizes.astype(np.int64)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, params
-from rvc.errors import BadInput, VoiceError
+from rvc.errors import BadInput, Mismatch, VoiceError
 from rvc.features import faissfile, index
 from rvc.hub import archive, library, shared
 from rvc.hub.archive import Found
@@ -52,6 +52,8 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
         if not files:
             raise BadInput(f"There is no voice in {p.source}.", "It needs a small .pth file.")
         if p.index_path is not None:
+            if not p.index_path.is_file():
+                raise BadInput(f"The index {p.index_path} does not exist.", "Check --index-path.")
             indexes = [Found(p.index_path.name, p.index_path)]
         done, failed = [], []
         for number, file in enumerate(files):
@@ -120,7 +122,7 @@ def _one(file: Found, indexes: list[Found], p: params.ImportVoice, alone: bool) 
             shutil.copyfile(file.path, target)
         else:
             write_voice(target, replace(voice, meta=voice.meta | {"imported_from": origin}))
-        table = None if chosen is None else _store(chosen.path, folder)
+        table = None if chosen is None else _store(chosen.path, folder, voice)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -155,9 +157,9 @@ def _pair(
 
     Content decides first (the width of its vectors), then names; when in doubt, nobody guesses.
     """
-    fits = [i for i in indexes if library.width_of(i.path) in (None, voice.embed_width)]
     if given:
-        return (fits or indexes)[0], []
+        return indexes[0], []
+    fits = [i for i in indexes if library.width_of(i.path) in (None, voice.embed_width)]
     bare = library.EPOCH.sub("", Path(file.name).stem).lower()
     named = [i for i in fits if bare in Path(i.name).stem.lower()]
     exact = [i for i in named if Path(i.name).stem.lower() in (bare, Path(file.name).stem.lower())]
@@ -167,16 +169,25 @@ def _pair(
     return None, [i.name for i in fits]
 
 
-def _store(source: Path, folder: Path) -> str:
-    """Write the index anew from its plain vectors: whatever else the file held is gone."""
+def _store(source: Path, folder: Path, voice: VoiceFile) -> str:
+    """Write the index anew from its plain vectors: whatever else the file held is gone.
+
+    Raises:
+        BadInput: damaged. Mismatch: made with another embedder than the voice.
+    """
     target = folder / f"{folder.name}.index"
     table = index.read(source)
-    try:
-        faissfile.read(source)
-    except faissfile.Unknown:
+    width = table.vectors.shape[1]
+    if width != voice.embed_width:
+        raise Mismatch(
+            f"The index {source} holds features of width {width}; the voice needs "
+            f"{voice.embed_width}.",
+            "Give the index that belongs to the voice, or none.",
+        )
+    if len(table.centres) == 1 and len(table.vectors):  # of a kind without cells: make them
         index.write(index.build(table.vectors, "Faiss"), target)
     else:
-        shutil.copyfile(source, target)
+        faissfile.write(table, target)
     return str(target)
 
 

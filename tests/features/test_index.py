@@ -1,6 +1,8 @@
 """The retrieval index: any size, any width, exact hits, damaged files."""
 
 import contextlib
+import struct
+import tracemalloc
 
 import faiss
 import numpy as np
@@ -139,6 +141,83 @@ def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
         file.write_bytes(odd)
         with contextlib.suppress(BadInput):
             faissfile.read(file)
+
+
+HOSTILE = [0, 2, 255, 1 << 31, 1 << 32, 1 << 60, 1 << 62, 1 << 63, (1 << 64) - 90]
+
+
+def check(table):
+    """What later code relies on."""
+    assert table.bounds[0] == 0
+    assert table.bounds[-1] == len(table.vectors)
+    assert (np.diff(table.bounds) >= 0).all()
+    assert table.centres.shape == (len(table.bounds) - 1, table.vectors.shape[1])
+    assert np.isfinite(table.vectors).all()
+    assert np.isfinite(table.centres).all()
+    assert 1 <= table.probes <= len(table.centres)
+
+
+@pytest.mark.parametrize("kind", ["cells", "sparse cells", "flat"])
+def test_hostile_numbers_in_every_field_take_neither_memory_nor_the_process(tmp_path, kind):
+    file = tmp_path / "odd.index"
+    made = index.build(rows(90)) if kind != "flat" else faiss.IndexFlatL2(16)
+    if kind == "sparse cells":
+        made = faiss.index_factory(16, "IVF40,Flat")
+        made.cp.min_points_per_centroid = 1
+        made.train(rows(90))
+        made.add(rows(5))
+    if kind == "flat":
+        made.add(rows(9))
+    index.write(made, file)
+    whole = file.read_bytes()
+    fields = [i for i in range(len(whole)) if i < 160 or whole[i - 4 : i + 16].find(b"ilar") >= 0]
+    start = whole.find(b"ilar")
+    fields += [] if start < 0 else [start + i for i in range(-24, 60)]
+    tracemalloc.start()
+    for place in sorted(set(fields)):
+        for number in HOSTILE:
+            odd = whole[:place] + number.to_bytes(8, "little") + whole[place + 8 :]
+            file.write_bytes(odd)
+            tracemalloc.reset_peak()
+            with contextlib.suppress(BadInput):
+                check(faissfile.read(file))
+            assert tracemalloc.get_traced_memory()[1] < 8 * len(whole) + (1 << 20), (place, number)
+    tracemalloc.stop()
+
+
+def test_counts_that_overflow_to_small_ones_are_seen(tmp_path):
+    file = tmp_path / "odd.index"
+    made = faiss.index_factory(16, "IVF2,Flat")
+    made.cp.min_points_per_centroid = 1
+    made.train(rows(90))
+    made.add(rows(90))
+    index.write(made, file)
+    whole = file.read_bytes()
+    sizes = whole.index(b"ilar") + 4 + 16 + 4 + 8  # after the spelling and its length
+    first, second = struct.unpack("<QQ", whole[sizes : sizes + 16])
+    assert first + second == 90
+    for odd in ((first + (1 << 62), second + 3 * (1 << 62)), ((1 << 64) - 10, 100)):
+        file.write_bytes(whole[:sizes] + struct.pack("<QQ", *odd) + whole[sizes + 16 :])
+        with pytest.raises(BadInput, match=r"odd\.index"):
+            faissfile.read(file)
+
+
+def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
+    features, queries = rows(2000), rows(20, seed=2)
+    built = index.build(features)
+    built.nprobe = 3
+    index.write(built, tmp_path / "a.index")
+    table = faissfile.read(tmp_path / "a.index")
+    faissfile.write(table, tmp_path / "b.index")
+    again = faissfile.read(tmp_path / "b.index")
+    assert np.array_equal(again.vectors, table.vectors)
+    assert np.array_equal(again.bounds, table.bounds)
+    assert np.array_equal(again.centres, table.centres)
+    assert again.probes == 3
+    known = faiss.read_index(str(tmp_path / "b.index"))
+    (square, ids), (expected, _) = known.search(queries, 4), built.search(queries, 4)
+    assert np.allclose(square, expected, atol=1e-4)
+    assert np.allclose(((table.vectors[ids[:, 0]] - queries) ** 2).sum(1), square[:, 0], atol=1e-3)
 
 
 def test_a_missing_index_is_named(tmp_path):

@@ -118,6 +118,26 @@ def test_hostile_voices_stay_outside(home, outside, sample):
     assert names(home) == []
 
 
+def test_an_index_is_written_anew_and_what_was_hidden_in_it_is_gone(home, outside):
+    tiny.voice(outside / "a.pth")
+    file = table(outside / "a.index")
+    before = index.Retriever.load(file).table
+    file.write_bytes(file.read_bytes() + b"hidden" * 100)
+    kept = Path(bring(outside / "a.pth")["imported"][0]["index_path"])
+    assert b"hidden" not in kept.read_bytes()
+    assert np.array_equal(index.Retriever.load(kept).table.vectors, before.vectors)
+
+
+@pytest.mark.parametrize("kind", [None, "HNSW8"])
+def test_an_index_of_another_width_is_refused_even_if_asked_for(home, outside, kind):
+    tiny.voice(outside / "a.pth")
+    with pytest.raises(Mismatch, match="width 8"):
+        bring(outside / "a.pth", index_path=table(outside / "b.index", width=8, kind=kind))
+    with pytest.raises(BadInput, match="does not exist"):
+        bring(outside / "a.pth", index_path=outside / "none.index")
+    assert names(home) == []
+
+
 def test_an_unusual_index_is_kept_as_plain_vectors(home, outside):
     tiny.voice(outside / "a.pth")
     table(outside / "a.index", kind="HNSW8")
