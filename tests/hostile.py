@@ -1,11 +1,16 @@
 """Model files that try to do harm; each would leave a mark at `mark` if its code ran."""
 
+import io
+import json
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 
 import torch
+
+from tests import tiny
 
 
 class Command:
@@ -87,6 +92,100 @@ def nothing(path, mark):
     path.write_bytes(b"")
 
 
+def install(path, mark):
+    """pip as a function, which older scanners did not think of."""
+    call = b"cpip\nmain\n(lp0\nVinstall\np1\naV" + str(mark).encode() + b"\np2\natR."
+    path.write_bytes(b"\x80\x02" + call)
+
+
+def nested(path, mark):
+    """A model file packed once more."""
+    inner = path.with_name("inner.pth")
+    system(inner, mark)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(inner, "archive/data.pkl")
+    inner.unlink()
+
+
+def _repickled(path, old, new):
+    """Change the pickle of a model file, byte for byte."""
+    buffer = io.BytesIO()
+    torch.save({"weight": {"a": torch.ones(5000)}, "model": {"a": torch.ones(5000)}}, buffer)
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w") as out:
+        for entry in source.infolist():
+            content = source.read(entry)
+            out.writestr(entry.filename, content.replace(old, new))
+
+
+FIVE_THOUSAND = b"M\x88\x13"  # as a pickle spells it
+
+
+def huge_storage(path, mark):
+    """Weights that claim to be gigabytes."""
+    _repickled(path, FIVE_THOUSAND, b"J\xff\xff\xff\x7f")
+
+
+def out_of_bounds(path, mark):
+    """A tensor whose strides lead out of its memory."""
+    content = {"weight": OrderedDict(a=_Wild()), "model": OrderedDict(a=_Wild())}
+    torch.save(content, path)
+
+
+class _Wild:
+    def __reduce__(self):
+        storage = torch.storage.TypedStorage(
+            wrap_storage=torch.zeros(4).untyped_storage(), dtype=torch.float32, _internal=True
+        )
+        return torch._utils._rebuild_tensor_v2, (
+            storage, 2, (1 << 20, 8), (1 << 30, 1), False, OrderedDict()
+        )  # fmt: skip
+
+
+def subclass(path, mark):
+    """A class of torch that is more than a tensor."""
+    torch.save({"weight": {"a": torch.nn.Linear(2, 2)}, "model": torch.nn.Linear(2, 2)}, path)
+
+
+def recursion(path, mark):
+    """Lists in lists, deeper than any reader goes."""
+    path.write_bytes(b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".")
+
+
+def _good_but(path, pickled):
+    """A whole voice, but for one entry of its metadata, given as a pickle spells it."""
+    tiny.voice(path)
+    content = torch.load(path, weights_only=True) | {"info": "REPLACED"}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    spelled = b"X\x08\0\0\0REPLACED"
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w") as out:
+        for entry in source.infolist():
+            out.writestr(entry.filename, source.read(entry).replace(spelled, pickled))
+    return path
+
+
+def deep(path):
+    """Metadata of lists in lists."""
+    return _good_but(path, b"]" * 50_000 + b"a" * 49_999)
+
+
+def escapes(path):
+    """Metadata that would steer a terminal."""
+    said = b"\x1b]0;owned\x07\x1b[2Jfine"
+    return _good_but(path, b"X" + struct.pack("<I", len(said)) + said)
+
+
+def endless(path):
+    """A number of six hundred digits."""
+    return _good_but(path, b"\x8a\xff" + b"\x7f" * 255)
+
+
+def not_a_number(path):
+    return _good_but(path, b"G\x7f\xf8\0\0\0\0\0\0")
+
+
+ODD_BUT_WHOLE = [deep, escapes, endless, not_a_number]
+
 SAMPLES = [
     system,
     evaluate,
@@ -101,4 +200,41 @@ SAMPLES = [
     objects_as_weights,
     truncated,
     nothing,
+    install,
+    nested,
+    huge_storage,
+    out_of_bounds,
+    subclass,
+    recursion,
 ]
+
+
+def tensors(path, header, body=bytes(64)):
+    """A .safetensors file with this header."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw + body)
+
+
+def _entry(kind="F32", shape=(4,), start=0, end=16):
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
+
+
+def _voice(said):
+    return {"__metadata__": {"voice": said}, "weight": _entry()}
+
+
+SAFETENSORS = {
+    "a header of exabytes": lambda p: p.write_bytes(b"\xff" * 7 + b"\x7f" + bytes(64)),
+    "a header that is cut": lambda p: p.write_bytes(struct.pack("<Q", 4096) + b"{"),
+    "a header that is no JSON": lambda p: tensors(p, b"\x80\x02cos\nsystem\n"),
+    "a header of lists in lists": lambda p: tensors(p, b"[" * 100_000),
+    "more than the file holds": lambda p: tensors(p, {"weight": _entry(shape=(1 << 40,))}),
+    "places outside": lambda p: tensors(p, {"weight": _entry(start=1 << 40, end=(1 << 40) + 16)}),
+    "places that overlap": lambda p: tensors(p, {"a": _entry(), "b": _entry()}),
+    "a size that overflows": lambda p: tensors(p, {"a": _entry(shape=(1 << 62, 1 << 62))}),
+    "an unknown kind": lambda p: tensors(p, {"a": _entry(kind="PY")}),
+    "said in lists in lists": lambda p: tensors(p, _voice("[" * 100_000), bytes(16)),
+    "said wrongly": lambda p: tensors(p, _voice('{"config": 7, "sr": {"a": 1}}'), bytes(16)),
+    "said by a list": lambda p: tensors(p, _voice("[1, 2]"), bytes(16)),
+    "nothing at all": lambda p: p.write_bytes(b""),
+}

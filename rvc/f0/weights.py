@@ -57,7 +57,10 @@ def read(file: Path) -> dict[str, Any]:
         raise MissingModel(f"The pitch model {file} is missing.", NO_DOWNLOAD)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (
+        *(RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError),
+        *(TypeError, AttributeError, OSError, AssertionError),
+    ) as error:
         raise BadInput(
             f"{file} is damaged or not a plain weights file.",
             "Delete it and run `python core.py prerequisites` to fetch it again.",

@@ -8,6 +8,7 @@ import pickletools
 import re
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ FLAT_KINDS = (b"IwFl", b"IxF2", b"IxFI")
 MAX_PICKLE_BYTES = 8 << 20
 TRAINING = re.compile(r"^[GD]_.*\.pth$")
 EPOCH = re.compile(r"_(\d+)e(_\d+s)?$")
+RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", re.IGNORECASE)
+LONGEST_FACT = 200
 HEADER_LIMIT_BYTES = 16 << 20
 
 
@@ -39,8 +42,7 @@ class Voice:
 
     def sentence(self) -> str:
         """The facts in one line: 40 kHz · contentvec · 200 epochs · with index."""
-        rate = str(self.facts.get("sr", ""))
-        hz = int(float(rate[:-1]) * 1000) if rate.endswith("k") else int(rate or 0)
+        hz = _hz(self.facts.get("sr"))
         parts = [
             f"{hz / 1000:g} kHz" if hz else "",
             str(self.facts.get("vocoder") or ""),
@@ -50,6 +52,12 @@ class Voice:
             "index ✓" if self.index else "no index",
         ]
         return " · ".join(p for p in parts if p)
+
+
+def _hz(said: Any) -> int:
+    """A rate as files spell it: 40000, "40000", "40k"; 0 where it is none."""
+    found = RATE.fullmatch(str(said))
+    return round(float(found[1]) * (1000 if found[2] else 1)) if found else 0
 
 
 def voices() -> list[Voice]:
@@ -98,7 +106,8 @@ DOUBT = 5  # ranks from here on are a guess
 
 def _ranked(pth: Path, indexes: list[Path]) -> list[tuple[int, Path]]:
     said = facts(pth)
-    width = int(said.get("width") or (256 if said.get("version") == "v1" else 0))
+    told = said.get("width")
+    width = told if isinstance(told, int) else 256 if said.get("version") == "v1" else 0
     fits = [i for i in indexes if not width or width_of(i) in (None, width)]
     fits = [i for i in fits if not i.name.lower().startswith("trained_")]
     alone = sum(i.parent == pth.parent for i in fits) == 1 and pth.parent != paths().logs
@@ -140,14 +149,27 @@ def facts(pth: Path) -> dict[str, Any]:
 def _facts(pth: str, mtime_ns: int, size: int) -> tuple[tuple[str, Any], ...]:
     try:
         if pth.endswith(".safetensors"):
-            return tuple(_said(Path(pth)).items())
+            return _fit(_said(Path(pth)))
         with zipfile.ZipFile(pth) as archive:
             inner = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
             if archive.getinfo(inner).file_size > MAX_PICKLE_BYTES:
                 return ()
-            return tuple(_scan(archive.read(inner)).items())
-    except (OSError, zipfile.BadZipFile, StopIteration, ValueError, KeyError, struct.error):
-        return ()
+            return _fit(_scan(archive.read(inner)))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, struct.error):
+        return ()  # damaged
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError, StopIteration):
+        return ()  # packed in an unusual way
+
+
+def _fit(found: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The facts that are of a kind that can be shown in a line."""
+    out: dict[str, Any] = {}
+    for key, value in found.items():
+        if isinstance(value, str):
+            out[key] = "".join(c for c in value[:LONGEST_FACT] if c.isprintable())
+        elif isinstance(value, (int, float)) and abs(value) < 1 << 63:
+            out[key] = value
+    return tuple(out.items())
 
 
 def _said(file: Path) -> dict[str, Any]:
@@ -189,4 +211,5 @@ def _scan(data: bytes) -> dict[str, Any]:
 
 def _epoch(voice: Voice) -> int:
     inside = EPOCH.search(voice.name)
-    return int(inside[1]) if inside else int(voice.facts.get("epoch") or 0)
+    said = inside[1] if inside else str(voice.facts.get("epoch") or 0)
+    return int(said) if said.isdecimal() and len(said) < 10 else 0

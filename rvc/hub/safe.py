@@ -85,7 +85,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} is damaged or no safetensors file.", str(error)[:120]) from error
     return {**metadata, "weight": tensors} if isinstance(metadata, dict) else {"weight": tensors}
 
@@ -135,6 +135,7 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
         AttributeError,
         NotImplementedError,
         AssertionError,
+        RecursionError,
     ) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise BadInput(f"{path} is damaged or no model file.", reason[:160]) from error

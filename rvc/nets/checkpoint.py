@@ -31,6 +31,7 @@ TRACES = (
     ("dec.mrfs.", "MRF HiFi-GAN"),
     ("dec.filters.", "lite"),
 )
+DEEPEST, LONGEST_TEXT = 12, 10_000  # of metadata
 Weights = dict[str, Tensor]
 
 
@@ -137,13 +138,24 @@ def _vocoder_of(raw: Mapping[str, Any], weights: Weights, named: str) -> str:
     return vocoder
 
 
-def _plain(value: Any) -> Any:
-    """Metadata made JSON-ready: tensors and unknown types become text."""
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Metadata made JSON-ready and fit to be shown: no objects, no control codes, no depths."""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {_shown(str(k)): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)[:200]
+        return [_plain(v, depth + 1) for v in value]
+    if isinstance(value, str):
+        return _shown(value)
+    if isinstance(value, (int, float)):  # what JSON and its readers can hold
+        return value if abs(value) < 1 << 63 else None
+    return None if value is None else _shown(str(value)[:200])
+
+
+def _shown(text: str) -> str:
+    kept = text[:LONGEST_TEXT]
+    return kept if kept.isprintable() else "".join(c for c in kept if c.isprintable() or c == "\n")
 
 
 def voice_from(raw: Any, named: str) -> VoiceFile:

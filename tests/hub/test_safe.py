@@ -1,61 +1,212 @@
 """No file runs code, whatever it is and through whichever door it comes in."""
 
 import collections
+import contextlib
+import hashlib
 import io
+import json
 import pickle
+import shutil
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 
-from rvc import params
-from rvc.errors import VoiceError
+from rvc import f0, params, tasks
+from rvc.audio import io as sound
+from rvc.device import choose
+from rvc.errors import BadInput, VoiceError
+from rvc.features import fairseq
+from rvc.features import index as indexes
 from rvc.features import weights as embedder_weights
-from rvc.hub import safe
-from rvc.nets.checkpoint import read_checkpoint, read_voice
-from rvc.tools import blend, information, rework
+from rvc.features.manager import EmbedderManager
+from rvc.hub import library, safe
+from rvc.nets.checkpoint import read_voice
+from rvc.train import setup, state
 from tests import hostile, tiny
+from tests import tiny_embedders as embedders
+from tests.train import tiny as trainings
 
-
-def blender(path):
-    blend.run(params.ModelBlender(model_name="x", pth_path_1=path, pth_path_2=path))
-
-
-DOORS = {
-    "convert": read_voice,
-    "resume and base models": read_checkpoint,
-    "information": lambda p: information.run(params.ModelInformation(pth_path=p)),
-    "blend": blender,
-    "extract": lambda p: rework.extract(params.ModelExtract(pth_path=p, model_name="x")),
-    "edit": lambda p: rework.edit(params.ModelEdit(pth_path=p, author="x")),
+VERBS = {
+    "information": ("model-information", {"pth_path": "FILE"}),
+    "blend": ("model-blender", {"model_name": "x", "pth_path_1": "FILE", "pth_path_2": "GOOD"}),
+    "blend as second": (
+        "model-blender",
+        {"model_name": "x", "pth_path_1": "GOOD", "pth_path_2": "FILE"},
+    ),
+    "extract": ("model-extract", {"pth_path": "FILE", "model_name": "x"}),
+    "edit": ("model-edit", {"pth_path": "FILE", "author": "x"}),
+    "change of format": ("model-convert", {"pth_path": "FILE", "output_path": "OUT"}),
+    "ONNX": ("export-onnx", {"pth_path": "FILE"}),
+    "import": ("import-voice", {"source": "FILE"}),
+    "conversion": (
+        "infer",
+        {"input_path": "WAVE", "output_path": "OUT", "pth_path": "FILE", "f0_method": "fcpe"},
+    ),
+    "batch": (
+        "batch-infer",
+        {"input_folder": "WAVES", "output_folder": "OUT", "pth_path": "FILE", "f0_method": "fcpe"},
+    ),
+    "speech": ("tts", {"tts_text": "a", "pth_path": "FILE", "f0_method": "fcpe"}),
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("sample", hostile.SAMPLES)
-def test_hostile_files_are_refused_at_every_door(home, sample, door):
-    path, mark = home / "voice.pth", home / "ran"
-    sample(path, mark)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Every sample, made once; a mark beside them would tell that one of them ran."""
+    folder = tmp_path_factory.mktemp("samples")
+    for sample in hostile.SAMPLES:
+        sample(folder / f"{sample.__name__}.pth", folder / "ran")
+    for name, write in hostile.SAFETENSORS.items():
+        write(folder / f"{name}.safetensors")
+    tiny.voice(folder / "good.pth")
+    (folder / "waves").mkdir()
+    sound.save(folder / "waves" / "a.wav", np.sin(np.arange(8000) / 20).astype("f4") / 3, 16000)
+    yield folder
+    assert not (folder / "ran").exists()
+
+
+def every(kept):
+    return sorted([*kept.glob("*.pth"), *kept.glob("*.safetensors")])
+
+
+NAMES = [*(f"{s.__name__}.pth" for s in hostile.SAMPLES),
+         *(f"{n}.safetensors" for n in hostile.SAFETENSORS)]  # fmt: skip
+
+
+def refused(kept, path, act):
+    """`act` fails in the program's own words, naming the file, and nothing has happened."""
     before = path.read_bytes()
-    with pytest.raises(VoiceError) as refused:
-        DOORS[door](path)
-    assert str(path) in refused.value.message
-    assert not mark.exists()
+    with pytest.raises(VoiceError) as told:
+        act()
+    assert str(path) in told.value.message
     assert path.read_bytes() == before
+    assert not (kept / "ran").exists()
 
 
-@pytest.mark.parametrize("sample", hostile.SAMPLES[:7])
-def test_embedders_run_no_code_either(home, sample):
-    path, mark = home / "pytorch_model.bin", home / "ran"
-    sample(path, mark)
+@pytest.mark.parametrize("door", VERBS)
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_files_are_refused_at_every_door(home, kept, door, name):
+    path = home / name
+    shutil.copyfile(kept / name, path)
+    named = {"FILE": path, "GOOD": kept / "good.pth", "WAVES": kept / "waves",
+             "WAVE": kept / "waves" / "a.wav", "OUT": home / "out.pth"}  # fmt: skip
+    verb, given = VERBS[door]
+    p = tasks.VERBS[verb].params(**{k: str(named.get(v, v)) for k, v in given.items()})
+    refused(kept, path, lambda: tasks.run(verb, p))
+    assert not list((home / "logs").rglob("*.pth"))
+    assert not (home / "out.pth").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_embedders_are_refused_in_both_forms(home, kept, name):
+    """`--embedder-model-custom`: a folder of weights, and a fairseq checkpoint."""
+    folder = embedders.write(home / "embedder", kind="bin")
+    kind = "model.safetensors" if name.endswith("safetensors") else "pytorch_model.bin"
+    shutil.copyfile(kept / name, folder / kind)
+    (home / "one.pt").write_bytes((kept / name).read_bytes())
+    for given in (folder, home / "one.pt"):
+        with pytest.raises(VoiceError):
+            EmbedderManager().load("custom", given)
     with pytest.raises(VoiceError):
-        embedder_weights.read(path)
-    assert not mark.exists()
+        fairseq.convert(home / "one.pt")
+    assert not (kept / "ran").exists()
 
 
-def test_a_safetensors_file_that_is_none_is_refused(home):
-    (home / "v.safetensors").write_bytes(b"\xff" * 64)
-    with pytest.raises(VoiceError, match="safetensors"):
-        read_voice(home / "v.safetensors")
+@pytest.mark.parametrize("sample", hostile.SAMPLES)
+def test_hostile_pitch_models_are_refused(home, kept, sample):
+    file = home / "rvc" / "models" / "predictors" / "rmvpe.pt"
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(kept / f"{sample.__name__}.pth", file)
+    refused(kept, file, lambda: f0.load("rmvpe", "cpu"))
+
+
+@pytest.fixture
+def training(home, monkeypatch):
+    folder = trainings.voice(home, monkeypatch, clips=1)
+    return folder, setup.material(trainings.params(), folder)
+
+
+@pytest.mark.parametrize("sample", hostile.SAMPLES)
+def test_hostile_base_models_are_refused(home, kept, training, sample):
+    """`--custom-pretrained`, as generator and as discriminator."""
+    folder, made = training
+    bad, good = home / "bad.pth", tiny.checkpoint_g(home / "good.pth")
+    shutil.copyfile(kept / f"{sample.__name__}.pth", bad)
+    for g, d in ((bad, good), (good, bad)):
+        p = trainings.params(custom_pretrained=True, g_pretrained_path=g, d_pretrained_path=d)
+        refused(kept, bad, lambda p=p: setup.begin(p, made, choose("-"), folder))
+
+
+@pytest.mark.parametrize("sample", hostile.SAMPLES)
+def test_a_hostile_training_is_not_gone_on_with(home, kept, training, sample):
+    """G_/D_ files of another program, and this program's own state with a digest that fits."""
+    folder, made = training
+    content = (kept / f"{sample.__name__}.pth").read_bytes()
+    for kind in "GD":
+        (folder / f"{kind}_100.pth").write_bytes(content)
+    first = folder / "G_100.pth"
+    refused(kept, first, lambda: setup.begin(trainings.params(), made, choose("-"), folder))
+    footer = state.MARK + hashlib.sha256(content).digest()
+    (folder / state.NAME).write_bytes(content + footer)
+    with contextlib.suppress(VoiceError):  # what is left is data, and no training of this program
+        assert not {"step", "epoch"} & set(state.load(folder))
+    assert not (kept / "ran").exists()
+
+
+def test_the_list_of_voices_survives_whatever_lies_in_logs(home, kept):
+    logs = home / "logs" / "dropped"
+    logs.mkdir(parents=True)
+    for file in every(kept):
+        shutil.copyfile(file, logs / file.name)
+    for odd in hostile.ODD_BUT_WHOLE:
+        odd(logs / f"{odd.__name__}.pth")
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(logs / f"packed{method}.pth", "w", method) as packed:
+            packed.writestr("a/data.pkl", b"X\x02\0\0\0srX\x06\0\0\0oddoddq.")
+    listed = tasks.run("voices", params.Voices())["voices"]
+    assert {"good", *(s.__name__ for s in hostile.SAMPLES)} <= {v["name"] for v in listed}
+    text = json.dumps(listed, allow_nan=False)
+    assert "\\u001b" not in text
+    for voice in library.voices():
+        voice.sentence()
+
+
+@pytest.mark.parametrize("odd", hostile.ODD_BUT_WHOLE)
+def test_odd_metadata_is_shown_without_harm_and_the_voice_is_whole(home, odd):
+    path = odd(home / "v.pth")
+    done = tasks.run("model-information", params.ModelInformation(pth_path=path))
+    json.dumps(done, allow_nan=False)
+    assert "\x1b" not in done["message"]
+    assert tasks.run("import-voice", params.ImportVoice(source=str(path)))["imported"]
+    for suffix in (".safetensors", ".pth"):
+        out = home / f"w{suffix}"
+        tasks.run("model-convert", params.ModelConvert(pth_path=path, output_path=out))
+        assert read_voice(out).meta["info"] == read_voice(path).meta["info"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_zip_with_a_hostile_voice_brings_nothing(home, kept, name):
+    with zipfile.ZipFile(home / "voice.zip", "w") as packed:
+        packed.write(kept / name, f"deep/{name}")
+    with pytest.raises(VoiceError):
+        tasks.run("import-voice", params.ImportVoice(source=str(home / "voice.zip")))
+    assert not (kept / "ran").exists()
+    assert list((home / "logs").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["system.pth", "a header of exabytes.safetensors"])
+def test_a_hostile_file_is_no_index_either(home, kept, name):
+    (home / "v.index").write_bytes((kept / name).read_bytes())
+    with pytest.raises(BadInput, match=r"v\.index"):
+        indexes.read(home / "v.index")
+    assert not (kept / "ran").exists()
+
+
+def test_embedder_weights_are_only_tensors(home):
+    torch.save({"state_dict": {"a": torch.ones(1), "b": "text"}}, home / "w.bin")
+    assert list(embedder_weights.read(home / "w.bin")) == ["a"]
 
 
 def test_the_scanner_names_what_it_refuses():

@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
+from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch, StageFailed
+from rvc.hub import library
 from rvc.nets.checkpoint import (
     build,
     load_into,
@@ -85,6 +87,66 @@ def test_other_programs_metadata_is_understood(tmp_path, values):
     voice = read_voice(changed(path, **values))
     assert voice.sample_rate == 40000
     assert torch.equal(sound(voice), before)
+
+
+APPLIO = {
+    "epoch": 200,
+    "step": 4000,
+    "creation_date": "2025-01-31T10:20:30.123456",
+    "model_hash": "0" * 64,
+    "model_name": "Ann",
+    "author": "None",
+    "embedder_model": "contentvec",
+    "speakers_id": 1,
+}
+V1 = {"version": "v1", "embed_width": 256}
+WRITTEN_BY = {  # what each program's file holds beside weight and config, and what made it
+    "RVC WebUI, first": ({"info": "200epoch", "sr": "40k", "f0": 1}, V1),
+    "RVC WebUI v1 32k": (
+        {"info": "20epoch", "sr": "32k", "f0": 1, "version": "v1"},
+        V1 | {"sample_rate": 32000},
+    ),
+    "RVC WebUI v2 without pitch": (
+        {"info": "100epoch", "sr": "48k", "f0": 0, "version": "v2"},
+        {"embed_width": 768, "sample_rate": 48000, "use_f0": False},
+    ),
+    "Mangio": (
+        {"info": "500epoch", "sr": "40k", "f0": 1, "version": "v2"},
+        {"embed_width": 768},
+    ),
+    "Applio 3.2": (
+        APPLIO | {"sr": 40000, "f0": True, "version": "v2", "dataset_lenght": "00:10:00"},
+        {"embed_width": 768},
+    ),
+    "Applio 3.6 RefineGAN": (
+        APPLIO | {"sr": 24000, "f0": True, "version": "v2", "vocoder": "RefineGAN"},
+        {"embed_width": 768, "sample_rate": 24000, "vocoder": "RefineGAN"},
+    ),
+    "blended by Applio": (
+        {"sr": "40000", "f0": True, "version": "v2", "info": "Blended", "vocoder": "HiFi-GAN"},
+        {"embed_width": 768},
+    ),
+}
+
+
+@pytest.mark.parametrize("program", WRITTEN_BY)
+def test_files_of_other_programs_are_read_listed_and_imported(home, tmp_path, program):
+    said, made = WRITTEN_BY[program]
+    path = tiny.voice(tmp_path / "Ann.pth", n_speakers=2, **made)
+    raw = torch.load(path, weights_only=True)
+    before = sound(read_voice(path))
+    config = list(raw["config"])
+    config[-3] = 109  # these programs leave the number of the base model; the table is what counts
+    torch.save({"weight": raw["weight"], "config": config, **said}, path)
+    voice = read_voice(path)
+    assert (voice.n_speakers, voice.version) == (2, made.get("version", "v2"))
+    assert voice.use_f0 == made.get("use_f0", True)
+    assert voice.vocoder == made.get("vocoder", "HiFi-GAN")
+    assert torch.equal(sound(voice), before)
+    done = tasks.run("import-voice", params.ImportVoice(source=str(path)))["imported"][0]
+    assert torch.equal(sound(read_voice(done["pth_path"])), before)
+    listed = library.voices()[0]
+    assert f"{voice.sample_rate / 1000:g} kHz" in listed.sentence()
 
 
 def test_the_posterior_encoder_of_an_unstripped_file_is_left_out(tmp_path):
