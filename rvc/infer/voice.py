@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +81,7 @@ class Voice:
         self.decoder: Decoder = self._decoder()
         self.index = _index(index_path, self.file.embed_width, self.path)
         self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
+        tidy()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
     @property
@@ -152,13 +155,19 @@ class Voice:
         raise BadInput(f"{self.path} has no speaker {sid!r}.", f"It has: {few}.")
 
     def extractor(self, method: f0.Method) -> f0.Extractor:
-        """The pitch extractor called `method`, loaded once per device and weights file."""
+        """The pitch extractor called `method`, loaded once per device and weights file.
+
+        A graph is not kept: opening it again takes 20 ms, and its weights (370 MB) need not lie
+        in memory while the rest of the voice works.
+        """
         marks = tuple(_mark(p) for p in sorted(paths().predictors.glob("*.pt")))
         key = (method, self.device.name, marks)
         with _lock:
             if key not in _extractors:
                 graph = fast.pitch() if key[:2] == ("rmvpe", "cpu") else None
-                _extractors[key] = graph or f0.load(method, self.device.name)
+                if graph is not None:
+                    return graph
+                _extractors[key] = f0.load(method, self.device.name)
             return _extractors[key]
 
     def convert(
@@ -197,6 +206,14 @@ def load(
                 del _voices[next(iter(_voices))]
             _voices[key] = made
         return _voices[key]
+
+
+def tidy() -> None:
+    """Give memory that loading used back to the system; glibc would keep it."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def forget() -> None:

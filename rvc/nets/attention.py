@@ -20,9 +20,10 @@ class RelativeAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads, self.head_width = heads, width // heads
-        spread = self.head_width**-0.5
-        self.emb_rel_k = nn.Parameter(torch.randn(1, 2 * WINDOW + 1, self.head_width) * spread)
-        self.emb_rel_v = nn.Parameter(torch.randn(1, 2 * WINDOW + 1, self.head_width) * spread)
+        self.emb_rel_k = nn.Parameter(torch.empty(1, 2 * WINDOW + 1, self.head_width))
+        self.emb_rel_v = nn.Parameter(torch.empty(1, 2 * WINDOW + 1, self.head_width))
+        for table in (self.emb_rel_k, self.emb_rel_v):
+            nn.init.normal_(table, 0.0, self.head_width**-0.5)
         self.conv_q, self.conv_k, self.conv_v, self.conv_o = (
             nn.Conv1d(width, width, 1) for _ in range(4)
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rvc.errors import BadInput, Mismatch, StageFailed
 from rvc.hub import safe
 from rvc.nets import VOCODERS
-from rvc.nets.layers import fold_weight_norm
+from rvc.nets.layers import Blank, fold_weight_norm
 from rvc.nets.settings import VoiceSettings, from_list
 from rvc.nets.synthesizer import Synthesizer
 
@@ -183,7 +183,7 @@ def voice_from(raw: Any, named: str) -> VoiceFile:
         n_speakers=_size(weights, "emb_g.weight", 0, named),
         meta={str(k): _plain(v) for k, v in raw.items() if k not in ("weight", "config")},
     )
-    with torch.device("meta"):
+    with torch.device("meta"), Blank():
         outline = _outline(voice)
     _compare(outline, weights, named)
     return voice
@@ -222,7 +222,8 @@ def build(voice: VoiceFile, device: torch.device | str = "cpu", fold: bool = Tru
     Args:
         fold: replace normalised weights by plain ones (faster; not for training).
     """
-    net = _outline(voice)
+    with Blank():
+        net = _outline(voice)
     net.load_state_dict(voice.weights)
     net.eval().requires_grad_(False)
     return (fold_weight_norm(net) if fold else net).to(device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
 from rvc.nets.checkpoint import VoiceFile, Weights
-from rvc.nets.layers import GLOBAL_NOISE, Noise
+from rvc.nets.layers import GLOBAL_NOISE, Blank, Noise
 from rvc.nets.settings import VoiceSettings, from_list
 from rvc.nets.synthesizer import TEMPERATURE, named_class
 
@@ -249,7 +249,7 @@ class OnnxDecoder:
     """The decoder of an ONNX voice, called like `rvc.nets.hifigan.Decoder`."""
 
     def __init__(self, model: Any, settings: VoiceSettings, vocoder: str, use_f0: bool) -> None:
-        with torch.device("meta"):
+        with torch.device("meta"), Blank():
             shape = named_class(VOCODERS[vocoder].decoder)(settings, use_f0)
         self.context_frames, self.hop = shape.context_frames, settings.hop_length
         self.harmonics = shape.harmonics

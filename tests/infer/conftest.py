@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from rvc import f0
-from rvc.infer import fast, graphs
+from rvc.infer import fast, graphs, preparing
 from rvc.infer import voice as voices
 from tests import fakes, tiny
+
+
+def made_here(order):
+    """What `graphs._made` does, without a process of its own."""
+    order.file.parent.mkdir(parents=True, exist_ok=True)
+    preparing.prepare(order)
+    return graphs.Graph(order.file)
+
+
+@pytest.fixture(autouse=True)
+def _graphs_are_made_here(monkeypatch):
+    monkeypatch.setattr(graphs, "_made", made_here)
 
 
 @pytest.fixture

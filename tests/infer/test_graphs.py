@@ -5,11 +5,13 @@ import pytest
 
 from rvc.audio.resample import torchaudio
 from rvc.features.manager import EmbedderManager
-from rvc.infer import fast, graphs
+from rvc.infer import exporting, fast, graphs
 from rvc.infer import voice as voices
 from rvc.infer.decoder import TorchDecoder
 from tests import tiny
 from tests.infer.conftest import sung
+
+MADE = graphs._made
 
 
 @pytest.fixture
@@ -45,10 +47,25 @@ def test_a_graph_is_made_once_per_content(kept, fake_networks, tmp_path, monkeyp
     voices.Voice(pth, gpu="-")
     first = sorted(kept.glob("*"))
     assert [f.suffix for f in first] == [".data", ".onnx"]
-    monkeypatch.setattr(graphs, "_made", lambda recipe: pytest.fail("made again"))
+    monkeypatch.setattr(graphs, "_made", lambda order: pytest.fail("made again"))
     voices.Voice(pth, gpu="-")
     monkeypatch.undo()
     monkeypatch.setenv("RVC_HOME", str(kept.parent.parent))
+
+
+def test_a_graph_is_made_by_another_process(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "_made", MADE)
+    pth = tiny.voice(tmp_path / "v.pth")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, fast.GraphDecoder)
+    monkeypatch.setattr(graphs, "MAKING_S", 0.01)
+    other = tiny.voice(tmp_path / "w.pth", seed=3)
+    assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
+    assert len(list(kept.glob("*"))) == 2
+
+
+def test_a_voice_keeps_no_second_copy_of_what_its_graph_holds(kept, fake_networks, tmp_path):
+    made = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
+    assert [name for name, _ in made.net.dec.named_children()] == ["m_source"]
 
 
 def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
@@ -58,7 +75,7 @@ def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
     voices.Voice(pth, gpu="-")
     next(kept.glob("*.onnx")).write_bytes(b"nonsense")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, fast.GraphDecoder)
-    monkeypatch.setattr(graphs, "TOLERANCE", -1.0)
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
     other = tiny.voice(tmp_path / "w.pth", seed=3)
     assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
     assert len(list(kept.glob("*.onnx"))) == 1

@@ -1,0 +1,116 @@
+"""What is turned into graphs, and the process that does it: python -m rvc.infer.preparing ORDER."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rvc.errors import VoiceError
+from rvc.f0 import rmvpe
+from rvc.features.hubert import SpeechEncoder
+from rvc.features.manager import EmbedderManager, forget
+from rvc.infer import exporting, graphs
+from rvc.infer.exporting import Recipe
+from rvc.nets import checkpoint
+from rvc.nets.hifigan import Decoder
+
+HUBERT_FRAME = 400  # samples the first frame of an embedder is wide
+
+
+def _random(*shape: int, scale: float = 1.0) -> Tensor:
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+class _Decoding(nn.Module):
+    """A decoder with positional inputs only."""
+
+    def __init__(self, dec: Decoder) -> None:
+        super().__init__()
+        self.dec = dec
+
+    def forward(self, z: Tensor, g: Tensor, source: Tensor | None = None) -> Tensor:
+        return self.dec(z, g=g, source=source)
+
+
+def decoder(file: str) -> Recipe:
+    """The decoder of the voice in `file`."""
+    voice = checkpoint.read_voice(Path(file))
+    dec = checkpoint.build(voice, torch.device("cpu")).dec
+    latent, speaker = voice.settings.inter_channels, voice.settings.gin_channels
+    examples = []
+    for frames in (40, 67):
+        given = [_random(1, latent, frames), _random(1, speaker, 1)]
+        if voice.use_f0:
+            given.append(_random(1, 1, frames * dec.hop, scale=0.1))
+        examples.append(tuple(given))
+    inputs: dict[str, int | None] = {"z": 2, "g": None}
+    inputs |= {"source": 2} if voice.use_f0 else {}
+    return Recipe(_Decoding(dec), inputs, examples, lift=True)
+
+
+class _Hearing(nn.Module):
+    """An embedder for one wave (1, T) -> (1, F, W)."""
+
+    def __init__(self, network: SpeechEncoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, wave: Tensor) -> Tensor:
+        network = self.network
+        x = network.encoder(network.feature_projection(network.feature_extractor(wave)), None)
+        return x if network.final_proj is None else network.final_proj(x)
+
+
+def embedder(name: str, custom: str | None, layer: int | None, projected: bool) -> Recipe:
+    """An embedder for one wave; arguments are those of EmbedderManager.load."""
+    made = EmbedderManager().load(name, custom, layer=layer, projected=projected)
+    forget()
+    if not isinstance(made.network, SpeechEncoder):
+        raise ValueError("this kind of embedder has no graph")
+    shape = {"kernels": list(made.network.kernels), "strides": list(made.network.strides)}
+    return Recipe(
+        _Hearing(made.network),
+        {"wave": 1},
+        [(_random(1, n, scale=0.1),) for n in (16_000 + HUBERT_FRAME, 23_456)],
+        notes={"spec": json.dumps(asdict(made.spec)), "shape": json.dumps(shape)},
+    )
+
+
+def pitch() -> Recipe:
+    """RMVPE's network."""
+    examples = [(_random(1, rmvpe.BINS, n) - 5,) for n in (64, 96)]
+    return Recipe(rmvpe.RMVPE().net, {"mel": 2}, examples)
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "decoder": decoder,
+    "embedder": embedder,
+    "rmvpe": pitch,
+}
+
+
+def prepare(order: graphs.Order) -> None:
+    """Put the graph that is ordered into the cache."""
+    recipe: Callable[[], Recipe] = partial(RECIPES[order.kind], **order.given)
+    exporting.make(recipe, order.file)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 when the graph is in its place; else the last line of stderr says why not."""
+    try:
+        prepare(graphs.Order.loads(arguments[0]))
+    except (VoiceError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
