@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -185,3 +187,11 @@ def describe() -> dict[str, object]:
         "cuda": torch.version.cuda,
         "architectures": torch.cuda.get_arch_list() if kind == "cuda" else [],
     }
+
+
+def tidy() -> None:
+    """Give memory that loading used back to the system; glibc would keep it."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

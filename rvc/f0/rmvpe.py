@@ -181,6 +181,16 @@ def fold(net: Network) -> Network:
     return net
 
 
+def read(file: Path | None = None) -> Network:
+    """The network, filled and folded. Raises what `RMVPE` raises."""
+    file = file or paths().predictors / "rmvpe.pt"
+    fetch.supply(file)
+    state = weights.read(file)
+    net = Network()
+    weights.fill(net, state.get("model", state), file)
+    return fold(net.eval()).requires_grad_(False)
+
+
 class RMVPE:
     """Pitch by RMVPE with the weights in rvc/models/predictors/rmvpe.pt.
 
@@ -192,16 +202,11 @@ class RMVPE:
     """
 
     def __init__(self, device: str = "cpu", file: Path | None = None) -> None:
-        file = file or paths().predictors / "rmvpe.pt"
-        fetch.supply(file)
-        state = weights.read(file)
-        net = Network()
-        weights.fill(net, state.get("model", state), file)
-        self._set(net, device)
+        self._set(read(file), device)
 
     def _set(self, net: Network, device: str) -> None:
         self.device = torch.device(device)
-        self.net = fold(net.eval()).requires_grad_(False).to(self.device)
+        self.net = net.to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
         bank = blocks.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
         self.bank = torch.from_numpy(bank).to(self.device)

@@ -77,7 +77,8 @@ def fill(net: torch.nn.Module, state: dict[str, Any], file: Path) -> None:
         BadInput: the file belongs to another network.
     """
     try:
-        net.load_state_dict(state)
+        full = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        net.load_state_dict(full, assign=True)  # no second copy in memory
     except (RuntimeError, AttributeError, TypeError) as error:
         first = str(error).strip().splitlines()
         raise BadInput(

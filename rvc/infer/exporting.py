@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rvc.device import tidy
 from rvc.infer import graphs
 
 TOLERANCE = 1e-4  # of the peak
@@ -48,7 +49,9 @@ def make(recipe: Callable[[], Recipe], file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".part-", dir=file.parent) as folder:
         plain, part = Path(folder) / "plain.onnx", Path(folder) / file.name
         examples, expected = _exported(recipe(), plain)
+        tidy()
         graphs.session(plain, optimised=part)
+        tidy()
         _agree(graphs.Graph(part), examples, expected)
         for suffix in (".data", ".onnx"):
             os.replace(part.with_suffix(suffix), file.with_suffix(suffix))

@@ -89,7 +89,7 @@ class Graph(nn.Module):
         given = {
             n: np.ascontiguousarray(x.numpy()) for n, x in zip(self.names, inputs, strict=True)
         }
-        return torch.from_numpy(self.session.run(None, given)[0])
+        return torch.from_numpy(self.session.run(None, given, _given_back())[0])
 
 
 def load(order: Order) -> Graph | None:
@@ -147,6 +147,19 @@ def _made(order: Order) -> Graph:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"code {done.returncode}")
     return Graph(order.file)
+
+
+@lru_cache(maxsize=1)
+def _given_back() -> Any:
+    """Options of a run after which working memory goes back to the system.
+
+    Otherwise pieces of different lengths leave ever more holes in it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @lru_cache(maxsize=1)

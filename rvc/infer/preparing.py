@@ -86,7 +86,7 @@ def embedder(name: str, custom: str | None, layer: int | None, projected: bool) 
 def pitch() -> Recipe:
     """RMVPE's network."""
     examples = [(_random(1, rmvpe.BINS, n) - 5,) for n in (64, 96)]
-    return Recipe(rmvpe.RMVPE().net, {"mel": 2}, examples)
+    return Recipe(rmvpe.read(), {"mel": 2}, examples)
 
 
 RECIPES: dict[str, Callable[..., Recipe]] = {

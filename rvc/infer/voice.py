@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 
 from rvc import f0, params
 from rvc.config import paths
-from rvc.device import Device, choose
+from rvc.device import Device, choose, tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.features import EMBEDDERS
 from rvc.features.index import Retriever
@@ -79,8 +77,8 @@ class Voice:
         self.file = replace(self.file, weights={})  # they are in the network now
         self.glides = self.file.vocoder == "RefineGAN"
         self.decoder: Decoder = self._decoder()
-        self.index = _index(index_path, self.file.embed_width, self.path)
         self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
+        self.index = _index(index_path, self.file.embed_width, self.path)
         tidy()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
@@ -199,6 +197,8 @@ def load(
     key = (*marks, p.gpu, p.embedder_model, p.embedder_model_custom, str(paths().root))
     with _lock:
         if key not in _voices:
+            if p.f0_method == "rmvpe" and choose(p.gpu, part="convert").name == "cpu":
+                fast.pitch()  # if its graph has to be made, then before the voice takes memory
             made = Voice(
                 pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report
             )
@@ -206,14 +206,6 @@ def load(
                 del _voices[next(iter(_voices))]
             _voices[key] = made
         return _voices[key]
-
-
-def tidy() -> None:
-    """Give memory that loading used back to the system; glibc would keep it."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def forget() -> None:
