@@ -206,7 +206,7 @@ class RMVPE:
 
     def _set(self, net: Network, device: str) -> None:
         self.device = torch.device(device)
-        self.net = net.to(self.device)
+        self.net = fold(net.eval()).requires_grad_(False).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
         bank = blocks.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
         self.bank = torch.from_numpy(bank).to(self.device)
