@@ -1,11 +1,12 @@
 """Time and memory of a training step: the plain reference step and the one in use, in one run.
 
-    python benchmarks/train.py [--batch 4] [--steps 6] [--device cpu] [--dtype fp32]
+    python benchmarks/train.py [--batch 4 ...] [--steps 6] [--device cpu] [--dtype fp32 ...]
 
 Each runs in a process of its own (peak memory is the process's), fed with the same synthetic
 clips of 3 s at 40 kHz; the processes take turns step by step, so that whatever else the machine
-does meets both alike. Printed are medians after the first step, and the ratios; where other
-programs load the machine, compare the CPU times of a run with --threads 1.
+does meets both alike. Printed are medians after the first step, the fastest step and the ratios;
+where other programs load the machine, the fastest step says most. On a GPU the default is a
+table of every precision at batches of 4 to 32.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def clips(settings: Any, batch: int, step: int) -> Any:
 
 def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     """One contestant: does a step whenever told to, answers with its time and losses."""
-    from benchmarks.reference_step import plain_optimisers, reference_step
+    from benchmarks.reference_step import make_plain, reference_step
     from rvc.device import Device
     from rvc.nets import VOCODERS, settings
     from rvc.params import Train
@@ -60,9 +61,11 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
 
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.dtype == "tf32"
+    tf32 = args.dtype == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True  # as the original does
     if kind == "ours":
-        tune(device)
+        tune(device, tf32)
     p = Train(
         model_name="x", sample_rate=args.rate, save_every_epoch=1, vocoder=args.vocoder,
         batch_size=args.batch,
@@ -74,7 +77,7 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     recipe = setup.recipe(p, m, chosen, Ranks())
     step = train_step
     if kind == "reference":
-        plain_optimisers(s, recipe)
+        make_plain(s, recipe)
         step = reference_step
     assert VOCODERS[args.vocoder]
     pipe.send("ready")
@@ -97,19 +100,35 @@ def peak_gb(device: torch.device) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=6)
+    gpu = torch.cuda.is_available()
+    parser.add_argument("--batch", type=int, nargs="+", default=[4, 8, 16, 32] if gpu else [4])
+    parser.add_argument("--steps", type=int, default=20 if gpu else 6)
     parser.add_argument("--rate", type=int, default=40000)
     parser.add_argument("--vocoder", default="HiFi-GAN")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=DTYPES, default="fp32")
+    parser.add_argument("--device", default="cuda" if gpu else "cpu")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, nargs="+", default=list(DTYPES)[: 3 if gpu else 1]
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
+    rows = []
+    for dtype in args.dtype:
+        for batch in args.batch:
+            case = argparse.Namespace(**vars(args) | {"dtype": dtype, "batch": batch})
+            rows.append(f"{dtype:6s}{batch:4d}   {compare(case)}")
+    if len(rows) > 1:
+        print("\ndtype batch   steps/s: reference, ours; time and memory, ours / reference")
+        print(*rows, sep="\n")
+
+
+def compare(args: argparse.Namespace) -> str:
+    """Both contestants in one setting; a line for the table."""
     spawn = multiprocessing.get_context("spawn")
-    pipes = {}
+    pipes, workers = {}, []
     for kind in ("reference", "ours"):
         pipes[kind], theirs = spawn.Pipe()
-        spawn.Process(target=work, args=(kind, args, theirs), daemon=True).start()
+        workers.append(spawn.Process(target=work, args=(kind, args, theirs), daemon=True))
+        workers[-1].start()
     for pipe in pipes.values():
         pipe.recv()
     load_before = os.getloadavg()[0]
@@ -122,33 +141,38 @@ def main() -> None:
             print(f"{step} {kind}: {seconds:.2f} s, CPU {cpu:.2f} s, {peak:.2f} GB", flush=True)
     for pipe in pipes.values():
         pipe.send(None)
-    show(args, found, load_before)
+    for worker in workers:
+        worker.join()
+    return show(args, found, load_before)
 
 
-def show(args: argparse.Namespace, found: dict[str, list[Any]], load: float) -> None:
+def show(args: argparse.Namespace, found: dict[str, list[Any]], load: float) -> str:
+    """Print what was measured; returns the line for the table."""
     print(
         f"{args.vocoder} {args.rate} Hz, batch {args.batch}, {args.dtype}, {args.device}, "
         f"{args.threads} threads, torch {torch.__version__}; load before {load:.1f}, "
         f"now {os.getloadavg()[0]:.1f}"
     )
-    medians, peaks, cpus = {}, {}, {}
+    medians, fastest, peaks, cpus = {}, {}, {}, {}
     for kind, steps in found.items():
         times = [step[0] for step in steps]
-        medians[kind] = statistics.median(times[1:] or times)
+        medians[kind], fastest[kind] = statistics.median(times[1:] or times), min(times)
         cpus[kind] = statistics.median([step[3] for step in steps][1:] or [steps[0][3]])
         peaks[kind] = steps[-1][2]
         each = " ".join(f"{t:.2f}" for t in times)
-        print(f"{kind:10s} {medians[kind]:7.3f} s/step  CPU time {cpus[kind]:7.3f} s  "
-              f"peak {peaks[kind]:5.2f} GB   ({each})")  # fmt: skip
-    parts = (("time", medians), ("CPU time", cpus), ("memory", peaks))
-    ratios = (f"{name} {values['ours'] / values['reference']:.3f}" for name, values in parts)
-    print("ours / reference:", ", ".join(ratios))
+        print(f"{kind:10s} {medians[kind]:7.3f} s/step  fastest {fastest[kind]:7.3f} s  CPU time "
+              f"{cpus[kind]:7.3f} s  peak {peaks[kind]:5.2f} GB   ({each})")  # fmt: skip
+    parts = {"time": medians, "fastest": fastest, "CPU time": cpus, "memory": peaks}
+    ratios = {name: values["ours"] / values["reference"] for name, values in parts.items()}
+    print("ours / reference:", ", ".join(f"{name} {ratio:.3f}" for name, ratio in ratios.items()))
     worst = max(
         abs(a - b) / max(abs(a), 1e-9)
         for theirs, ours in zip(found["reference"], found["ours"], strict=True)
         for a, b in ((v, ours[1][k]) for k, v in theirs[1].items() if not k.startswith("norm"))
     )
     print(f"largest relative difference of a loss: {worst:.1e}")
+    speeds = "  ".join(f"{1 / medians[kind]:8.3f}" for kind in medians)
+    return f"{speeds}   {ratios['time']:.3f}  {ratios['memory']:.3f}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rvc.nets import DISCRIMINATORS
-from rvc.nets.layers import SLOPE, maybe_checkpointed, normed
+from rvc.nets.layers import leaky, maybe_checkpointed, normed
 
 
 class Critic(nn.Module):
@@ -25,16 +25,29 @@ class Critic(nn.Module):
         return wave
 
     def _layer(self, i: int, x: Tensor) -> Tensor:
-        return F.leaky_relu(self.convs[i](x), SLOPE)
+        return leaky(self.convs[i](x))
+
+    def _last(self, x: Tensor) -> Tensor:
+        return self.conv_post(x)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """A layer's output as a map (B, C, ...)."""
+        return x
 
     def forward(self, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, 1, N) -> verdicts (B, n) and the maps of every layer, `conv_post`'s included."""
         x, maps = self.prepare(wave), []
         for i in range(len(self.convs)):
             x = maybe_checkpointed(self.checkpointing, lambda y, i=i: self._layer(i, y), x)
-            maps.append(x)
-        x = self.conv_post(x)
-        return x.flatten(1), [*maps, x]
+            maps.append(self.shown(x))
+        maps.append(self.shown(self._last(x)))
+        return maps[-1].flatten(1), maps
+
+
+def flat_conv(layer: nn.Module, x: Tensor) -> Tensor:
+    """A convolution with a kernel one sample wide, on (B, C, T)."""
+    weight = layer.weight.squeeze(3)
+    return F.conv1d(x, weight, layer.bias, layer.stride[0], layer.padding[0])
 
 
 class Scale(Critic):
@@ -58,11 +71,16 @@ class Scale(Critic):
 
 
 class Period(Critic):
-    """Judges every p-th sample together."""
+    """Judges every p-th sample together.
+
+    The kernels see one phase only. With two of them, rows of two samples would be too narrow for
+    a CPU's vectors, so the phases become items of the batch and the convolutions flat.
+    """
 
     def __init__(self, period: int) -> None:
         super().__init__()
         self.period = period
+        self.flat = period == 2
         widths = [1, 32, 128, 512, 1024, 1024]
         self.convs = nn.ModuleList(
             normed(nn.Conv2d(a, b, (5, 1), (3 if i < 4 else 1, 1), padding=(2, 0)))
@@ -71,11 +89,22 @@ class Period(Critic):
         self.conv_post = normed(nn.Conv2d(1024, 1, (3, 1), padding=(1, 0)))
 
     def prepare(self, wave: Tensor) -> Tensor:
-        """(B, 1, N) -> (B, 1, ceil(N / p), p)."""
+        """(B, 1, N) -> (B, 1, ceil(N / p), p); flat: (B * p, 1, ceil(N / p))."""
         missing = -wave.shape[-1] % self.period
         if missing:
             wave = F.pad(wave, (0, missing), mode="reflect")
-        return wave.unflatten(2, (-1, self.period))
+        rows = wave.unflatten(2, (-1, self.period))
+        return rows.permute(0, 3, 1, 2).flatten(0, 1) if self.flat else rows
+
+    def _layer(self, i: int, x: Tensor) -> Tensor:
+        return leaky(flat_conv(self.convs[i], x)) if self.flat else super()._layer(i, x)
+
+    def _last(self, x: Tensor) -> Tensor:
+        return flat_conv(self.conv_post, x) if self.flat else super()._last(x)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """(B, C, n, p), whatever the layout."""
+        return x.unflatten(0, (-1, self.period)).permute(0, 2, 3, 1) if self.flat else x
 
 
 class Resolution(Critic):

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rvc.nets.layers import (
     GLOBAL_NOISE,
-    SLOPE,
     Noise,
     ResBlock,
+    leaky,
     maybe_checkpointed,
     normed,
     resblock_reach,
@@ -171,11 +170,11 @@ class HiFiGAN(Decoder):
         if g is not None:
             x = x + self.cond(g)
         for i, (up, blocks) in enumerate(zip(self.ups, self._blocks(), strict=True)):
-            x = up(F.leaky_relu(x, SLOPE))
+            x = up(leaky(x))
             if sound is not None:
                 x = x + self.noise_convs[i](sound)
             x = maybe_checkpointed(self.checkpointing, Mean(blocks), x)
-        return torch.tanh(self.conv_post(F.leaky_relu(x, FINAL_SLOPE)))
+        return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
 
 
 class Mean:

@@ -109,6 +109,29 @@ def maybe_checkpointed(active: bool, function: Callable[..., Tensor], *inputs: T
     return function(*inputs)
 
 
+class _Leaky(torch.autograd.Function):
+    """Keeps its result for the backward pass, which the next layer keeps anyway, not its input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
+        y = F.leaky_relu(x, slope)
+        ctx.save_for_backward(y)
+        ctx.slope = slope
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.leaky_relu_backward(grads[0], y, ctx.slope, True), None
+
+
+def leaky(x: Tensor, slope: float = SLOPE) -> Tensor:
+    """Leaky ReLU; in training it does not keep `x` alive."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Leaky.apply(x, slope)
+    return F.leaky_relu(x, slope)
+
+
 def sequence_mask(lengths: Tensor, longest: int) -> Tensor:
     """(B,) lengths -> (B, 1, longest) of ones and zeros, float32."""
     positions = torch.arange(longest, device=lengths.device)
@@ -176,8 +199,8 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
-            y = dilated(F.leaky_relu(x, self.slope))
-            x = x + plain(F.leaky_relu(y, self.slope))
+            y = dilated(leaky(x, self.slope))
+            x = x + plain(leaky(y, self.slope))
         return x
 
 

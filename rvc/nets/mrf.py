@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rvc.nets.hifigan import (
     FINAL_SLOPE,
@@ -14,7 +13,7 @@ from rvc.nets.hifigan import (
     stage_channels,
     upsampler,
 )
-from rvc.nets.layers import GLOBAL_NOISE, SLOPE, Noise, conv1d, maybe_checkpointed
+from rvc.nets.layers import GLOBAL_NOISE, Noise, conv1d, leaky, maybe_checkpointed
 from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import HarmonicSource
 
@@ -30,8 +29,8 @@ class Layer(nn.Module):
         self.conv2 = conv1d(channels, channels, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.leaky_relu(x, SLOPE))
-        return x + self.conv2(F.leaky_relu(y, SLOPE))
+        y = self.conv1(leaky(x))
+        return x + self.conv2(leaky(y))
 
 
 class Block(nn.Module):
@@ -97,6 +96,6 @@ class MRFHiFiGAN(Decoder):
             x = x + self.cond(g)
         stages = zip(self.upsamples, self.noise_convs, self.mrfs, strict=True)
         for up, from_source, blocks in stages:
-            x = up(F.leaky_relu(x, SLOPE)) + from_source(sound)
+            x = up(leaky(x)) + from_source(sound)
             x = maybe_checkpointed(self.checkpointing, Mean(blocks.children()), x)
-        return torch.tanh(self.conv_post(F.leaky_relu(x, FINAL_SLOPE)))
+        return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))

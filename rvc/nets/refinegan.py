@@ -15,6 +15,7 @@ from rvc.nets.layers import (
     Noise,
     ResBlock,
     conv1d,
+    leaky,
     maybe_checkpointed,
     normed,
     resblock_reach,
@@ -54,7 +55,7 @@ class NoiseNorm(nn.Module):
         self.weight = nn.Parameter(torch.full((channels,), 1e-4))
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
-        return F.leaky_relu(x + noise.normal(x) * self.weight[None, :, None], SLOPE)
+        return leaky(x + noise.normal(x) * self.weight[None, :, None], SLOPE)
 
 
 class Branch(nn.ModuleList):
@@ -130,7 +131,7 @@ class RefineGAN(Decoder):
         x = self.pre_conv(self._source(f0, source, noise))
         remembered = []
         for factor, conv in zip(reversed(self.rates), self.downsample_blocks, strict=True):
-            x = F.leaky_relu(x, SLOPE)
+            x = leaky(x, SLOPE)
             remembered.append(x)
             x = conv(kaiser_resample(x, factor, 1))
         shape = self.mel_conv(z)
@@ -138,7 +139,7 @@ class RefineGAN(Decoder):
             shape = shape + self.cond(g)
         x = torch.cat([shape, x], dim=1)
         for factor, block in zip(self.rates, self.upsample_conv_blocks, strict=True):
-            x = F.interpolate(F.leaky_relu(x, SLOPE), scale_factor=float(factor), mode="linear")
+            x = F.interpolate(leaky(x, SLOPE), scale_factor=float(factor), mode="linear")
             x = torch.cat([x, remembered.pop()], dim=1)
             x = maybe_checkpointed(self.checkpointing, lambda y, b=block: b(y, noise), x)
-        return torch.tanh(self.conv_post(F.leaky_relu(x, SLOPE)))
+        return torch.tanh(self.conv_post(leaky(x, SLOPE)))

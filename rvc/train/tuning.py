@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 MAPPED_BYTES = 32 << 20  # tensors above this get pages of their own
-KEPT_BYTES = 1 << 30  # free memory at the end of the heap that is kept
+NEVER = -1
 
 
 def tune(device: torch.device, tf32: bool = False) -> None:
@@ -30,6 +30,6 @@ def tune(device: torch.device, tf32: bool = False) -> None:
         torch.backends.cudnn.allow_tf32 = tf32
     if device.type == "cpu" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        for option, value in ((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES)):
+        for option, value in ((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, NEVER)):
             if not libc.mallopt(option, value):
                 log.debug("mallopt(%d) was refused.", option)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from benchmarks.reference_step import plain_optimisers, reference_step
+from benchmarks.reference_step import make_plain, reference_step
 from rvc.device import choose
 from rvc.train import setup
 from rvc.train.loop import train_step
@@ -29,7 +29,7 @@ def course(tmp_path, monkeypatch):
 def test_twenty_steps_equal_the_plain_ones(course):
     s, recipe, batch = course
     plain = copy.deepcopy(s)
-    plain_optimisers(plain, recipe)
+    make_plain(plain, recipe)
     for step in range(20):
         s.step = plain.step = step
         ours, theirs = (
