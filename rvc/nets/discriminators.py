@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,8 +46,8 @@ class Critic(nn.Module):
         return maps[-1].flatten(1), maps
 
 
-def flat_conv(layer: nn.Module, x: Tensor) -> Tensor:
-    """A convolution with a kernel one sample wide, on (B, C, T)."""
+def flat_conv(layer: Any, x: Tensor) -> Tensor:
+    """A convolution (nn.Conv2d) with a kernel one sample wide, on (B, C, T)."""
     weight = layer.weight.squeeze(3)
     return F.conv1d(x, weight, layer.bias, layer.stride[0], layer.padding[0])
 
