@@ -3,6 +3,7 @@
 The rule: `score = mel + F0_WEIGHT * f0_semitones`, both measured on held-out clips, lower is
 better: `mel` is the mean distance of log-mel spectra (nepers), `f0_semitones` the mean error of
 the measured pitch over all frames that should be voiced (12 at most, and where they are not).
+With several speakers every speaker counts alike: the means are over speakers, not over clips.
 The best save is the one with the lowest score. When no save has been clearly better than the
 best one before it (by RELATIVE) for PATIENCE saves and for a fifth of all saves, stopping is
 recommended; training goes on unless someone stops it.
@@ -10,7 +11,8 @@ recommended; training goes on unless someone stops it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +23,11 @@ PATIENCE = 10
 
 @dataclass(frozen=True)
 class Score:
-    """How one save sounds; `similarity` and `dnsmos` only where their packages are installed."""
+    """How one save sounds; `similarity` and `dnsmos` only where their packages are installed.
+
+    Attributes:
+        speakers: the same by speaker number, where there are several.
+    """
 
     epoch: int
     step: int
@@ -29,6 +35,7 @@ class Score:
     f0_semitones: float
     similarity: float | None = None
     dnsmos: float | None = None
+    speakers: Mapping[str, Mapping[str, float]] | None = None
 
     @property
     def value(self) -> float:
@@ -37,6 +44,50 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How one clip sounds; None is what could not be measured on it."""
+
+    speaker: int
+    mel: float
+    f0_semitones: float | None
+    similarity: float | None = None
+    dnsmos: float | None = None
+
+
+MEASURES = ("mel", "f0_semitones", "similarity", "dnsmos")
+
+
+def summed(epoch: int, step: int, heard: Sequence[Heard]) -> Score:
+    """The score of a save from its clips."""
+    by_speaker: dict[int, list[Heard]] = defaultdict(list)
+    for one in heard:
+        by_speaker[one.speaker].append(one)
+    found = {
+        str(speaker): {
+            name: mean
+            for name in MEASURES
+            if (mean := _mean(getattr(one, name) for one in own)) is not None
+        }
+        for speaker, own in sorted(by_speaker.items())
+    }
+    overall = {name: _mean(own.get(name) for own in found.values()) for name in MEASURES}
+    return Score(
+        epoch,
+        step,
+        overall["mel"] or 0.0,
+        overall["f0_semitones"] or 0.0,
+        overall["similarity"],
+        overall["dnsmos"],
+        found if len(found) > 1 else None,
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def best(scores: Sequence[Score]) -> Score | None:

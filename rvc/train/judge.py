@@ -16,10 +16,11 @@ from rvc.audio import io
 from rvc.audio.resample import resample
 from rvc.nets.layers import Noise
 from rvc.train import best
-from rvc.train.best import Score
+from rvc.train.best import Heard, Score
 from rvc.train.clips import Clip
 from rvc.train.curves import Curves
 from rvc.train.dataset import Dataset
+from rvc.train.ears import Ears
 from rvc.train.loop import State
 from rvc.train.recipe import Recipe
 
@@ -68,6 +69,7 @@ class Judge:
         self.data = Dataset(self.clips, settings.hop_length, 1, keep=torch.device("cpu"))
         self.scores = [Score(**score) for score in scores]
         self.extractor: f0.Extractor | None = None
+        self.ears = Ears()
 
     def state(self) -> dict[str, Any]:
         """For the saved state."""
@@ -92,10 +94,7 @@ class Judge:
             self.write_best(s)
         first = best.best(self.scores)
         assert first is not None
-        log.info(
-            "Epoch %d scores %.3f (mel %.3f, pitch %.2f semitones off); best is epoch %d.",
-            epoch, score.value, score.mel, score.f0_semitones, first.epoch,
-        )  # fmt: skip
+        log.info("Epoch %d scores %s; best is epoch %d.", epoch, _told(score), first.epoch)
         if best.advise_to_stop(self.scores):
             log.warning(
                 "Nothing got better since epoch %d: more training is unlikely to help.",
@@ -103,19 +102,27 @@ class Judge:
             )
 
     def _listen(self, s: State, epoch: int) -> Score:
-        mels, errors = [], []
-        for i, clip in enumerate(self.clips):
-            phone, pitch, hz, target = self.data.item(i, 0)
+        items = [self.data.item(i, 0) for i in range(len(self.clips))]
+        real = [target[: MOST_FRAMES * self.data.hop] for *_, target in items]
+        self.ears.learn([(c.speaker, self._low(w)) for c, w in zip(self.clips, real, strict=True)])
+        heard = []
+        for clip, (phone, pitch, hz, _), target in zip(self.clips, items, real, strict=True):
             hz = hz[:MOST_FRAMES]
             wave = self._render(s, phone[:MOST_FRAMES], pitch[:MOST_FRAMES], hz, clip.speaker)
             self._keep(wave, s, epoch, clip.name)
-            real = target[None, None, : len(hz) * self.data.hop].to(wave.device)
-            mels.append(float((self.recipe.log_mel(wave) - self.recipe.log_mel(real)).abs().mean()))
-            errors.append(self._pitch_error(wave, hz))
+            same = target[None, None, : len(hz) * self.data.hop].to(wave.device)
+            mel = float((self.recipe.log_mel(wave) - self.recipe.log_mel(same)).abs().mean())
+            low = self._low(wave[0, 0])
+            error = self._pitch_error(low, hz)
+            heard.append(Heard(clip.speaker, mel, error, *self.ears(clip.speaker, low)))
         if self.unseen is not None:
             self._keep(self._render(s, *self.unseen, 0), s, epoch, "unseen")
-        known = [error for error in errors if error is not None]
-        return Score(epoch, s.step, float(np.mean(mels)), float(np.mean(known)) if known else 0.0)
+        return best.summed(epoch, s.step, heard)
+
+    def _low(self, wave: Tensor) -> np.ndarray:
+        """(T,) at the voice's rate -> at 16 kHz."""
+        rate = self.recipe.settings.sample_rate
+        return resample(wave.cpu().numpy(), rate, 16000).astype(np.float32)
 
     def _render(self, s: State, phone: Tensor, pitch: Tensor, hz: Tensor, speaker: int) -> Tensor:
         """One clip through the voice as in conversion, always with the same noise; (1, 1, N)."""
@@ -138,12 +145,11 @@ class Judge:
             if name == self.clips[0].name:
                 self.curves.image("all/mel", self.recipe.log_mel(wave)[0].cpu(), s.step)
 
-    def _pitch_error(self, wave: Tensor, hz: Tensor) -> float | None:
+    def _pitch_error(self, wave_16k: np.ndarray, hz: Tensor) -> float | None:
         """Mean error in semitones over voiced frames; None where nothing should be voiced."""
         if self.extractor is None:
             self.extractor = f0.load("fcpe", str(self.recipe.device))
-        sound = resample(wave[0, 0].cpu().numpy(), self.recipe.settings.sample_rate, 16000)
-        return pitch_error(self.extractor(sound.astype(np.float32)), hz.cpu().numpy())
+        return pitch_error(self.extractor(wave_16k), hz.cpu().numpy())
 
 
 def pitch_error(found_hz: np.ndarray, wanted_hz: np.ndarray) -> float | None:
@@ -160,3 +166,12 @@ def pitch_error(found_hz: np.ndarray, wanted_hz: np.ndarray) -> float | None:
 def _rest(score: Score) -> dict[str, Any]:
     left_out = ("epoch", "step")
     return {k: v for k, v in score.as_dict().items() if k not in left_out and v is not None}
+
+
+def _told(score: Score) -> str:
+    """A score in words, by speaker where there are several."""
+    words = f"{score.value:.3f} (mel {score.mel:.3f}, pitch {score.f0_semitones:.2f} semitones off"
+    words += f", similarity {score.similarity:.2f}" if score.similarity is not None else ""
+    words += f", DNSMOS {score.dnsmos:.2f}" if score.dnsmos is not None else ""
+    own = [f"speaker {name}: mel {v['mel']:.3f}" for name, v in (score.speakers or {}).items()]
+    return words + ")" + "".join(f", {each}" for each in own)

@@ -111,7 +111,22 @@ def _table(folder: Path, scores: Sequence[Score]) -> str:
         )
         rows.append(
             f"<tr><td>{score.epoch}</td><td>{score.step}</td><td>{score.value:.3f}</td>"
-            f"<td>{score.mel:.3f}</td><td>{score.f0_semitones:.2f}</td><td>{sounds}</td></tr>"
+            f"<td>{score.mel:.3f}</td><td>{score.f0_semitones:.2f}</td>"
+            f"<td>{_number(score.similarity)}</td><td>{_number(score.dnsmos)}</td>"
+            f"<td>{sounds}</td></tr>"
         )
-    head = "<tr><th>Epoch<th>Step<th>Score<th>Mel<th>Pitch (semitones)<th>Listen</tr>"
+        rows += [
+            f"<tr><td></td><td>speaker {html.escape(name)}</td><td></td><td>{own['mel']:.3f}</td>"
+            f"<td>{_number(own.get('f0_semitones'))}</td><td>{_number(own.get('similarity'))}</td>"
+            f"<td>{_number(own.get('dnsmos'))}</td><td></td></tr>"
+            for name, own in (score.speakers or {}).items()
+        ]
+    head = (
+        "<tr><th>Epoch<th>Step<th>Score<th>Mel<th>Pitch (semitones)<th>Similarity<th>DNSMOS"
+        "<th>Listen</tr>"
+    )
     return f"<h2>Held-out clips</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

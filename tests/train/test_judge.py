@@ -7,10 +7,12 @@ import pytest
 import soundfile
 import torch
 
+from rvc.errors import MissingModel
 from rvc.nets import checkpoint
 from rvc.train import best, launch, state, summary
-from rvc.train.best import Score
+from rvc.train.best import Heard, Score
 from rvc.train.clips import Clip
+from rvc.train.ears import Ears
 from rvc.train.holdout import LEAST_CLIPS, split
 from rvc.train.judge import chosen, pitch_error
 from tests.train import tiny
@@ -73,6 +75,41 @@ def test_pitch_errors_are_semitones():
     assert pitch_error(hz * 2 ** (1 / 12), hz) == pytest.approx(1)
     assert pitch_error(np.zeros(50), hz) == 12  # a voice that stays silent is no good voice
     assert pitch_error(hz, np.zeros(50)) is None
+
+
+def test_every_speaker_counts_alike():
+    one = best.summed(3, 30, [Heard(0, 1.0, 2.0), Heard(0, 2.0, None)])
+    assert (one.mel, one.f0_semitones, one.speakers) == (1.5, 2.0, None)
+    several = best.summed(3, 30, [*[Heard(0, 1.0, 0.0, 0.9)] * 9, Heard(7, 3.0, None, 0.5)])
+    assert several.mel == 2.0
+    assert several.similarity == pytest.approx(0.7)
+    assert several.speakers["7"] == {"mel": 3.0, "similarity": 0.5}
+    assert Score(**several.as_dict()) == several
+
+
+def test_ears_know_whom_they_hear(monkeypatch):
+    class Likeness:
+        def __call__(self, wave):
+            return np.array([np.cos(wave[0]), np.sin(wave[0])])
+
+    monkeypatch.setattr("rvc.tools.judges.Likeness", Likeness)
+    monkeypatch.setattr("rvc.tools.judges.Quality", lambda: lambda wave: 3.5)
+    ears = Ears()
+    ears.learn([(0, np.full(9, 0.1)), (0, np.full(9, 0.3)), (4, np.full(9, 1.2))])
+    assert ears(0, np.full(9, 0.2)) == (pytest.approx(1), 3.5)
+    assert ears(4, np.full(9, 0.2)) == (pytest.approx(np.cos(1)), 3.5)
+    assert ears(0, np.zeros(9)) == (None, None)
+
+
+def test_without_the_judges_there_are_no_verdicts(monkeypatch):
+    def absent(*_):
+        raise MissingModel("The judge is not installed.", "Install it.")
+
+    monkeypatch.setattr("rvc.tools.judges.Likeness", absent)
+    monkeypatch.setattr("rvc.tools.judges.Quality", absent)
+    ears = Ears()
+    ears.learn([(0, np.ones(9))])
+    assert ears(0, np.ones(9)) == (None, None)
 
 
 def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
