@@ -64,8 +64,8 @@ def _option(name: str, field: FieldInfo) -> click.Parameter:
             [name],
             type=_click_type(field, kind),
             required=field.is_required(),
-            default=None if many or field.is_required() else field.get_default(),
             nargs=-1 if many else 1,
+            **({} if many or field.is_required() else {"default": field.get_default()}),
         )
     spelling = "--" + flag(name)
     text = {"help": field.description, "show_default": True}
@@ -76,11 +76,12 @@ def _option(name: str, field: FieldInfo) -> click.Parameter:
         return click.Option([f"{spelling}/--no-{flag(name)}", name], default=default, **text)  # type: ignore[arg-type]
     if required:
         text.pop("show_default")
+    else:  # click takes a given None for a value, and then nothing is missing
+        text["default"] = default
     return click.Option(
         [spelling, name],
         type=_click_type(field, kind),
         required=required,
-        default=default,
         multiple=many,
         **text,  # type: ignore[arg-type]
     )

@@ -203,3 +203,9 @@ def test_parameters_are_frozen_and_closed():
         p.model_name = "n"
     with pytest.raises(ValidationError):
         params.Index(model_name="m", nonsense=1)
+
+
+def test_a_missing_option_is_said_to_be_missing(cli):
+    done = cli("delete-voice", "--model-name", "x")
+    assert done.code == 2
+    assert "Missing option '--confirm'" in done.err

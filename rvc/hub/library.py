@@ -21,7 +21,7 @@ KINDS = (".pth", ".safetensors", ".onnx")
 FLAT_KINDS = (b"IwFl", b"IxF2", b"IxFI")
 MAX_PICKLE_BYTES = 8 << 20
 TRAINING = re.compile(r"^[GD]_.*\.pth$")
-EPOCH = re.compile(r"_(\d+)e(_\d+s)?$")
+EPOCH = re.compile(r"_(?:(\d+)e(?:_\d+s)?|e(\d+)(?:_s\d+)?)$")  # of Applio, of RVC
 RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", re.IGNORECASE)
 LONGEST_FACT = 200
 HEADER_LIMIT_BYTES = 16 << 20
@@ -118,7 +118,7 @@ def _ranked(pth: Path, indexes: list[Path]) -> list[tuple[int, Path]]:
 def _rank(pth: Path, index: Path, alone: bool) -> int | None:
     """0 is certain; None is no relation at all."""
     beside, bare = index.parent == pth.parent, EPOCH.sub("", pth.stem)
-    names = re.search(rf"(^|[_ -]){re.escape(bare)}([_ -]|$)", index.stem) is not None
+    names = mentions(index.stem, bare)
     if index.stem == pth.stem:
         return 0 if beside else 3
     if index.stem == bare:
@@ -128,6 +128,12 @@ def _rank(pth: Path, index: Path, alone: bool) -> int | None:
     if beside:
         return 2 if alone else DOUBT
     return None
+
+
+def mentions(title: str, name: str) -> bool:
+    """Whether an index's title has a voice's name as words of its own: anna, but not joanna."""
+    words, wanted = (re.sub(r"[\W_]+", "_", text).strip("_").lower() for text in (title, name))
+    return bool(wanted) and f"_{wanted}_" in f"_{words}_"
 
 
 def width_of(index: Path) -> int | None:
@@ -211,5 +217,5 @@ def _scan(data: bytes) -> dict[str, Any]:
 
 def _epoch(voice: Voice) -> int:
     inside = EPOCH.search(voice.name)
-    said = inside[1] if inside else str(voice.facts.get("epoch") or 0)
+    said = inside[1] or inside[2] if inside else str(voice.facts.get("epoch") or 0)
     return int(said) if said.isdecimal() and len(said) < 10 else 0

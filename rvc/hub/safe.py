@@ -24,6 +24,7 @@ PICKLE_LIMIT_BYTES = 64 << 20
 ENTRY_LIMIT = 100_000
 METADATA_KEY = "voice"
 HINT = "Do not use it unless you know where it comes from."
+NO_PICKLE = "It holds no pickle of torch; voices end in .pth or .safetensors."
 _LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys
 _IMPORTS = {"GLOBAL"}
 _REFUSED = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
@@ -122,6 +123,9 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
         if zipfile.is_zipfile(path):
             _scan_zip(path, allowed, limit)
         else:
+            with path.open("rb") as stream:
+                if stream.read(1) not in (b"\x80", b""):
+                    raise BadInput(f"{path} is no model file.", NO_PICKLE)
             _scan_legacy(path, allowed)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (

@@ -1,4 +1,4 @@
-"""The verb `model-information`: what a voice or checkpoint file holds and where it comes from."""
+"""The verb `model-information`: what a voice, checkpoint or index holds, where it comes from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from rvc import params
 from rvc.errors import BadInput
+from rvc.features import index
 from rvc.hub import safe
 from rvc.hub.verify import sha256
 from rvc.nets import onnx
@@ -22,6 +23,7 @@ PROVENANCE = (
     ("model_hash", "Recorded hash"),
     ("info", "Note"),
     ("blended_from", "Blended from"),
+    ("imported_from", "Imported from"),
 )
 
 
@@ -39,7 +41,9 @@ def run(p: params.ModelInformation, report: Report = silent) -> Facts:
 
 
 def describe(path: Path) -> Facts:
-    """Facts of a voice in any of its formats, or of a G_/D_ checkpoint, as JSON-ready values."""
+    """Facts of a voice in any of its formats, a G_/D_ checkpoint or an index; JSON-ready."""
+    if path.suffix.lower() == ".index":
+        return _of_file(path, _index(path))
     if path.suffix.lower() == ".onnx":
         facts = voice_facts(onnx.read_voice(path)) | {"kind": "voice (ONNX)"}
         return _of_file(path, facts)
@@ -49,6 +53,12 @@ def describe(path: Path) -> Facts:
     else:
         facts = voice_facts(voice_from(raw, str(path)))
     return _of_file(path, facts)
+
+
+def _index(path: Path) -> Facts:
+    table = index.read(path)
+    rows, width = table.vectors.shape
+    return {"kind": "index", "rows": rows, "width": width, "cells": len(table.centres)}
 
 
 def _of_file(path: Path, facts: Facts) -> Facts:
@@ -103,6 +113,9 @@ def _rows(facts: Facts) -> list[tuple[str, str]]:
         ("step", "Step"),
         ("can_resume", "Can resume"),
         ("parameters", "Parameters"),
+        ("rows", "Rows"),
+        ("width", "Width"),
+        ("cells", "Cells"),
         *PROVENANCE,
         ("bytes", "Bytes"),
         ("sha256", "SHA-256"),

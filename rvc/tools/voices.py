@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, params
-from rvc.errors import BadInput, Mismatch, VoiceError
-from rvc.features import faissfile, index
+from rvc.errors import BadInput, VoiceError
 from rvc.hub import archive, library, shared
 from rvc.hub.archive import Found
 from rvc.hub.verify import sha256
 from rvc.nets import onnx
 from rvc.nets.checkpoint import VoiceFile, read_voice, write_voice
 from rvc.progress import Report, silent
+from rvc.tools import pairing
 from rvc.tools.information import voice_facts
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=paths.logs) as room:
         found = _found(p.source, Path(room), report)
         files = [f for f in found if f.path.suffix.lower() in library.KINDS]
-        files = [f for f in files if not f.name.startswith(("G_", "D_"))]
+        if len(files) > 1:
+            files = [f for f in files if not f.name.startswith(("G_", "D_"))]
         indexes = [f for f in found if f.path.suffix.lower() == ".index"]
         if not files:
             raise BadInput(f"There is no voice in {p.source}.", "It needs a small .pth file.")
@@ -59,12 +60,12 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
         for number, file in enumerate(files):
             report(number, len(files), "Importing")
             try:
-                done.append(_one(file, indexes, p, alone=len(files) == 1))
+                done.append(_one(file, files, indexes, p))
             except VoiceError as error:
-                LOG.warning("%s: %s", file.name, error.message)
-                failed.append({"file": file.name, "cause": error.message})
                 if len(files) == 1:
                     raise
+                LOG.warning("%s: %s", file.name, error.message)
+                failed.append({"file": file.name, "cause": error.message})
         report(len(files), len(files), "Importing")
     if not done:
         raise BadInput(f"No voice in {p.source} can be used: {failed[0]['cause']}")
@@ -105,15 +106,17 @@ def _installed(folder: Path) -> list[Path]:
     return [f for f in dict.fromkeys(files) if not f.name.startswith("trained_")]
 
 
-def _one(file: Found, indexes: list[Found], p: params.ImportVoice, alone: bool) -> Result:
+def _one(file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice) -> Result:
     """Check a voice, then write it and its index under a free name in logs."""
     as_onnx = file.path.suffix.lower() == ".onnx"
     voice = onnx.read_voice(file.path) if as_onnx else read_voice(file.path)
     if as_onnx:
         onnx.OnnxNet(file.path)  # proves that it can be run
-    name = p.model_name if p.model_name and alone else _name(file, voice)
-    origin = {"file": file.name, "sha256": sha256(file.path), "source": p.source[:300]}
-    chosen, others = _pair(file, voice, indexes, given=p.index_path is not None)
+    name = p.model_name if p.model_name and len(files) == 1 else _name(file, voice)
+    origin = {"file": file.name, "sha256": sha256(file.path)}
+    if shared.is_link(p.source):  # a folder is nobody's business, nor is what follows a ?
+        origin["source"] = p.source.split("?")[0][:300]
+    chosen, others = pairing.pair(file, files, voice, indexes, p.index_path is not None)
     folder = _free(name)
     folder.mkdir(parents=True)
     try:
@@ -122,7 +125,7 @@ def _one(file: Found, indexes: list[Found], p: params.ImportVoice, alone: bool) 
             shutil.copyfile(file.path, target)
         else:
             write_voice(target, replace(voice, meta=voice.meta | {"imported_from": origin}))
-        table = None if chosen is None else _store(chosen.path, folder, voice)
+        table = None if chosen is None else pairing.store(chosen.path, folder, voice)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -148,47 +151,6 @@ def _free(name: str) -> Path:
     while folder.exists():
         folder, number = config.experiment(f"{name} {number}"), number + 1
     return folder
-
-
-def _pair(
-    file: Found, voice: VoiceFile, indexes: list[Found], given: bool
-) -> tuple[Found | None, list[str]]:
-    """The index of a voice, or the names of those that could be it.
-
-    Content decides first (the width of its vectors), then names; when in doubt, nobody guesses.
-    """
-    if given:
-        return indexes[0], []
-    fits = [i for i in indexes if library.width_of(i.path) in (None, voice.embed_width)]
-    bare = library.EPOCH.sub("", Path(file.name).stem).lower()
-    named = [i for i in fits if bare in Path(i.name).stem.lower()]
-    exact = [i for i in named if Path(i.name).stem.lower() in (bare, Path(file.name).stem.lower())]
-    for choice in (exact, named, fits):
-        if len(choice) == 1:
-            return choice[0], []
-    return None, [i.name for i in fits]
-
-
-def _store(source: Path, folder: Path, voice: VoiceFile) -> str:
-    """Write the index anew from its plain vectors: whatever else the file held is gone.
-
-    Raises:
-        BadInput: damaged. Mismatch: made with another embedder than the voice.
-    """
-    target = folder / f"{folder.name}.index"
-    table = index.read(source)
-    width = table.vectors.shape[1]
-    if width != voice.embed_width:
-        raise Mismatch(
-            f"The index {source} holds features of width {width}; the voice needs "
-            f"{voice.embed_width}.",
-            "Give the index that belongs to the voice, or none.",
-        )
-    if len(table.centres) == 1 and len(table.vectors):  # of a kind without cells: make them
-        index.write(index.build(table.vectors, "Faiss"), target)
-    else:
-        faissfile.write(table, target)
-    return str(target)
 
 
 def _sentence(done: Result) -> str:

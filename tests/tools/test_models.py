@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch
+from rvc.features import index
 from rvc.nets.checkpoint import read_voice
+from rvc.tools import information
 from tests import tiny
 
 
@@ -120,3 +123,12 @@ def test_to_safetensors_and_back_is_the_same_voice(home, two):
     tasks.run("model-convert", params.ModelConvert(pth_path=there, output_path=back))
     assert read_voice(back).meta == read_voice(two[0]).meta
     assert torch.equal(weight(back), weight(two[0]))
+
+
+def test_an_index_is_described_too(tmp_path):
+    index.write(index.build(np.ones((50, 12), np.float32)), tmp_path / "a.index")
+    facts = information.describe(tmp_path / "a.index")
+    assert (facts["kind"], facts["rows"], facts["width"], facts["cells"]) == ("index", 50, 12, 1)
+    (tmp_path / "a.txt").write_text("hello")
+    with pytest.raises(BadInput, match="no model file"):
+        information.describe(tmp_path / "a.txt")

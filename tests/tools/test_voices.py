@@ -79,6 +79,28 @@ def test_when_unsure_it_asks(home, outside):
     assert again["index_path"].endswith("b.index")
 
 
+def test_a_voice_does_not_get_the_index_of_another(home, outside):
+    """Neither of another folder, nor of a name that its own name is only a part of."""
+    tiny.voice(outside / "logs" / "carla" / "carla_200e_4000s.pth", seed=1)
+    tiny.voice(outside / "logs" / "carla" / "carla_e100_s2000.pth", seed=2)
+    tiny.voice(outside / "logs" / "dora" / "dora.pth", seed=3)
+    tiny.voice(outside / "assets" / "weights" / "ann.pth", seed=4)
+    table(outside / "logs" / "carla" / "carla.index")
+    table(outside / "assets" / "indices" / "added_joann_v2.index")
+    found = {d["name"]: d["index_path"] for d in bring(outside)["imported"]}
+    assert {name for name, path in found.items() if path} == {"carla", "carla 2"}
+    assert set(found) == {"carla", "carla 2", "dora", "ann"}
+
+
+def test_two_voices_in_one_place_do_not_share_what_is_nobodys(home, outside):
+    for name in ("a", "b"):
+        tiny.voice(outside / f"{name}.pth")
+    table(outside / "index.index")
+    done = bring(outside)["imported"]
+    assert [d["index_path"] for d in done] == [None, None]
+    assert done[0]["possible_indexes"] == ["index.index"]
+
+
 def test_a_zip_comes_in_and_goes_out(home, outside):
     tiny.voice(outside / "a.pth")
     table(outside / "a.index")
@@ -105,6 +127,9 @@ def test_an_installation_comes_in_whole(home, outside):
     result = bring(outside)
     assert {d["name"] for d in result["imported"]} == {"rvc_voice", "applio_voice"}
     assert all(d["index_path"] for d in result["imported"])
+    assert all(
+        read_voice(d["pth_path"]).embed_width == tiny.EMBED_WIDTH for d in result["imported"]
+    )
     assert [f["file"] for f in result["failed"]] == ["bad.pth"]
     assert not (outside / "ran").exists()
 
@@ -158,6 +183,10 @@ def test_a_damaged_index_keeps_the_voice_out_and_says_so(home, outside):
 def test_nothing_and_unknown_architectures_are_refused(home, outside):
     with pytest.raises(BadInput, match="no voice"):
         bring(outside)
+    tiny.checkpoint_g(outside / "G_100.pth")
+    with pytest.raises(BadInput, match="training checkpoint"):
+        bring(outside / "G_100.pth")
+    (outside / "G_100.pth").unlink()
     tiny.checkpoint_g(outside / "x.pth")
     with pytest.raises(BadInput, match="training checkpoint"):
         bring(outside / "x.pth")
