@@ -48,14 +48,15 @@ def _extract(
     names = clip_names(slices)
     weights.require(p.f0_method)
     report(0, 1, "Loading models")
-    embedder, device = load_embedder(p, report)
-    work = _measure(p, folder, embedder, str(device))
+    loaded = load_embedders(p, report)
+    works = _measures(p, folder, loaded)
+    work, (embedder, device) = works[0], loaded[0]
     report(1, 1, "Loading models")
     manifest.forget(folder, "extract")
     for name in measure.FOLDERS:
         (folder / name).mkdir(exist_ok=True)
     done = manifest.Stage("extract", inputs=len(names))
-    redone = _work_through(work, names, p.cpu_cores, device.type, done, report)
+    redone = _work_through(works, names, p.cpu_cores, device.type, done, report)
     manifest.judge(done)
     done.outputs.sort()
     for failure in done.failures:
@@ -79,42 +80,40 @@ def clip_names(slices: manifest.Stage) -> list[str]:
     return sorted({Path(name).name.removesuffix(".wav") for name in slices.outputs})
 
 
-def load_embedder(p: params.Extract, report: Report) -> tuple[Any, torch.device]:
-    """The embedder asked for, and the device all models run on."""
+def load_embedders(p: params.Extract, report: Report) -> list[tuple[Any, torch.device]]:
+    """The embedder asked for, once on each of the devices that share the work."""
     from rvc import device
     from rvc.features.manager import EmbedderManager
 
     choice = device.choose(p.gpu, part="features")
     log.info("%s", choice.why)
     manager = EmbedderManager(report)
-    embedder = manager.load(
-        p.embedder_model, p.embedder_model_custom, device=choice.device, dtype=choice.dtype
-    )
-    return embedder, choice.device
+    name, custom = p.embedder_model, p.embedder_model_custom
+    kind = choice.device.type
+    places = [torch.device(kind, n) for n in choice.numbers] if kind != "mps" else []
+    return [
+        (manager.load(name, custom, device=place, dtype=choice.dtype), place)
+        for place in places or [choice.device]
+    ]
 
 
-def _measure(p: params.Extract, folder: Path, embedder: Any, device: str) -> measure.Measure:
-    spec = embedder.spec
-    return measure.Measure(
-        folder=folder,
-        journal=measure.Journal(folder),
-        pitch=f0.load(p.f0_method, device),
-        embed=embedder.batch,
-        pitch_key=f"{p.f0_method} {_predictors(p.f0_method)}",
-        features_key=manifest.digest(_identity(spec)),
-        exact=p.f0_method == "rmvpe",
-    )
-
-
-def _predictors(method: str) -> str:
-    """Size and time of the weights files in the installation that a method may read."""
-    found = []
-    for name in ("rmvpe", "fcpe"):
-        file = config.paths().predictors / f"{name}.pt"
-        if name in method and file.is_file():
-            stat = file.stat()
-            found.append(f"{name}:{stat.st_size}:{stat.st_mtime_ns}")
-    return " ".join(found)
+def _measures(
+    p: params.Extract, folder: Path, loaded: Sequence[tuple[Any, torch.device]]
+) -> list[measure.Measure]:
+    """One per device, with one journal."""
+    journal = measure.Journal(folder)
+    return [
+        measure.Measure(
+            folder=folder,
+            journal=journal,
+            pitch=f0.load(p.f0_method, str(device)),
+            embed=embedder.batch,
+            pitch_key=f"{p.f0_method} {measure.predictors(p.f0_method)}",
+            features_key=manifest.digest(_identity(embedder.spec)),
+            exact=p.f0_method == "rmvpe",
+        )
+        for embedder, device in loaded
+    ]
 
 
 def _identity(spec: Any) -> dict[str, Any]:
@@ -154,7 +153,7 @@ def _single_threaded(active: bool) -> Iterator[None]:
 
 
 def _work_through(
-    work: measure.Measure,
+    works: Sequence[measure.Measure],
     names: Sequence[str],
     cores: int,
     device: str,
@@ -163,17 +162,19 @@ def _work_through(
 ) -> int:
     """Measure all slices in parallel; fills outputs and failures of `done`; returns how many anew.
 
+    Several devices take groups of slices in turns.
+
     Raises:
         Cancelled and everything that makes going on pointless, such as a full disk.
     """
     on_cpu = device == "cpu"
     size = 1 if on_cpu else GROUP
-    workers = max(1, min(cores, len(names))) if on_cpu else 2
+    workers = max(1, min(cores, len(names))) if on_cpu else 2 * len(works)
     single = on_cpu and workers > 1
     redone = 0
     with _single_threaded(single):
         pool = ThreadPoolExecutor(workers, initializer=_worker, initargs=(single,))
-        pending = _submit(pool, work, [names[i : i + size] for i in range(0, len(names), size)])
+        pending = _submit(pool, works, [names[i : i + size] for i in range(0, len(names), size)])
         try:
             while pending:
                 finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -183,7 +184,7 @@ def _work_through(
                         done.outputs.extend(group)
                         redone += sum(future.result())
                     elif len(group) > 1 and not _fatal(error):  # find the one that is at fault
-                        pending |= _submit(pool, work, [[name] for name in group])
+                        pending |= _submit(pool, works, [[name] for name in group])
                     else:
                         _note(done, group[0], error)
                 _give_up(done, report)
@@ -193,9 +194,9 @@ def _work_through(
 
 
 def _submit(
-    pool: ThreadPoolExecutor, work: measure.Measure, groups: Sequence[Sequence[str]]
+    pool: ThreadPoolExecutor, works: Sequence[measure.Measure], groups: Sequence[Sequence[str]]
 ) -> dict[Future[list[bool]], Sequence[str]]:
-    return {pool.submit(work, group): group for group in groups}
+    return {pool.submit(works[i % len(works)], group): group for i, group in enumerate(groups)}
 
 
 def _worker(single: bool) -> None:

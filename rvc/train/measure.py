@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from rvc import config
 from rvc.errors import BadInput, StageFailed
 from rvc.f0 import Extractor, contour
 
@@ -189,3 +190,14 @@ def intact(file: Path) -> bool:
         return np.load(file, mmap_mode="r", allow_pickle=False).size > 0
     except (OSError, ValueError, EOFError):
         return False
+
+
+def predictors(method: str) -> str:
+    """Size and time of the weights files in the installation that a method may read."""
+    found = []
+    for name in ("rmvpe", "fcpe"):
+        file = config.paths().predictors / f"{name}.pt"
+        if name in method and file.is_file():
+            stat = file.stat()
+            found.append(f"{name}:{stat.st_size}:{stat.st_mtime_ns}")
+    return " ".join(found)

@@ -148,6 +148,12 @@ class Monitor:
                 {"moving": moving},
             )
 
+    def empty_epoch(self, step: int, epoch: int) -> None:
+        """Every step of an epoch was skipped."""
+        self.cause = f"Every step of epoch {epoch} was skipped. {self.steps.cause}".rstrip()
+        hint = "Remove the clips named before, or use bf16 or fp32 instead of fp16."
+        self.ledger.find("empty_epoch", "error", self.cause, hint, (step, epoch), each=True)
+
     def _gradients(self, norms: Mapping[str, float], at: tuple[int, int]) -> bool:
         dead = {name for name, norm in norms.items() if self._lasting(f"norm {name}", norm, 0.0)}
         for name in sorted(dead):

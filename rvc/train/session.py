@@ -89,8 +89,15 @@ class Session:
         return Next.GO
 
     def after_epoch(self, s: State) -> None:
-        """Write the epoch's averages; save and export every so often and at the end."""
+        """Write the epoch's averages; save and export every so often and at the end.
+
+        Raises:
+            StageFailed: every step of the last epoch was skipped.
+        """
         done = s.epoch - 1
+        if not s.epoch_means.count:
+            self._learnt_nothing(s, done)
+            return
         if self.epoch_s is not None and self.watched:
             seconds = time.monotonic() - self.epoch_s
             self.monitor.epoch(s.step, done, seconds, self.watched.moving())
@@ -104,6 +111,13 @@ class Session:
             self.save(s)
             if self.recipe.ranks.first:
                 self.export(s)
+        self.epoch_s = time.monotonic()
+
+    def _learnt_nothing(self, s: State, done: int) -> None:
+        """An epoch without one good step gives nothing to save, to hear or to hand out."""
+        self.monitor.empty_epoch(s.step, done)
+        if done == self.p.total_epoch:
+            raise self.monitor.failure()
         self.epoch_s = time.monotonic()
 
     def save(self, s: State) -> None:
@@ -134,7 +148,9 @@ class Session:
         losses = {k: v for k, v in numbers.items() if not k.startswith("norm")}
         names = [self.clips[i].name for i in indices]
         if self.recipe.ranks.world > 1:  # one verdict for all: from what all have in common
-            voiced, spread = 1.0, 1.0
+            both = torch.tensor([voiced, spread], device=self.recipe.device)
+            self.recipe.ranks.average([both])
+            voiced, spread = both.tolist()
         return self.monitor.step(s.step, s.epoch, losses, norms, names, voiced, spread)
 
     def _last_good(self) -> dict[str, Any] | None:

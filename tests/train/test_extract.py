@@ -21,7 +21,7 @@ def models(monkeypatch):
     """Replace the models; `models(embedder)` puts another embedder in."""
 
     def use(embedder):
-        monkeypatch.setattr(extract, "load_embedder", lambda p, report: (embedder, CPU))
+        monkeypatch.setattr(extract, "load_embedders", lambda p, report: [(embedder, CPU)])
         return embedder
 
     monkeypatch.setattr(extract.f0, "load", fake_pitch)
@@ -92,7 +92,7 @@ def test_rmvpe_pitch_is_double_as_applios(home, models):
 
 def test_a_missing_pitch_model_is_named_before_anything_is_loaded(home, models, monkeypatch):
     preprocessed(home, 1)
-    monkeypatch.setattr(extract, "load_embedder", None)
+    monkeypatch.setattr(extract, "load_embedders", None)
     with pytest.raises(MissingModel, match=r"rmvpe\.pt"):
         extract.run(options(f0_method="hybrid[crepe+rmvpe]"))
 
@@ -274,12 +274,27 @@ def test_threads_do_not_change_the_result_and_are_given_back(home, models):
 def test_groups_of_a_gpu_find_the_slice_at_fault(home, models, monkeypatch):
     preprocessed(home, 40, seconds=0.1)
     embedder = FakeEmbedder(bad=[11])
-    monkeypatch.setattr(
-        extract, "load_embedder", lambda p, report: (embedder, torch.device("meta"))
-    )
+    meta = torch.device("meta")
+    monkeypatch.setattr(extract, "load_embedders", lambda p, report: [(embedder, meta)])
     result = extract.run(options())
     assert (result["slices"], len(result["failures"])) == (39, 1)
     assert "0_11_0" in result["failures"][0]
+
+
+def test_several_gpus_share_the_slices(home, models, monkeypatch):
+    folder, names = preprocessed(home, 40, seconds=0.1)
+    counts = {}
+
+    class Counting(FakeEmbedder):
+        def batch(self, waves):
+            counts[id(self)] = counts.get(id(self), 0) + len(waves)
+            return super().batch(waves)
+
+    gpus = [(Counting(), torch.device("meta")), (Counting(), torch.device("meta"))]
+    monkeypatch.setattr(extract, "load_embedders", lambda p, report: gpus)
+    assert extract.run(options(include_mutes=0))["slices"] == 40
+    assert sorted(counts.values()) == [16, 24]  # groups of eight in turns
+    assert all(measure.intact(measure.paths(folder, n)[0]) for n in names)
 
 
 def test_the_command_line_runs_it(cli, home, models):

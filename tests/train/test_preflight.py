@@ -163,7 +163,8 @@ def many(home, monkeypatch):
 def test_363_files_where_all_or_a_tenth_or_one_fail(bad, fails, many, large, monkeypatch, caplog):
     inner = EmbedderManager().load("custom", large)
     broken = Broken(inner, [1600 + n for n in bad])
-    monkeypatch.setattr(extract, "load_embedder", lambda p, report: (broken, torch.device("cpu")))
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(extract, "load_embedders", lambda p, report: [(broken, cpu)])
     if fails:
         with pytest.raises(StageFailed, match="LayerNormKernelImpl"):
             extract.run(options())

@@ -85,6 +85,17 @@ def test_hopeless_training_stops_with_its_cause(tmp_path, monkeypatch):
     assert not (folder / state.NAME).exists() or finite(folder)
 
 
+def test_an_epoch_without_a_good_step_hands_nothing_out(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=4)  # two steps per epoch: no roll back
+    with monkeypatch.context() as broken:
+        spoil(broken, lambda call, attempt: call > 2)
+        with pytest.raises(StageFailed, match="Every step of epoch 2 was skipped"):
+            launch.run(tiny.params(total_epoch=2))
+    assert [file.name for file in folder.glob("v_*e_*.pth")] == ["v_1e_2s.pth"]
+    assert state.load(folder)["step"] == 2
+    assert launch.run(tiny.params(total_epoch=2))["step"] == 4
+
+
 def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     p = tiny.params(batch_size=0)
