@@ -133,16 +133,16 @@ def download(asset: Asset, report: Report = silent) -> Path:
 
 
 def with_retries(transfer: Transfer, url: str) -> None:
-    """Try again after a pause that doubles; any progress starts the count anew."""
+    """Try again after a pause that doubles; coming further than ever starts the count anew."""
     from rvc.hub.transfer import Temporary, Unusable
 
     idle = 0
     for _ in range(MOST_ATTEMPTS):
-        before = transfer.received
+        before = transfer.furthest
         try:
             return transfer.attempt(url)
         except Temporary as error:
-            idle = 0 if transfer.received > before else idle + 1
+            idle = 0 if transfer.furthest > before else idle + 1
             if idle >= ATTEMPTS:
                 raise Unusable(f"{error} ({idle} times)") from error
             pause = max(error.wait_s, PAUSES_S[min(idle, len(PAUSES_S)) - 1] if idle else 0.2)

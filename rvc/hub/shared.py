@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,10 +18,13 @@ from rvc.hub.catalog import Asset
 from rvc.hub.transfer import Transfer, Unusable
 from rvc.progress import Report, silent
 
+log = logging.getLogger(__name__)
+
 LIMIT_BYTES = 4 << 30
 LISTING_LIMIT_BYTES = 8 << 20
 HUGGING_FACE = ("huggingface.co", "hf.co", "hf-mirror.com", "www.huggingface.co")
 DRIVE = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
+DRIVE_FILES = "https://drive.usercontent.google.com/download"
 DRIVE_ID = re.compile(r"/(?:file/)?d/([\w-]{10,})")
 NAMED = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)", re.IGNORECASE)
 INDEX_STARTS = (b"IwFl", b"IxF2", b"IxFI", b"IHNf", b"IwSq", b"IwPQ", b"IxPT")
@@ -33,15 +37,40 @@ def is_link(text: str) -> bool:
 def get(link: str, folder: Path, report: Report = silent) -> list[Found]:
     """Fetch what a link leads to into `folder`; zips are unpacked.
 
+    A link to Hugging Face is looked for on every mirror in turn, the user's own first.
+
     Raises:
         DownloadFailed: refused, gone, too large, or a page instead of a file.
         MissingModel: offline. BadInput: an archive that cannot be used.
     """
     if fetch.offline():
         raise MissingModel("Nothing may be downloaded (offline).", "Run once without --offline.")
+    first: DownloadFailed | None = None
+    candidates = _mirrored(links.vet(link.strip(), fetch.trusted()))
+    for number, candidate in enumerate(candidates):
+        try:
+            return _from(candidate, folder / f"mirror-{number}", report)
+        except links.Refused:
+            raise
+        except DownloadFailed as error:
+            first = first or error
+            if number + 1 < len(candidates):
+                log.info("%s The next mirror is asked.", error.message)
+    raise first or DownloadFailed(f"{link} leads nowhere.")
+
+
+def _mirrored(link: str) -> list[str]:
+    """The link itself, or where it is on each host that may have it."""
+    parts = urlsplit(link)
+    if (parts.hostname or "").lower() not in HUGGING_FACE:
+        return [link]
+    return [f"{endpoint}{parts.path}" for endpoint in fetch.endpoints()]
+
+
+def _from(link: str, folder: Path, report: Report) -> list[Found]:
     folder.mkdir(parents=True, exist_ok=True)
     found: list[Found] = []
-    for number, url in enumerate(direct(links.vet(link.strip(), fetch.trusted()))):
+    for number, url in enumerate(direct(link)):
         found += _open(_fetch(url, folder / f"download-{number}", report), folder / str(number))
     if not found:
         raise DownloadFailed(f"{link} leads to no voice.", "Give a link to a .pth or .zip.")
@@ -58,6 +87,8 @@ def direct(link: str) -> list[str]:
     if host not in HUGGING_FACE and endpoint not in fetch.endpoints():
         return [link]
     path = parts.path.strip("/").split("/")
+    if len(path) == 1 and host not in HUGGING_FACE and path[0].lower().endswith((*KINDS, ".zip")):
+        return [link]
     if path[0] in ("datasets", "spaces") or len(path) < 2:
         raise DownloadFailed(f"{link} is no model repository.", "Give the link of a model or file.")
     repo = "/".join(path[:2])
@@ -79,8 +110,7 @@ def _drive(link: str) -> str:
         raise DownloadFailed(
             f"{link} is no link to a file.", "Share the file itself, not a folder."
         )
-    base = "https://drive.usercontent.google.com/download"
-    return f"{base}?id={number}&export=download&confirm=t"
+    return f"{DRIVE_FILES}?id={number}&export=download&confirm=t"
 
 
 def _listed(url: str) -> list[str]:

@@ -54,7 +54,7 @@ class Transfer:
         self.part = target.with_name(target.name + ".part")
         self.mark = target.with_name(target.name + ".part.etag")
         self.told: str | None = None  # digest the server states, where we know none
-        self.received = 0
+        self.furthest = 0  # byte that any attempt came to
         self.resumed = False
 
     def attempt(self, url: str) -> None:
@@ -166,7 +166,7 @@ class Transfer:
                     if done == 0:
                         _look(block)
                     done += len(block)
-                    self.received += len(block)
+                    self.furthest = max(self.furthest, done)
                     if total is not None and done > total:
                         raise Unusable(f"more than {total} bytes came")
                     out.write(block)
@@ -199,7 +199,7 @@ class Transfer:
         _sync_folder(self.target.parent)
         log.info(
             "Fetched %s (%.1f MB%s).",
-            self.target,
+            self.asset.name or self.target,
             size / 1e6,
             ", verified" if expected else "; no digest is published for it",
         )

@@ -9,6 +9,7 @@ import pytest
 from rvc import params, tasks
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch, links, shared
+from rvc.nets.checkpoint import read_voice
 from tests import hostile, tiny
 from tests.hub import hosts
 
@@ -64,6 +65,47 @@ def test_the_servers_name_is_used_but_never_as_a_path(host, home):
     assert sorted(p.name for p in (home / "logs").iterdir()) == ["Eve"]
 
 
+def test_hugging_faces_links_are_fetched_from_the_users_mirror(host):
+    assert download("https://huggingface.co/some/repo")["name"] == "Zoe"
+    assert download("https://hf.co/some/repo/blob/main/Zoe.zip")["name"] == "Zoe 2"
+    assert len(host.asked) == 3
+
+
+def test_a_file_at_the_root_of_ones_own_server_is_a_file(host):
+    assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
+
+
+def test_drive_files_arrive_under_the_name_that_drive_gives_them(host, home, monkeypatch):
+    monkeypatch.setattr(shared, "DRIVE_FILES", f"{host.url}/download")
+    link = "https://drive.google.com/file/d/1AbCdEfGhIjK/view?usp=sharing"
+    host.files["download?id=1AbCdEfGhIjK&export=download&confirm=t"] = host.files["Zoe.zip"]
+    host.headers["Content-Disposition"] = 'attachment; filename="voice.zip"'
+    done = download(link)
+    assert done["name"] == "Zoe"
+    told = read_voice(done["pth_path"]).meta["imported_from"]
+    assert told["source"] == link.split("?")[0]
+    host.faults.append(hosts.page())
+    with pytest.raises(DownloadFailed, match="web page"):
+        download(link)
+
+
+def test_a_broken_connection_is_taken_up_again(host):
+    host.faults += [hosts.drop(3000), hosts.drop(2000)]
+    assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
+    assert [headers.get("Range") for _, headers in host.asked][1:] == [
+        "bytes=3000-",
+        "bytes=5000-",
+    ]
+
+
+def test_a_length_that_is_a_lie_is_not_believed_for_ever(host):
+    host.faults += [lambda handler, content: handler.answer(content, length=len(content) + 9)] * 60
+    host.ranges = False
+    with pytest.raises(DownloadFailed):
+        download(f"{host.url}/Zoe.pth")
+    assert len(host.asked) <= fetch.ATTEMPTS + 1
+
+
 def test_drive_links_become_downloads():
     expected = (
         "https://drive.usercontent.google.com/download?id=1AbCdEfGhIjK&export=download&confirm=t"
@@ -81,7 +123,7 @@ def test_drive_links_become_downloads():
 def test_hugging_face_links_are_read(monkeypatch):
     base = "https://huggingface.co/some/one"
     assert shared.direct(f"{base}/blob/main/a b.zip") == [f"{base}/resolve/main/a b.zip"]
-    asked = []
+    asked: list[str] = []
     listed = ["x.pth", "D_1.pth", "x.index", "y.zip"]
     monkeypatch.setattr(shared, "_listed", lambda url: asked.append(url) or listed)
     assert shared.direct(base) == [f"{base}/resolve/main/x.pth", f"{base}/resolve/main/x.index"]
