@@ -125,7 +125,7 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
         else:
             with path.open("rb") as stream:
                 if stream.read(1) not in (b"\x80", b""):
-                    raise BadInput(f"{path} is no model file.", NO_PICKLE)
+                    raise BadInput(f"{path} is damaged or no model file.", NO_PICKLE)
             _scan_legacy(path, allowed)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (
