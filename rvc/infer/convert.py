@@ -69,6 +69,7 @@ def stream(
     try:
         recording.read(blocks, lambda s: report(s, s, "Reading"))
         recording.prepare(_formants(p))
+        voice.rest()  # the pitch comes first
         worker = Converter(voice, p, Noise(p.seed), report)
         length = -(-recording.frames * voice.rate // recording.rate)
         sounds, masks = [], []
@@ -84,6 +85,7 @@ def stream(
                 worker.sound(wave, pieces, worker.tuned(f0_hz), recording.spool(), length)
             )
             masks.append(levels > threshold)
+        voice.rest()
         return finish(recording, sounds, masks, voice.rate, p, report)
     except BaseException:
         recording.close()

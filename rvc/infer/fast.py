@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +53,22 @@ def decoder(file: Path, voice: VoiceFile, dec: DecoderNet) -> GraphDecoder | Non
 
 
 class GraphNetwork(nn.Module):
-    """An embedder's graph, with what `Embedder` asks of a network."""
+    """An embedder's graph, with what `Embedder` asks of a network.
 
-    def __init__(self, graph: graphs.Graph, shape: dict[str, list[int]]) -> None:
+    It can rest between conversions: its weights (380 MB) leave memory, and opening it again
+    takes 0.1 s.
+
+    Args:
+        plain: loads the network itself, should the graph be gone when it is wanted again.
+    """
+
+    def __init__(
+        self, graph: graphs.Graph, order: graphs.Order, plain: Callable[[], nn.Module]
+    ) -> None:
         super().__init__()
-        self.graph, self.shape = graph, shape
+        self.order, self.plain = order, plain
+        self.shape: dict[str, list[int]] = json.loads(graph.notes["shape"])
+        self.held: list[graphs.Graph] = [graph]  # in a list, so that torch takes it for no part
 
     def frames(self, samples: int) -> int:
         for kernel, stride in zip(self.shape["kernels"], self.shape["strides"], strict=True):
@@ -64,8 +76,16 @@ class GraphNetwork(nn.Module):
         return samples
 
     def forward(self, waves: list[Tensor]) -> Tensor:
-        parts = [self.graph(wave[None])[0] for wave in waves]
+        graph = next(iter(self.held), None) or graphs.load(self.order)
+        if graph is None:
+            return self.plain()(waves)
+        self.held = [graph]
+        parts = [graph(wave[None])[0] for wave in waves]
         return nn.utils.rnn.pad_sequence(parts, batch_first=True)
+
+    def rest(self) -> None:
+        """Give the memory back until it is called again."""
+        self.held = []
 
 
 def embedder(
@@ -82,17 +102,20 @@ def embedder(
     contents = [sha256(weights), *(f.read_text(encoding="utf-8") for f in declared)]
     where = None if custom is None else str(home.resolve())
     label = name if name != "custom" else str(custom)
-    graph = graphs.load(
-        graphs.Order(
-            "embedder",
-            {"name": name, "custom": where, "layer": layer, "projected": projected},
-            [*contents, str(layer), str(projected), label],
-        )
+    order = graphs.Order(
+        "embedder",
+        {"name": name, "custom": where, "layer": layer, "projected": projected},
+        [*contents, str(layer), str(projected), label],
     )
+    graph = graphs.load(order)
     if graph is None:
         return None
+
+    def plain() -> nn.Module:
+        return manager.load(name, custom, layer=layer, projected=projected).network
+
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
-    return Embedder(spec, GraphNetwork(graph, json.loads(graph.notes["shape"])))
+    return Embedder(spec, GraphNetwork(graph, order, plain))
 
 
 def pitch() -> rmvpe.RMVPE | None:

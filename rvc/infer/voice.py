@@ -139,6 +139,12 @@ class Voice:
             name, custom, device.device, device.dtype, layer=layer, projected=projected
         )
 
+    def rest(self) -> None:
+        """Give memory back that is only needed while a piece is converted."""
+        network = getattr(self.embedder, "network", None)
+        if isinstance(network, fast.GraphNetwork):
+            network.rest()
+
     def speaker(self, sid: str) -> int:
         """The number of a speaker given by number or name.
 

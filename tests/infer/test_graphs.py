@@ -94,7 +94,7 @@ def test_the_cache_is_bounded(kept, fake_networks, tmp_path, monkeypatch):
     assert len(list(kept.glob("*.onnx"))) == 1
 
 
-def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path):
+def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path, monkeypatch):
     torchaudio()  # the helper's package needs it
     folder = tiny.hubert(tmp_path / "hubert")
     plain = EmbedderManager().load("custom", folder)
@@ -105,6 +105,13 @@ def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path):
         wave = sung(4)[:samples]
         assert near(made(wave), plain(wave))
     assert made(np.zeros(10, np.float32)).shape == plain(np.zeros(10, np.float32)).shape
+    for file in kept.glob("*"):
+        file.unlink()
+    made.network.rest()
+    assert near(made(wave), plain(wave))  # the graph is made anew
+    made.network.rest()
+    monkeypatch.setenv(graphs.OFF, "1")
+    assert near(made(wave), plain(wave))  # or torch does the work
 
 
 def test_without_weights_there_is_no_graph_of_rmvpe(kept):
