@@ -21,6 +21,10 @@ TOLERANCE = 1e-4  # of the peak
 PAGE = 1 << 16  # weights begin at multiples of it, so that every system can map them
 
 
+class Impossible(ValueError):
+    """There is no such graph, however often one tries."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network becomes a graph.
@@ -44,7 +48,7 @@ def make(recipe: Callable[[], Recipe], file: Path) -> None:
     """Export, optimise, compare, and only then put the graph in its place.
 
     Raises:
-        ValueError: it does not equal the network.
+        Impossible: it does not equal the network.
     """
     with tempfile.TemporaryDirectory(prefix=".part-", dir=file.parent) as folder:
         plain, part = Path(folder) / "plain.onnx", Path(folder) / file.name
@@ -72,7 +76,7 @@ def _agree(
     for example, known in zip(examples, expected, strict=True):
         error = float((known - graph(*example)).abs().max() / known.abs().max().clamp(min=1e-9))
         if not error <= TOLERANCE:
-            raise ValueError(f"its graph is off by {error:.1e} of the peak")
+            raise Impossible(f"its graph is off by {error:.1e} of the peak")
 
 
 def export(recipe: Recipe, file: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rvc.config import paths
 from rvc.f0 import rmvpe
+from rvc.features import FAMILIES
 from rvc.features.embedder import Embedder, EmbedderSpec
 from rvc.features.manager import EmbedderManager, weights_file
 from rvc.hub.verify import sha256
@@ -102,6 +103,8 @@ def embedder(
     contents = [sha256(weights), *(f.read_text(encoding="utf-8") for f in declared)]
     where = None if custom is None else str(home.resolve())
     label = name if name != "custom" else str(custom)
+    if not _exportable(home):
+        return None
     order = graphs.Order(
         "embedder",
         {"name": name, "custom": where, "layer": layer, "projected": projected},
@@ -116,6 +119,18 @@ def embedder(
 
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
     return Embedder(spec, GraphNetwork(graph, order, plain))
+
+
+def _exportable(home: Path) -> bool:
+    """Whether the embedder is of the HuBERT family; a checkpoint of fairseq always is."""
+    config = home / "config.json"
+    if not config.is_file():
+        return True
+    try:
+        family = str(json.loads(config.read_text(encoding="utf-8")).get("model_type", "hubert"))
+    except (ValueError, AttributeError):
+        return False  # whoever loads it says what is wrong
+    return FAMILIES.get(family, "").startswith("rvc.features.hubert:")
 
 
 def pitch() -> rmvpe.RMVPE | None:

@@ -19,6 +19,7 @@ from rvc.progress import Report
 
 CEILING_DB = -1.2  # dBTP, a little below the -1 that is promised
 LOSSY_CEILING_DB = -2.0  # coders overshoot
+LOUDER = 5  # times that the gain is raised to make up for what the limiter takes
 HOLD = 3  # frames of 10 ms that stay open around sound
 FRAME_RATE = 100
 
@@ -173,5 +174,17 @@ def _level(done: Finished, p: Conversion) -> None:
     if p.match_loudness and np.isfinite(wanted) and np.isfinite(ours):
         done.gain = float(10 ** ((wanted - ours) / 20))
         done.limited = done.gain * peak.peak > done.ceiling
+        for _ in range(LOUDER if done.limited else 0):
+            missing = wanted - _limited_lufs(done)
+            if missing < 0.2:
+                break
+            done.gain *= float(10 ** (missing / 20))
     elif peak.peak > done.ceiling:
         done.gain = done.ceiling / peak.peak
+
+
+def _limited_lufs(done: Finished) -> float:
+    loudness = Loudness(done.voice_rate, done.channels)
+    for block in done.levelled():
+        loudness.add(block)
+    return loudness.lufs()

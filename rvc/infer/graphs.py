@@ -32,6 +32,7 @@ OPSET = 17
 FORMAT = 3  # of what is written; a change makes older graphs unused
 LIMIT_BYTES = 3 << 30  # of the whole cache
 OFF = "RVC_NO_GRAPHS"  # environment variable that switches graphs off
+IMPOSSIBLE = 3  # exit code of the process that makes one: trying again will not help
 MAKING_S = 900  # longest time one is given to be made
 
 
@@ -97,6 +98,8 @@ def load(order: Order) -> Graph | None:
     if os.environ.get(OFF):
         return None
     try:
+        if order.file.with_suffix(".never").exists():
+            return None
         import onnxruntime.capi.onnxruntime_pybind11_state as errors
 
         failures: tuple[type[Exception], ...] = tuple(
@@ -143,6 +146,8 @@ def _made(order: Order) -> Graph:
         timeout=MAKING_S,
         check=False,
     )
+    if done.returncode == IMPOSSIBLE:
+        order.file.with_suffix(".never").touch()
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"code {done.returncode}")

@@ -73,7 +73,7 @@ def embedder(name: str, custom: str | None, layer: int | None, projected: bool) 
     made = EmbedderManager().load(name, custom, layer=layer, projected=projected)
     forget()
     if not isinstance(made.network, SpeechEncoder):
-        raise ValueError("this kind of embedder has no graph")
+        raise exporting.Impossible("this kind of embedder has no graph")
     shape = {"kernels": list(made.network.kernels), "strides": list(made.network.strides)}
     return Recipe(
         _Hearing(made.network),
@@ -106,7 +106,10 @@ def main(arguments: list[str]) -> int:
     """Exit code 0 when the graph is in its place; else the last line of stderr says why not."""
     try:
         prepare(graphs.Order.loads(arguments[0]))
-    except (VoiceError, ValueError) as error:
+    except (exporting.Impossible, torch.onnx.OnnxExporterError) as error:
+        print(" ".join(str(error).split())[:300], file=sys.stderr)
+        return graphs.IMPOSSIBLE
+    except VoiceError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

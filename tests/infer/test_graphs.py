@@ -81,6 +81,19 @@ def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
     assert len(list(kept.glob("*.onnx"))) == 1
 
 
+def test_what_has_no_graph_is_not_tried_again_and_again(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(graphs, "_made", MADE)
+    monkeypatch.setattr(graphs.subprocess, "run", lambda *a, **k: Refusal)
+    pth = tiny.voice(tmp_path / "v.pth")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
+    monkeypatch.setattr(graphs.subprocess, "run", lambda *a, **k: pytest.fail("tried again"))
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
+
+
+class Refusal:
+    returncode, stderr = graphs.IMPOSSIBLE, b"it cannot be"
+
+
 def test_a_cache_that_cannot_be_written_is_no_obstacle(fake_networks, home, tmp_path):
     (home / ".cache").write_text("not a folder")
     voice = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
