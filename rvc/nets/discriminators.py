@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,9 +27,6 @@ class Critic(nn.Module):
     def _layer(self, i: int, x: Tensor) -> Tensor:
         return leaky(self.convs[i](x))
 
-    def _last(self, x: Tensor) -> Tensor:
-        return self.conv_post(x)
-
     def shown(self, x: Tensor) -> Tensor:
         """A layer's output as a map (B, C, ...)."""
         return x
@@ -42,14 +37,17 @@ class Critic(nn.Module):
         for i in range(len(self.convs)):
             x = maybe_checkpointed(self.checkpointing, lambda y, i=i: self._layer(i, y), x)
             maps.append(self.shown(x))
-        maps.append(self.shown(self._last(x)))
+        maps.append(self.shown(self.conv_post(x)))
         return maps[-1].flatten(1), maps
 
 
-def flat_conv(layer: Any, x: Tensor) -> Tensor:
-    """A convolution (nn.Conv2d) with a kernel one sample wide, on (B, C, T)."""
-    weight = layer.weight.squeeze(3)
-    return F.conv1d(x, weight, layer.bias, layer.stride[0], layer.padding[0])
+class Column(nn.Conv2d):
+    """A convolution whose kernel is one sample wide; items of width one may come flat (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 4:
+            return super().forward(x)
+        return F.conv1d(x, self.weight.squeeze(3), self.bias, self.stride[:1], self.padding[:1])
 
 
 class Scale(Critic):
@@ -85,10 +83,10 @@ class Period(Critic):
         self.flat = period == 2
         widths = [1, 32, 128, 512, 1024, 1024]
         self.convs = nn.ModuleList(
-            normed(nn.Conv2d(a, b, (5, 1), (3 if i < 4 else 1, 1), padding=(2, 0)))
+            normed(Column(a, b, (5, 1), (3 if i < 4 else 1, 1), padding=(2, 0)))
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         )
-        self.conv_post = normed(nn.Conv2d(1024, 1, (3, 1), padding=(1, 0)))
+        self.conv_post = normed(Column(1024, 1, (3, 1), padding=(1, 0)))
 
     def prepare(self, wave: Tensor) -> Tensor:
         """(B, 1, N) -> (B, 1, ceil(N / p), p); flat: (B * p, 1, ceil(N / p))."""
@@ -97,12 +95,6 @@ class Period(Critic):
             wave = F.pad(wave, (0, missing), mode="reflect")
         rows = wave.unflatten(2, (-1, self.period))
         return rows.permute(0, 3, 1, 2).flatten(0, 1) if self.flat else rows
-
-    def _layer(self, i: int, x: Tensor) -> Tensor:
-        return leaky(flat_conv(self.convs[i], x)) if self.flat else super()._layer(i, x)
-
-    def _last(self, x: Tensor) -> Tensor:
-        return flat_conv(self.conv_post, x) if self.flat else super()._last(x)
 
     def shown(self, x: Tensor) -> Tensor:
         """(B, C, n, p), whatever the layout."""
