@@ -14,7 +14,7 @@ from rvc.progress import Report, silent
 
 LOG = logging.getLogger(__name__)
 PORTS = 20  # tried one after the other
-CARDS = ("loss/g/total", "loss/d/total", "loss/g/kl", "loss/g/mel")
+CARDS = ("loss/g/total", "loss/d/adv", "loss/g/kl", "loss/g/mel")
 PAUSE_S = 0.5
 
 

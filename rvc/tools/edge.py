@@ -13,12 +13,17 @@ from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch
+from rvc.progress import Report, silent
+from rvc.tools import sentences
 
 LOG = logging.getLogger(__name__)
 TIMEOUT_S = 60.0
+LONGEST_BYTES = 3000  # sent at once; the service itself takes 4096 with their markup
 
 
-def speak(text: str, voice: str, percent: int = 0) -> tuple[np.ndarray, int]:
+def speak(
+    text: str, voice: str, percent: int = 0, report: Report = silent
+) -> tuple[np.ndarray, int]:
     """Speech of a text, made by Microsoft's servers.
 
     Returns:
@@ -32,7 +37,17 @@ def speak(text: str, voice: str, percent: int = 0) -> tuple[np.ndarray, int]:
             "The voices of edge need a connection (offline).", "Use --tts-engine espeak or piper."
         )
     _tell_once()
-    sound = _ask(text, voice, percent)
+    pieces, waves, rate = sentences.pieces(text, LONGEST_BYTES), [], 0
+    for number, piece in enumerate(pieces):
+        report(number, len(pieces), "Speaking (edge)")
+        wave, rate = _decoded(_ask(piece, voice, percent))
+        waves.append(wave)
+    if not waves:
+        raise BadInput("There is nothing in the text to speak.", "Give words.")
+    return np.concatenate(waves), rate
+
+
+def _decoded(sound: bytes) -> tuple[np.ndarray, int]:
     if not sound:
         raise DownloadFailed("Edge's speech service sent no sound.", "Try again, or another voice.")
     with tempfile.TemporaryDirectory(prefix="rvc-edge-") as folder:
@@ -51,13 +66,20 @@ def _tell_once() -> None:
 
 
 def _ask(text: str, voice: str, percent: int) -> bytes:
-    """The service's answer: MP3."""
+    """The service's answer: MP3.
+
+    Raises:
+        BadInput: no such voice. DownloadFailed: no connection, or it ended before the speech did.
+    """
     import aiohttp
     from edge_tts import Communicate, exceptions
 
     async def collect() -> bytes:
         asked = Communicate(text, voice, rate=f"{percent:+d}%")
-        return b"".join([p["data"] async for p in asked.stream() if p["type"] == "audio"])
+        sound = b"".join([p["data"] async for p in asked.stream() if p["type"] == "audio"])
+        if asked.state["chunk_audio_bytes"]:  # set back once the service has said that it is done
+            raise ConnectionError("cut off")
+        return sound
 
     try:
         return asyncio.run(asyncio.wait_for(collect(), TIMEOUT_S + len(text) / 20))

@@ -16,11 +16,11 @@ from rvc.hub import fetch
 from rvc.hub.catalog import Asset
 from rvc.nets import onnx
 from rvc.progress import Report, silent
-from rvc.tools import espeak
+from rvc.tools import espeak, sentences
 
 NAME = re.compile(r"^([a-z]{2,3})_([A-Z]{2})-([\w]+)-(x_low|low|medium|high)$")
 REPOSITORY = "rhasspy/piper-voices"
-SENTENCES = re.compile(r"[^.!?;:。！？]+[.!?;:。！？]*")
+LONGEST_BYTES = 600  # of what is spoken at once; memory grows with its square
 FLAGS = re.compile(r"\([a-z-]+\)")  # espeak-ng's notes that the language changes
 PAUSE_S = 0.15
 START, END, PAD = "^", "$", "_"
@@ -77,9 +77,9 @@ def speak(
         rate = int(config["audio"]["sample_rate"])
         gap = np.zeros(int(PAUSE_S * rate), np.float32)
         parts: list[np.ndarray] = []
-        sentences = SENTENCES.findall(text)
-        for number, sentence in enumerate(sentences):
-            report(number, len(sentences), "Speaking")
+        spoken = [p for s in sentences.split(text) for p in sentences.pieces(s, LONGEST_BYTES)]
+        for number, sentence in enumerate(spoken):
+            report(number, len(spoken), "Speaking")
             ids = _ids(sentence.strip(), config)
             if len(ids) > 3:
                 parts += [_sound(session, ids, config, percent), gap]

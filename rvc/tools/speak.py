@@ -53,7 +53,7 @@ def speak(
 ) -> tuple[np.ndarray, int]:
     """Speech (T,) float32 of a text and its rate in Hz, by the engine of this name."""
     if engine == "edge":
-        return edge.speak(text, voice, percent)
+        return edge.speak(text, voice, percent, report)
     if engine == "piper":
         return piper.speak(text, voice, percent, report)
     return espeak.speak(text, voice, percent)

@@ -8,6 +8,7 @@ import pytest
 from rvc import params
 from rvc.errors import BadInput, Cancelled
 from rvc.tools import board
+from rvc.train import curves
 
 
 def test_it_runs_until_cancelled(home):
@@ -37,3 +38,7 @@ def test_a_busy_port_is_passed_over():
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(BadInput, match="free"):
         board.free_port("192.0.2.1", 6006)
+
+
+def test_the_pinned_curves_are_ones_that_training_draws():
+    assert set(board.CARDS) <= {f"loss/{tag}" for tag in curves.APPLIO_TAGS.values()}

@@ -1,17 +1,21 @@
 """Text to speech: three engines, one conversion; a failed request converts nothing old."""
 
+import asyncio
 import json
 import logging
+import re
+import threading
 
 import numpy as np
 import onnx
 import pytest
+from aiohttp import web
 from onnx import TensorProto, helper, numpy_helper
 
 from rvc import params, tasks
 from rvc.audio import io
 from rvc.errors import BadInput, DownloadFailed, MissingModel
-from rvc.tools import edge, espeak, piper, speak
+from rvc.tools import edge, espeak, piper, sentences, speak
 from tests import tiny
 from tests.infer.conftest import fake_networks  # noqa: F401
 
@@ -185,3 +189,94 @@ def test_edge_says_once_that_the_text_leaves(home, monkeypatch, caplog, tmp_path
 def test_edge_asks_nobody_offline(home):
     with pytest.raises(MissingModel, match="offline"):
         edge.speak("Hello", "en-US-AriaNeural")
+
+
+class Service:
+    """Microsoft's speech service as far as its client knows it, on this machine.
+
+    Attributes:
+        asked: the texts that came. ends: whether it says that a speech is over.
+    """
+
+    def __init__(self, sound):
+        self.sound, self.asked, self.ends = sound, [], True
+        self.loop, ready = asyncio.new_event_loop(), threading.Event()
+
+        async def answer(request):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            await socket.receive_str()
+            said = await socket.receive_str()
+            self.asked.append(re.sub(r"<[^>]+>", "", said.split("\r\n\r\n", 1)[1]))
+            if "Nobody" not in said:
+                head = b"X-RequestId:1\r\nContent-Type:audio/mpeg\r\nPath:audio\r\n"
+                await socket.send_bytes(len(head).to_bytes(2, "big") + head + self.sound)
+            if self.ends:
+                await socket.send_str("Path:turn.end\r\n\r\n{}")
+            await socket.close()
+            return socket
+
+        async def serve():
+            app = web.Application()
+            app.router.add_get("/speak", answer)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = site._server.sockets[0].getsockname()[1]
+            ready.set()
+
+        def run():
+            self.loop.run_until_complete(serve())
+            self.loop.run_forever()
+
+        threading.Thread(target=run, daemon=True).start()
+        assert ready.wait(10)
+
+
+@pytest.fixture
+def service(home, monkeypatch, tmp_path):
+    import edge_tts.communicate
+
+    io.save(tmp_path / "a.mp3", np.sin(np.arange(24000) / 20).astype(np.float32) / 2, 24000)
+    made = Service((tmp_path / "a.mp3").read_bytes())
+    url = f"ws://127.0.0.1:{made.port}/speak?a=b"
+    monkeypatch.setattr(edge_tts.communicate, "WSS_URL", url)
+    monkeypatch.setenv("RVC_OFFLINE", "0")
+    yield made
+    made.loop.call_soon_threadsafe(made.loop.stop)
+
+
+def test_edge_speaks_long_texts_piece_by_piece(service):
+    text = "This is a sentence. " * 400
+    wave, rate = edge.speak(text, "en-US-AriaNeural", 10)
+    assert len(service.asked) == 3
+    assert " ".join(service.asked).split() == text.split()
+    assert rate == 24000
+    assert len(wave) == pytest.approx(3 * 24000, rel=0.1)
+
+
+def test_a_speech_that_is_cut_off_is_no_speech(service, tts):
+    service.ends = False
+    with pytest.raises(DownloadFailed, match="could not be reached"):
+        tts(tts_text="Hello there.", tts_voice="en-US-AriaNeural")
+    service.ends = True
+    with pytest.raises(BadInput, match="cannot speak"):
+        edge.speak("Hello.", "xx-XX-NobodyNeural")
+    assert tts(tts_text="Hello there.", tts_voice="en-US-AriaNeural")["engine"] == "edge"
+
+
+def test_sentences_end_where_a_speaker_takes_breath():
+    text = 'It costs 3.5 at 12:30, see example.org. "Really?" she said!\nNew line。没有空格！Done'
+    assert sentences.split(text) == [
+        "It costs 3.5 at 12:30, see example.org.",
+        '"Really?" she said!',
+        "New line。",
+        "没有空格！",
+        "Done",
+    ]
+    long = "word " * 500 + "x" * 900 + ", and the end. Short."
+    cut = sentences.pieces(long, 300)
+    assert all(0 < len(piece.encode()) <= 300 for piece in cut)
+    assert "".join("".join(cut).split()) == "".join(long.split())
+    assert sentences.pieces("a. b. c.", 100) == ["a. b. c."]
