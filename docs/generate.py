@@ -60,7 +60,9 @@ def _values(field: FieldInfo) -> str:
 def _show(name: str, default: Any) -> str:
     if name == "cpu_cores":
         return "all"
-    return {None: "", True: "on", False: "off"}.get(default, str(default))
+    if isinstance(default, bool):  # 0 and 1 are equal to False and True
+        return "on" if default else "off"
+    return "" if default is None else str(default)
 
 
 if __name__ == "__main__":
