@@ -19,6 +19,7 @@ MARGIN_S = 0.16  # kept around everything that is not silent
 SKIP_S = 0.30  # shorter silences are not worth a cut
 PIECE_S = 11.0
 CONTEXT_S = 1.0
+SILENT_CONTEXT_S = 0.3  # heard of a silence beyond MARGIN_S: more of it tells nothing
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,16 @@ def plan(
     gap = round(SKIP_S * RATE / FRAME)
     longest = max(2, round(piece_s * RATE / FRAME) // 2 * 2)
     context = round(context_s * RATE) // GRID * GRID
+    silent = min(context, round(SILENT_CONTEXT_S * RATE) // GRID * GRID)
     pieces = []
     for begin, end in stretches(active, gap):
         low, high = (begin * FRAME, min(end * FRAME, samples)) if isolated else (0, samples)
         points = cuts(np.append(levels_db, levels_db[-1:]), begin, end, longest)
         for a, b in zip(points[:-1], points[1:], strict=True):
             start, stop = a * FRAME, b * FRAME
-            pieces.append(Piece(start, stop, start - context, stop + context, low, high))
+            before = silent if 0 < a == begin else context
+            after = silent if b == end < len(active) else context
+            pieces.append(Piece(start, stop, start - before, stop + after, low, high))
     return pieces
 
 

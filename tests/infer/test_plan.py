@@ -82,3 +82,14 @@ def test_mirroring_is_continuous_at_both_ends_even_for_one_sample():
     wave = np.arange(10)
     assert wave[plan.mirrored(-3, 13, 0, 10)].tolist() == [3, 2, 1, *range(10), 8, 7, 6]
     assert set(plan.mirrored(-5, 5, 0, 1).tolist()) == {0}
+
+
+def test_little_is_heard_of_a_silence_and_all_of_a_neighbour():
+    levels = np.full(6000, -20.0, np.float32)
+    levels[2000:2300] = -100.0
+    pieces = plan.plan(levels, 6000 * plan.FRAME)
+    silent = [p for p in pieces if p.stop < 2300 * plan.FRAME][-1]
+    inner = pieces[0]
+    assert silent.last - silent.stop == round(plan.SILENT_CONTEXT_S * plan.RATE)
+    assert inner.last - inner.stop == round(plan.CONTEXT_S * plan.RATE)
+    assert all((p.last - p.first) % plan.GRID == 0 for p in pieces)
