@@ -26,7 +26,7 @@ class Score:
     """How one save sounds; `similarity` and `dnsmos` only where their packages are installed.
 
     Attributes:
-        speakers: the same by speaker number, where there are several.
+        speakers: the same by speaker, where there are several.
     """
 
     epoch: int
@@ -60,13 +60,15 @@ class Heard:
 MEASURES = ("mel", "f0_semitones", "similarity", "dnsmos")
 
 
-def summed(epoch: int, step: int, heard: Sequence[Heard]) -> Score:
-    """The score of a save from its clips."""
+def summed(
+    epoch: int, step: int, heard: Sequence[Heard], names: Mapping[str, str] | None = None
+) -> Score:
+    """The score of a save from its clips; `names` are the speakers' by number."""
     by_speaker: dict[int, list[Heard]] = defaultdict(list)
     for one in heard:
         by_speaker[one.speaker].append(one)
     found = {
-        str(speaker): {
+        (names or {}).get(str(speaker), str(speaker)): {
             name: mean
             for name in MEASURES
             if (mean := _mean(getattr(one, name) for one in own)) is not None

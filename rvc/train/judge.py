@@ -50,6 +50,7 @@ class Judge:
         unseen: (phone, pitch, f0) of a recording of somebody else, rendered only; or None.
         scores: of earlier saves, when a training goes on.
         write_best: writes the voice of a state as the best one.
+        names: the speakers' by number.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class Judge:
         write_best: Any,
         unseen: tuple[Tensor, Tensor, Tensor] | None = None,
         scores: Sequence[Mapping[str, Any]] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.recipe, self.curves = folder, recipe, curves
-        self.write_best, self.unseen = write_best, unseen
+        self.write_best, self.unseen, self.names = write_best, unseen, names
         self.clips = chosen(held)
         settings = recipe.settings
         self.data = Dataset(self.clips, settings.hop_length, 1, keep=torch.device("cpu"))
@@ -117,7 +119,7 @@ class Judge:
             heard.append(Heard(clip.speaker, mel, error, *self.ears(clip.speaker, low)))
         if self.unseen is not None:
             self._keep(self._render(s, *self.unseen, 0), s, epoch, "unseen")
-        return best.summed(epoch, s.step, heard)
+        return best.summed(epoch, s.step, heard, self.names)
 
     def _low(self, wave: Tensor) -> np.ndarray:
         """(T,) at the voice's rate -> at 16 kHz."""
@@ -173,5 +175,5 @@ def _told(score: Score) -> str:
     words = f"{score.value:.3f} (mel {score.mel:.3f}, pitch {score.f0_semitones:.2f} semitones off"
     words += f", similarity {score.similarity:.2f}" if score.similarity is not None else ""
     words += f", DNSMOS {score.dnsmos:.2f}" if score.dnsmos is not None else ""
-    own = [f"speaker {name}: mel {v['mel']:.3f}" for name, v in (score.speakers or {}).items()]
+    own = [f"{name}: mel {v['mel']:.3f}" for name, v in (score.speakers or {}).items()]
     return words + ")" + "".join(f", {each}" for each in own)

@@ -116,7 +116,7 @@ def _table(folder: Path, scores: Sequence[Score]) -> str:
             f"<td>{sounds}</td></tr>"
         )
         rows += [
-            f"<tr><td></td><td>speaker {html.escape(name)}</td><td></td><td>{own['mel']:.3f}</td>"
+            f"<tr><td></td><td>{html.escape(name)}</td><td></td><td>{own['mel']:.3f}</td>"
             f"<td>{_number(own.get('f0_semitones'))}</td><td>{_number(own.get('similarity'))}</td>"
             f"<td>{_number(own.get('dnsmos'))}</td><td></td></tr>"
             for name, own in (score.speakers or {}).items()

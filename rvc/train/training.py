@@ -109,6 +109,7 @@ def _session(
         lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
         unseen.ready(m.embedder, recipe.device) if first and m.held else None,
         (payload or {}).get("scores", ()),
+        m.speakers,
     )
     return Session(
         p=p,

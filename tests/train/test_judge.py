@@ -80,10 +80,12 @@ def test_pitch_errors_are_semitones():
 def test_every_speaker_counts_alike():
     one = best.summed(3, 30, [Heard(0, 1.0, 2.0), Heard(0, 2.0, None)])
     assert (one.mel, one.f0_semitones, one.speakers) == (1.5, 2.0, None)
-    several = best.summed(3, 30, [*[Heard(0, 1.0, 0.0, 0.9)] * 9, Heard(7, 3.0, None, 0.5)])
+    several = best.summed(
+        3, 30, [*[Heard(0, 1.0, 0.0, 0.9)] * 9, Heard(7, 3.0, None, 0.5)], {"7": "anna"}
+    )
     assert several.mel == 2.0
     assert several.similarity == pytest.approx(0.7)
-    assert several.speakers["7"] == {"mel": 3.0, "similarity": 0.5}
+    assert several.speakers["anna"] == {"mel": 3.0, "similarity": 0.5}
     assert Score(**several.as_dict()) == several
 
 
