@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rvc.audio.io import Block
+from rvc.device import tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.infer import excitation, features, plan
@@ -135,6 +136,7 @@ class Converter:
             found = extract(_heard(wave, piece))
             a, b = (piece.start - piece.first) // FRAME, (piece.stop - piece.first) // FRAME
             f0_hz[piece.start // FRAME : piece.stop // FRAME] = found[a:b]
+            tidy()
         self.report(len(pieces), len(pieces), "Pitch")
         return f0_hz
 
@@ -176,6 +178,7 @@ class Converter:
                 used += len(part)
                 self.report(done + max(0, used / hop / 100), total, "Voice")
             done += (piece.stop - piece.start) / RATE
+            tidy()
         return line.finish()
 
     @torch.inference_mode()
