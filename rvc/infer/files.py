@@ -111,7 +111,7 @@ def _file(
     """Convert one file into another; the target appears only when it is complete."""
     began = time.perf_counter()
     target.parent.mkdir(parents=True, exist_ok=True)
-    blocks = io.blocks(source, mono=False, block_s=16.0)
+    blocks = io.blocks(source, mono=False, block_s=4.0)
     done = stream(blocks, loaded, p, report, given_f0=given_f0, hear_f0=hear_f0)
     with done:
         format = encode.format_of(target, p.export_format)

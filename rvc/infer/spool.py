@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 IN_MEMORY = 4 << 20  # bytes
-BLOCK = 1 << 19  # samples read at a time: 2 MB
+BLOCK = 1 << 17  # samples read at a time: 0.5 MB
 
 
 class Spool:
