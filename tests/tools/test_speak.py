@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,8 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from rvc import params, tasks
 from rvc.audio import io
 from rvc.errors import BadInput, DownloadFailed, MissingModel
+from rvc.hub import fetch
 from rvc.tools import edge, espeak, piper, sentences, speak
 from tests import tiny
+from tests.hub import hosts
 from tests.infer.conftest import fake_networks  # noqa: F401
 
 RATE = 16000
@@ -139,6 +142,28 @@ def test_piper_voices_are_named_or_refused(home, piper_voice):
     (home / "hum.onnx.json").unlink()
     with pytest.raises(BadInput, match="json"):
         piper.speak("Hello", str(piper_voice))
+
+
+def test_piper_voices_are_fetched_once_from_the_users_mirror(home, piper_voice, monkeypatch):
+    name = "en_GB-alan-medium"
+    made = hosts.Host(
+        {f"en/en_GB/alan/medium/{name}.onnx{end}": Path(f"{piper_voice}{end}").read_bytes()
+         for end in ("", ".json")}
+    )  # fmt: skip
+    monkeypatch.setenv("RVC_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", made.url)
+    monkeypatch.setattr(fetch, "MIRRORS", ())
+    made.faults += [None, hosts.drop(300)]
+    try:
+        for _ in range(2):
+            wave, _rate = piper.speak("Hello there.", name)
+            assert len(wave)
+    finally:
+        made.close()
+    assert piper.installed() == [name]
+    paths = [path for path, _ in made.asked]
+    assert len(paths) == 3  # the settings, half the voice, the other half
+    assert all(path.startswith("/rhasspy/piper-voices/resolve/main/en/en_GB/") for path in paths)
 
 
 @pytest.mark.parametrize(
