@@ -21,6 +21,7 @@ from rvc.nets.checkpoint import (
 )
 from rvc.nets.settings import VoiceSettings
 from rvc.progress import Report, silent
+from rvc.train import manifest, setup
 
 Result = dict[str, Any]
 KINDS = (".pth", ".safetensors")
@@ -47,6 +48,8 @@ def extract(p: params.ModelExtract, report: Report = silent) -> Result:
         "step": p.step or _step_of(p.pth_path),
         "dataset_length": info.get("total_dataset_duration"),
         "embedder_model": info.get("embedder_model") or "contentvec",
+        **_heard(p.pth_path.parent),
+        **({"speakers": info["speakers"]} if info.get("speakers") else {}),
     }
     found = _settings(p, checkpoint.model)
     vocoder = _vocoder(checkpoint.model)
@@ -122,6 +125,15 @@ def _beside(path: Path, name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _heard(folder: Path) -> dict[str, Any]:
+    """Which embedder, layer and normalisation the features here were made with, if recorded."""
+    made = manifest.stage(folder, "extract")
+    if made is None:
+        return {}
+    embedder = {key: made.fingerprint.get(known) for key, known in setup.EMBEDDER.items()}
+    return {"embedder": embedder, "embedder_model": str(embedder["name"])}
 
 
 def _step_of(path: Path) -> int:

@@ -11,6 +11,7 @@ from rvc.errors import BadInput, Mismatch
 from rvc.features import index
 from rvc.nets.checkpoint import read_voice
 from rvc.tools import information
+from rvc.train import manifest
 from tests import tiny
 
 
@@ -93,6 +94,21 @@ def test_a_small_voice_comes_out_of_a_checkpoint(home, vocoder):
         torch.load(path, weights_only=True)["model"]["emb_g.weight"],
         atol=1e-3,
     )
+
+
+def test_an_extracted_voice_tells_how_its_features_were_made(home):
+    folder = home / "logs" / "me"
+    path = tiny.checkpoint_g(folder / "G_40.pth", 4)
+    (folder / "config.json").write_text(json.dumps(tiny.settings().as_json()))
+    (folder / "model_info.json").write_text('{"embedder_model": "x", "speakers": {"0": "Ann"}}')
+    made = {"embedder": "large", "embedder_digest": "d", "layer": 9, "normalize": True}
+    manifest.record(folder, manifest.Stage("extract", made, 1, ["a"]))
+    done = tasks.run("model-extract", params.ModelExtract(pth_path=path, model_name="me"))
+    voice = read_voice(done["file"])
+    told = {"name": "large", "digest": "d", "layer": 9, "normalize": True}
+    assert voice.embedder == told | {"width": tiny.EMBED_WIDTH}
+    assert voice.meta["embedder_model"] == "large"
+    assert voice.meta["speakers"] == {"0": "Ann"}
 
 
 def test_extraction_refuses_settings_that_do_not_fit(home):
