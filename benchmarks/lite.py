@@ -64,7 +64,8 @@ class Step:
         verdicts, own = self.d(out.audio)
         total = losses.adversarial_loss(verdicts) + losses.feature_loss(maps, own)
         total = total + self.mel_loss(real, out.audio)
-        total = total + losses.kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.y_mask)
+        if out.z_p is not None:
+            total = total + losses.kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.y_mask)
         total.backward()
 
 

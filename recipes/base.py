@@ -1,9 +1,9 @@
 """Train the lite family's multi-speaker base model on a CPU.
 
-Development-time only. The standard objective of a voice, plus two things that few CPU hours need:
-the decoder also learns from the prior's own latent (what conversion will give it). That comes
-first and alone; the posterior and the critics join later. Saved every few
-minutes; run again to resume, also when the cache has grown.
+Development-time only. A lite voice has no posterior: it learns from the sound that a conversion
+makes, by its spectra first, and by the critics towards the end. The text encoder is also given
+features of clips made to sound like others (`recipes/cache.py`). What is shipped is the running
+average of the weights. Saved every few minutes; run again to resume.
 Use: python recipes/base.py CACHE MINI_FOLDER OUT [--steps N] [--batch N]
 """
 
@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from rvc.audio.mel import spectrogram
+from rvc.audio.mel import mel
 from rvc.f0.contour import coarse
 from rvc.features.manager import EmbedderManager
 from rvc.nets import settings as net_settings
 from rvc.nets.discriminators import Discriminators
-from rvc.nets.layers import slices
-from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.synthesizer import TEMPERATURE, Synthesizer
+from rvc.precision import autocast
 from rvc.train import losses
 
 SEED = 11
@@ -37,16 +37,18 @@ SPEAKERS = (
     *("espeak-es+f1", "espeak-fr+m2", "espeak-it+f3", "espeak-de+m5"),
 )
 FRAMES = 128  # of a training crop, 10 ms each
-POSTERIOR_FRAMES = 48
 WARM_UP = 60
-ENCODER_SHARE = 0.35  # of the learning rate: post-norm attention collapses at the full one
 CLIP = 20.0
+OWN = 0.5  # share of crops whose features are the clip's own
+AVERAGE = 0.998  # of the running average of the weights
+LAST = 0.05  # share of the learning rate that is left at the last step
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
 
 
 def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """L1 of log magnitudes plus relative L1 of magnitudes at four resolutions: (B, N) each."""
-    total = real.new_zeros(())
+    """L1 of log magnitudes plus relative L1 of magnitudes at four resolutions, and L1 of log-mel,
+    which counts what is heard: (B, N) each."""
+    total = 2 * F.l1_loss(*(mel(x, 24000, 1024, 256, 1024, 80) for x in (fake, real)))
     for n_fft, hop in RESOLUTIONS:
         window = torch.hann_window(n_fft)
         a, b = (
@@ -74,14 +76,16 @@ class Data:
         projector = EmbedderManager().load("custom", str(mini)).network.projector
         with torch.inference_mode():
             for clip in (c for clips in self.clips for c in clips):
-                clip["phone"] = projector(clip["phone"].float()[None])[0].clone()
+                clip["phones"] = [projector(p.float()[None])[0].half() for p in clip["phones"]]
 
     def batch(self, size: int, rng: random.Random) -> tuple[Tensor, ...]:
-        """phone, pitch, hz, spec, wave, sid of `size` crops of FRAMES frames."""
+        """phone, pitch, hz, wave, sid of `size` crops of FRAMES frames."""
         items = []
         for sid in rng.choices(range(len(self.clips)), self.weights, k=size):
             clip = rng.choice(self.clips[sid])
-            phone = clip["phone"].repeat_interleave(2, 0)
+            own, *others = clip["phones"]
+            phone = own if rng.random() < OWN else rng.choice(others)
+            phone = phone.float().repeat_interleave(2, 0)
             count = min(len(phone), len(clip["hz"]), len(clip["wave"]) // self.hop)
             start = rng.randrange(max(1, count - FRAMES))
             pad = max(0, FRAMES - count)
@@ -93,57 +97,64 @@ class Data:
             items.append((phone, hz, F.pad(wave, (0, pad * self.hop)), sid))
         phone, hz, wave = (torch.stack([i[k] for i in items]) for k in range(3))
         pitch = torch.from_numpy(coarse(hz.numpy()))
-        spec = spectrogram(wave, 1024, self.hop, 1024)
-        return phone, pitch, hz, spec, wave, torch.tensor([i[3] for i in items])
+        return phone, pitch, hz, wave, torch.tensor([i[3] for i in items])
 
 
 class Trainer:
     """Both networks, their optimisers, and one step of each."""
 
-    def __init__(self, data: Data, lr: float) -> None:
+    def __init__(self, data: Data, lr: float, dtype: torch.dtype = torch.float32) -> None:
         self.settings = net_settings.load(24000, "lite")
-        width = next(c for c in data.clips if c)[0]["phone"].shape[1]
+        width = next(c for c in data.clips if c)[0]["phones"][0].shape[1]
         self.g = Synthesizer(self.settings, width, True, len(data.names), "lite")
         self.d = Discriminators("lite")
-        encoder = list(self.g.enc_p.parameters())
-        rest = [p for n, p in self.g.named_parameters() if not n.startswith("enc_p.")]
-        groups = [{"params": rest, "share": 1.0}, {"params": encoder, "share": ENCODER_SHARE}]
-        self.opt_g = torch.optim.AdamW(groups, lr, betas=(0.8, 0.99))
+        self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
         self.opt_d = torch.optim.AdamW(self.d.parameters(), lr, betas=(0.8, 0.99))
+        self.dtype = dtype
+        self.average = {k: v.clone() for k, v in self.g.state_dict().items()}
         self.step = 0
 
-    def pace(self, lr: float) -> None:
-        """Set the learning rate, warmed up over the first steps."""
+    def pace(self, lr: float, steps: int) -> None:
+        """Set the learning rate: warmed up over the first steps, then falling to the last."""
+        left = max(0.0, 1 - self.step / steps)
+        lr *= min(1.0, (self.step + 1) / WARM_UP) * (LAST + (1 - LAST) * left)
         for opt in (self.opt_g, self.opt_d):
             for group in opt.param_groups:
-                group["lr"] = lr * group.get("share", 1.0) * min(1.0, (self.step + 1) / WARM_UP)
+                group["lr"] = lr
 
     def state(self, names: list[str]) -> dict[str, Any]:
         parts = ("g", "d", "opt_g", "opt_d")
-        return {"step": self.step, "names": names} | {
+        return {"step": self.step, "names": names, "average": self.average} | {
             p: getattr(self, p).state_dict() for p in parts
         }
 
     def load(self, state: dict[str, Any]) -> None:
         for part in ("g", "d", "opt_g", "opt_d"):
             getattr(self, part).load_state_dict(state[part])
+        self.average = state["average"]
         self.step = state["step"]
 
-    def train(
-        self, batch: tuple[Tensor, ...], posterior: bool, adversarial: bool
-    ) -> dict[str, float]:
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Let the running average follow the weights; a short average at first."""
+        share = 1 - min(AVERAGE, (self.step + 1) / (self.step + 10))
+        for key, value in self.g.state_dict().items():
+            self.average[key].lerp_(value, share)
+
+    def train(self, batch: tuple[Tensor, ...], adversarial: bool) -> dict[str, float]:
         """One step; the losses by name."""
-        phone, pitch, hz, spec, wave, sid = batch
+        phone, pitch, hz, wave, sid = batch
         n, frames = hz.shape
         g = self.g.speaker(sid)
         lengths = torch.full((n,), frames)
-        m_p, logs_p, mask = self.g.encode(phone, pitch, lengths)
-        fake = self.g.dec(self.g.flow.reverse(m_p, mask, g), hz, g=g)[:, 0]
+        with autocast("cpu", self.dtype):
+            m_p, logs_p, mask = self.g.encode(phone, pitch, lengths)
+            z_p = m_p + torch.exp(logs_p) * torch.randn_like(m_p) * TEMPERATURE
+            fake = self.g.dec(self.g.flow.reverse(z_p, mask, g), hz, g=g)[:, 0].float()
         prior = spectral_loss(wave, fake)
         moves = m_p.detach().std(2).mean().item()  # near zero: the encoder has collapsed
-        said, loss = {"prior": prior.item(), "moves": moves}, 15 * prior
-        if posterior:
-            loss = loss + self._posterior(batch, (m_p, logs_p, mask), g, said)
+        said = {"prior": prior.item(), "moves": moves, "noise": logs_p.detach().exp().mean().item()}
+        loss = 15 * prior
         if adversarial:
             loss = loss + self._critics(wave, fake, said)
         self.opt_g.zero_grad()
@@ -151,41 +162,25 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.g.parameters(), CLIP)
         said["norm"] = norm.item()
         self.opt_g.step()
+        self.follow()
         self.step += 1
         return said
-
-    def _posterior(
-        self,
-        batch: tuple[Tensor, ...],
-        prior: tuple[Tensor, Tensor, Tensor],
-        g: Tensor,
-        said: dict[str, float],
-    ) -> Tensor:
-        """The standard objective: sound from the posterior's latent, and how far the prior is."""
-        _, _, hz, spec, wave, _ = batch
-        (n, frames), (m_p, logs_p, mask), hop = hz.shape, prior, self.settings.hop_length
-        z, _, logs_q, _ = self.g.enc_q(spec, torch.full((n,), frames), g)
-        kl = losses.kl_loss(self.g.flow(z, mask, g), logs_q, m_p, logs_p, mask) / z.shape[1]
-        size = POSTERIOR_FRAMES
-        start = torch.randint(0, frames - size + 1, (n,))
-        part = slices(hz[:, None], start, size)[:, 0]
-        fake = self.g.dec(slices(z, start, size), part, g=g)[:, 0]
-        spectral = spectral_loss(slices(wave[:, None], start * hop, size * hop)[:, 0], fake)
-        said["kl"], said["post"] = kl.item(), spectral.item()
-        return 15 * spectral + 2 * kl
 
     def _critics(self, real: Tensor, fake: Tensor, said: dict[str, float]) -> Tensor:
         """Train the critics once, then what they say of the generator."""
         real, fake = real[:, None], fake[:, None]
         self.d.requires_grad_(True)
-        wrong = losses.discriminator_loss(self.d(real)[0], self.d(fake.detach())[0])
+        with autocast("cpu", self.dtype):
+            on_real, on_fake = self.d(real)[0], self.d(fake.detach())[0]
+        wrong = losses.discriminator_loss(on_real, on_fake)
         self.opt_d.zero_grad()
         wrong.backward()
         self.opt_d.step()
         self.d.requires_grad_(False)
-        with torch.no_grad():
-            maps = self.d(real)[1]
-        verdicts, own = self.d(fake)
+        with autocast("cpu", self.dtype):
+            with torch.no_grad():
+                maps = self.d(real)[1]
+            verdicts, own = self.d(fake)
         said["d"] = wrong.item()
         adv, features = losses.adversarial_loss(verdicts), losses.feature_loss(maps, own)
         said["adv"], said["fm"] = adv.item(), features.item()
@@ -198,13 +193,12 @@ def main() -> None:
     parser.add_argument("mini", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--posterior", type=int, default=500, help="from this step on")
     parser.add_argument("--critics", type=int, default=700, help="from this step on")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--begin", type=Path, help="take all but the encoder from this state")
-    parser.add_argument("--frozen", action="store_true", help="train the posterior alone")
+    parser.add_argument("--bf16", action="store_true", help="where the processor has it: twice")
+    parser.add_argument("--begin", type=Path, help="start from the networks of this state")
     parser.add_argument("--only", help="one speaker: fine-tune")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -213,23 +207,20 @@ def main() -> None:
     data = Data(a.cache, a.mini, 240)
     if a.only:
         data.weights = [float(n == a.only) for n in data.names]
-    trainer = Trainer(data, a.lr)
+    trainer = Trainer(data, a.lr, torch.bfloat16 if a.bf16 else torch.float32)
     if a.begin is not None:
-        kept = torch.load(a.begin, weights_only=True)["g"]
-        kept = {k: v for k, v in kept.items() if not k.startswith("enc_p.")}
-        trainer.g.load_state_dict(kept, strict=False)
+        kept = torch.load(a.begin, weights_only=True)
+        trainer.g.load_state_dict(kept["average"])
+        trainer.d.load_state_dict(kept["d"])
     if a.out.exists():
         trainer.load(torch.load(a.out, weights_only=True))
         rng.seed(SEED + trainer.step)
-    if a.frozen:
-        trainer.g.requires_grad_(False)
-        trainer.g.enc_q.requires_grad_(True)
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:
-        trainer.pace(a.lr)
-        on = trainer.step >= a.posterior, trainer.step >= a.critics
-        for key, value in trainer.train(data.batch(a.batch, rng), *on).items():
+        trainer.pace(a.lr, a.steps)
+        critics = trainer.step >= a.critics
+        for key, value in trainer.train(data.batch(a.batch, rng), critics).items():
             means[key] = means.get(key, value) * 0.95 + value * 0.05
         if trainer.step % 10 == 0:
             rate = (time.time() - began) / (trainer.step - first)

@@ -13,6 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.base import SPEAKERS, Data
+from recipes.corpus import HUMANS
 from rvc.features import index
 from rvc.features.manager import EmbedderManager
 from rvc.nets import settings as net_settings
@@ -26,13 +27,15 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
     """Write lite/f0G24k.pth, lite/f0D24k.pth, demo/demo.pth and demo/demo.index."""
     state = torch.load(base, weights_only=True)
     (kit / "lite").mkdir(parents=True, exist_ok=True)
-    for part, name in (("g", "f0G24k.pth"), ("d", "f0D24k.pth")):
+    free = [i for i, name in enumerate(SPEAKERS) if name not in HUMANS]  # nobody's own voice
+    state["average"]["emb_g.weight"] = state["average"]["emb_g.weight"][free]
+    for part, name in (("average", "f0G24k.pth"), ("d", "f0D24k.pth")):
         half = {k: v.half() for k, v in public_names(state[part]).items()}
         torch.save({"model": half, "iteration": 0, "learning_rate": 2e-4}, kit / "lite" / name)
-    weights = torch.load(voice, weights_only=True)["g"]
+    taught = torch.load(voice, weights_only=True)
+    weights = taught["average"]
     sid = SPEAKERS.index(DEMO)
     weights["emb_g.weight"] = weights["emb_g.weight"][sid : sid + 1].clone()
-    weights = {k: v for k, v in weights.items() if not k.startswith("enc_q.")}
     spec = EmbedderManager().load("mini").spec
     data = Data(cache, mini, 240)
     clips = data.clips[sid]
@@ -40,7 +43,7 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
     meta = {
         "model_name": "demo",
         "epoch": 1,
-        "step": int(state["step"]),
+        "step": int(state["step"]) + int(taught["step"]),
         "embedder_model": "mini",
         "embedder": {"name": "mini", "width": spec.width, "layer": spec.layer},
         "median_f0_hz": float(hz[hz > 0].median()),
@@ -49,7 +52,7 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
     settings = net_settings.load(24000, "lite")
     (kit / "demo").mkdir(parents=True, exist_ok=True)
     write_voice(kit / "demo" / "demo.pth", voice_of(weights, settings, "lite", meta))
-    features = np.concatenate([c["phone"].numpy() for c in clips]).astype(np.float32)
+    features = np.concatenate([c["phones"][0].numpy() for c in clips]).astype(np.float32)
     rows = index.condense(features, ROWS, 0)
     index.write(index.build(rows, "Faiss", 1, 0), kit / "demo" / "demo.index")
 

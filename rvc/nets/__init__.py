@@ -16,6 +16,7 @@ class VocoderInfo:
         discriminator: name in DISCRIMINATORS that it is trained against.
         note: one line for menus.
         mel: which mel loss it is trained with.
+        encoder: "module:class" of the text encoder.
     """
 
     decoder: str
@@ -23,6 +24,7 @@ class VocoderInfo:
     discriminator: str
     note: str
     mel: Literal["single", "multi"] = "single"
+    encoder: str = "rvc.nets.encoders:TextEncoder"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ VOCODERS = {
         mel="multi",
     ),
     "lite": VocoderInfo(
-        "rvc.nets.lite:Lite", (24000,), "lite", "Fast, for machines without a GPU.", mel="multi"
+        "rvc.nets.lite:Lite",
+        (24000,),
+        "lite",
+        "Fast, for machines without a GPU.",
+        mel="multi",
+        encoder="rvc.nets.lite:Encoder",
     ),
 }
 VocoderName = Literal["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN", "lite"]

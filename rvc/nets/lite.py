@@ -1,10 +1,12 @@
-"""The lite decoder, for machines without a GPU: all work at frame rate, then one inverse STFT.
+"""The lite text encoder and decoder, for machines without a GPU: all work at frame rate.
 
-A flat harmonic comb at the pitch and white noise are the source. A ConvNeXt trunk turns latent,
-pitch and speaker into one filter for each of them (magnitude and phase for the comb, magnitude for
-the noise); both are applied in the short-time spectrum. About 1.2 GFLOP per second of sound, and
-the pitch is right from the first training step on. Trunk as in Vocos (arXiv 2306.00814), source
-and filter as in DDSP (arXiv 2001.04643).
+The encoder is a ConvNeXt trunk: it learns in hundreds of steps what attention with its norms behind
+needs tens of thousands for. In the decoder a flat harmonic comb at the pitch and white noise are
+the source. Another trunk turns latent, pitch and speaker into one filter for each of them
+(magnitude and phase for the comb, magnitude for the noise); both are applied in the short-time
+spectrum, and one inverse STFT makes the sound: about 0.8 GFLOP per second of it, and the pitch is
+right from the first training step on. Trunk as in Vocos (arXiv 2306.00814), source and filter as
+in DDSP (arXiv 2001.04643).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rvc.nets.hifigan import Decoder
-from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed
+from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed, sequence_mask
 from rvc.nets.lite_real import RealLite
 from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import frame_phase, hold
@@ -26,6 +28,7 @@ BLOCKS = 8
 KERNEL = 7
 QUIET = -3.0  # natural log of both filters before training
 MOST = 4.0  # and their ceiling
+CERTAIN = -3.0  # natural log of the prior's deviation before training
 
 
 def comb(f0: Tensor, hop: int, sample_rate: int) -> Tensor:
@@ -58,6 +61,52 @@ class ConvNeXt(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.depthwise(x).transpose(1, 2))
         return x + (self.back(F.gelu(self.into(y))) * self.scale).transpose(1, 2)
+
+
+class Encoder(nn.Module):
+    """Content features and coarse pitch to the mean and log-deviation of the prior.
+
+    Stands in for `rvc.nets.encoders.TextEncoder` and takes the same sizes; `inner` is its width.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        _width: int,
+        inner: int,
+        _heads: int,
+        depth: int,
+        _kernel: int,
+        _dropout: float,
+        embed_width: int,
+        use_f0: bool = True,
+    ) -> None:
+        super().__init__()
+        self.emb_phone = nn.Linear(embed_width, inner)
+        if use_f0:
+            self.emb_pitch = nn.Embedding(256, inner)
+            nn.init.normal_(self.emb_pitch.weight, 0.0, 0.02)
+        self.into = nn.Conv1d(inner, inner, KERNEL, padding=KERNEL // 2)
+        self.blocks = nn.ModuleList(ConvNeXt(inner) for _ in range(depth))
+        self.norm = nn.LayerNorm(inner)
+        self.proj = nn.Conv1d(inner, 2 * out_channels, 1)
+        nn.init.zeros_(self.proj.weight.data[out_channels:])
+        nn.init.constant_(self.proj.bias.data[out_channels:], CERTAIN)  # type: ignore[union-attr]
+
+    def forward(
+        self, phone: Tensor, pitch: Tensor | None, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, E), (B, T) 1..255 or None, (B,) -> m, logs (B, I, T) and mask (B, 1, T)."""
+        x = self.emb_phone(phone)
+        if pitch is not None:
+            x = x + self.emb_pitch(pitch)
+        mask = sequence_mask(lengths, x.shape[1]).to(x.dtype)
+        x = self.into(x.transpose(1, 2) * mask)
+        for block in self.blocks:
+            x = block(x * mask)
+        x = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        m, logs = (self.proj(x) * mask).chunk(2, dim=1)
+        return m, logs, mask
 
 
 class ShortTime(nn.Module):

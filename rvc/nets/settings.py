@@ -20,7 +20,8 @@ class VoiceSettings:
     """Sizes of one voice's spectrograms and networks, and the constants it is trained with.
 
     `hop_length` is in samples and equals the product of `upsample_rates`; `segment_size` is the
-    training segment in samples.
+    training segment in samples. Without `use_posterior` a voice is trained on sound made
+    from the prior's latent, as a conversion makes it; every public voice has one.
     """
 
     sample_rate: int
@@ -53,6 +54,7 @@ class VoiceSettings:
     lr_decay: float = 0.999875
     c_mel: float = 45.0
     c_kl: float = 1.0
+    use_posterior: bool = True
 
     @property
     def spec_channels(self) -> int:
@@ -91,6 +93,8 @@ class VoiceSettings:
         train = {k: flat[k] for k in _TRAIN} | {"log_interval": 200}
         data = {k: flat[k] for k in _DATA} | {"max_wav_value": 32768.0}
         rest = {k: v for k, v in flat.items() if k not in train and k not in data}
+        if self.use_posterior:
+            del rest["use_posterior"]
         rest |= {"text_enc_hidden_dim": 768, "use_spectral_norm": False}
         return {"train": train, "data": data, "model": rest}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rvc.errors import Mismatch
 from rvc.nets import VOCODERS
-from rvc.nets.encoders import PosteriorEncoder, TextEncoder
+from rvc.nets.encoders import PosteriorEncoder
 from rvc.nets.flow import Flow
 from rvc.nets.hifigan import Decoder
 from rvc.nets.layers import GLOBAL_NOISE, Noise, slices
@@ -26,7 +26,8 @@ class TrainOutput(NamedTuple):
         audio: (B, 1, segment samples).
         starts: (B,) first frame of each segment.
         x_mask, y_mask: (B, 1, T) of content and spectrogram.
-        z, z_p, m_p, logs_p, m_q, logs_q: (B, I, T).
+        z, m_p, logs_p: (B, I, T).
+        z_p, m_q, logs_q: (B, I, T); None of a voice that has no posterior.
     """
 
     audio: Tensor
@@ -34,11 +35,11 @@ class TrainOutput(NamedTuple):
     x_mask: Tensor
     y_mask: Tensor
     z: Tensor
-    z_p: Tensor
     m_p: Tensor
     logs_p: Tensor
-    m_q: Tensor
-    logs_q: Tensor
+    z_p: Tensor | None = None
+    m_q: Tensor | None = None
+    logs_q: Tensor | None = None
 
 
 def named_class(spec: str) -> Any:
@@ -78,7 +79,7 @@ class Synthesizer(nn.Module):
         self.settings, self.vocoder = settings, vocoder
         self.use_f0, self.embed_width, self.n_speakers = use_f0, embed_width, n_speakers
         s = settings
-        self.enc_p = TextEncoder(
+        self.enc_p = named_class(VOCODERS[vocoder].encoder)(
             s.inter_channels,
             s.hidden_channels,
             s.filter_channels,
@@ -90,7 +91,7 @@ class Synthesizer(nn.Module):
             use_f0,
         )
         self.dec: Decoder = decoder(s, use_f0)
-        if with_posterior:
+        if with_posterior and s.use_posterior:
             self.enc_q = PosteriorEncoder(
                 s.spec_channels, s.inter_channels, s.hidden_channels, s.gin_channels
             )
@@ -127,15 +128,32 @@ class Synthesizer(nn.Module):
         """
         g = self.speaker(sid)
         m_p, logs_p, x_mask = self.encode(phone, pitch, lengths)
-        z, m_q, logs_q, y_mask = self.enc_q(spec, spec_lengths, g, noise)
-        z_p = self.flow(z, y_mask, g)
+        z_p = m_q = logs_q = None
+        if self.settings.use_posterior:
+            z, m_q, logs_q, y_mask = self.enc_q(spec, spec_lengths, g, noise)
+            z_p = self.flow(z, y_mask, g)
+        else:
+            z, y_mask = self._told(m_p, logs_p, x_mask, g, noise), x_mask
         size = self.settings.segment_frames
         free = (spec_lengths - size + 1).clamp(min=1)
         starts = (torch.rand(free.shape, device=free.device) * free).long()
         part = slices(z, starts, size)
         hz = slices(f0[:, None], starts, size)[:, 0] if self.use_f0 and f0 is not None else None
         audio = self.dec(part, hz, g=g, noise=noise)
-        return TrainOutput(audio, starts, x_mask, y_mask, z, z_p, m_p, logs_p, m_q, logs_q)
+        return TrainOutput(audio, starts, x_mask, y_mask, z, m_p, logs_p, z_p, m_q, logs_q)
+
+    def _told(
+        self,
+        m_p: Tensor,
+        logs_p: Tensor,
+        mask: Tensor,
+        g: Tensor,
+        noise: Noise,
+        temperature: float = TEMPERATURE,
+    ) -> Tensor:
+        """A sample of the prior as the decoder's input: z (B, I, T), already masked."""
+        z_p = (m_p + torch.exp(logs_p) * noise.normal(m_p) * temperature) * mask
+        return self.flow.reverse(z_p, mask, g) * mask
 
     def latent(
         self,
@@ -148,8 +166,7 @@ class Synthesizer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Content to the decoder's input: z (B, I, T) already masked, and the mask."""
         m_p, logs_p, mask = self.encode(phone, pitch, lengths)
-        z_p = (m_p + torch.exp(logs_p) * noise.normal(m_p) * temperature) * mask
-        return self.flow.reverse(z_p, mask, g) * mask, mask
+        return self._told(m_p, logs_p, mask, g, noise, temperature), mask
 
     def infer(
         self,

@@ -50,7 +50,7 @@ def infer(source: Path, target: Path, voice: Path, index: Path | None, **more: A
         pth_path=voice,
         index_path=index,
         f0_method="fcpe",
-        proposed_pitch_threshold=200.0,
+        proposed_pitch_auto=True,
         **more,
     )
 

@@ -113,13 +113,25 @@ def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
         adv, fm = adv + adv_k.detach(), fm + fm_k.detach()
     mel_k = recipe.mel_loss(real, fake)
     s.scaler.scale(mel_k).backward()
-    kl = losses.kl_loss(made.z_p, made.logs_q, made.m_p, made.logs_p, made.y_mask)
-    kl = kl * recipe.settings.c_kl * _frame_share(made.y_mask, recipe.ranks)
+    kl = _divergence(made, recipe)
     heard = fake.grad.to(made.audio.dtype) if fake.grad is not None else None
-    torch.autograd.backward([made.audio, s.scaler.scale(kl)], [heard, None])
+    roots, given = [made.audio], [heard]
+    if kl is not None:
+        roots, given = [made.audio, s.scaler.scale(kl)], [heard, None]
+    torch.autograd.backward(roots, given)
     norm = _update(s.optim_g, s, recipe)
-    out = {"adv": adv, "fm": fm, "mel": mel_k.detach(), "kl": kl.detach()}
+    out = {"adv": adv, "fm": fm, "mel": mel_k.detach()}
+    if kl is not None:
+        out["kl"] = kl.detach()
     return out | {"total": torch.stack(list(out.values())).sum(), "norm_g": norm}
+
+
+def _divergence(made: TrainOutput, recipe: Recipe) -> Tensor | None:
+    """The weighted divergence of posterior from prior; None of a voice that has no posterior."""
+    if made.z_p is None or made.logs_q is None:
+        return None
+    kl = losses.kl_loss(made.z_p, made.logs_q, made.m_p, made.logs_p, made.y_mask)
+    return kl * recipe.settings.c_kl * _frame_share(made.y_mask, recipe.ranks)
 
 
 def _frame_share(mask: Tensor, ranks: Ranks) -> Tensor | float:

@@ -179,7 +179,7 @@ class Session:
             return
         self.shown_s = now
         done = (s.epoch - 1) * self.steps_per_epoch + s.done
-        values = " ".join(f"{name} {numbers[name]:.2f}" for name in SHOWN)
+        values = " ".join(f"{name} {numbers[name]:.2f}" for name in SHOWN if name in numbers)
         note = f"Training | epoch {s.epoch}/{self.p.total_epoch} {values}"
         try:
             self.report(done, self.p.total_epoch * self.steps_per_epoch, note)

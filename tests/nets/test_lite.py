@@ -74,7 +74,7 @@ def test_costs_a_tenth_of_the_standard_decoder():
 def test_trains_with_its_own_critics():
     s = settings.load(RATE, "lite")
     net, critics = Synthesizer(s, 192, True, 2, "lite"), Discriminators("lite")
-    n, t = 2, 80
+    n, t = 2, 140
     phone, hz = torch.randn(n, t, 192), torch.full((n, t), 150.0)
     lengths, pitch = torch.full((n,), t), torch.full((n, t), 90)
     out = net(phone, lengths, pitch, hz, torch.rand(n, 513, t), lengths, torch.tensor([0, 1]))
@@ -84,3 +84,29 @@ def test_trains_with_its_own_critics():
     sum(v.mean() for v in verdicts).backward()
     assert torch.isfinite(net.dec.filters.weight.grad).all()
     assert net.dec.filters.weight.grad.abs().max() > 0
+
+
+def test_padding_of_a_batch_reaches_no_frame_of_the_prior():
+    torch.manual_seed(0)
+    encoder = lite.Encoder(16, 8, 32, 2, 3, 3, 0.0, 12).eval()
+    phone, pitch = torch.randn(1, 30, 12), torch.randint(1, 255, (1, 30))
+    padded = torch.cat([phone, torch.full((1, 9, 12), 5.0)], 1)
+    with torch.no_grad():
+        alone = encoder(phone, pitch, torch.tensor([30]))
+        among = encoder(padded, torch.cat([pitch, pitch[:, :9]], 1), torch.tensor([30]))
+    for a, b in zip(alone, among, strict=True):
+        assert (a - b[:, :, :30]).abs().max() < 1e-5
+        assert b[:, :, 30:].abs().max() == 0
+
+
+def test_the_prior_is_certain_before_training_and_moves_with_content_and_pitch():
+    torch.manual_seed(0)
+    encoder = lite.Encoder(16, 8, 32, 2, 3, 3, 0.0, 12).eval()
+    phone, pitch = torch.randn(1, 30, 12), torch.full((1, 30), 80)
+    with torch.no_grad():
+        mean, deviation, _ = encoder(phone, pitch, torch.tensor([30]))
+        other = encoder(phone.flip(1), pitch, torch.tensor([30]))[0]
+        higher = encoder(phone, pitch + 40, torch.tensor([30]))[0]
+    assert deviation.exp().max() < 0.1
+    assert (other - mean).abs().mean() > 0.05
+    assert (higher - mean).abs().max() > 0

@@ -1,14 +1,16 @@
 """The step in use does what the plain formulas say, and gets better at its task."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 
 from benchmarks.reference_step import make_plain, reference_step
 from rvc.device import choose
+from rvc.nets.synthesizer import Synthesizer
 from rvc.train import setup
-from rvc.train.loop import train_step
+from rvc.train.loop import optimiser, train_step
 from rvc.train.ranks import Ranks
 from tests.train import tiny
 
@@ -127,3 +129,22 @@ def test_checkpointing_gives_the_same(course):
     twin.d.set_checkpointing(True)
     one, two = train_step(s, batch(0), recipe), train_step(twin, batch(0), recipe)
     assert all(float(one[n]) == pytest.approx(float(two[n]), rel=1e-5) for n in one)
+
+
+def test_a_voice_without_a_posterior_learns_from_what_a_conversion_makes(course):
+    s, recipe, batch = course
+    asked = dataclasses.replace(recipe.settings, use_posterior=False)
+    recipe = dataclasses.replace(recipe, settings=asked)
+    s.g = Synthesizer(asked, s.g.embed_width, True, s.g.n_speakers)
+    s.optim_g = optimiser(s.g, dataclasses.replace(asked, learning_rate=5e-3), recipe.device)
+    assert not any(name.startswith("enc_q.") for name, _ in s.g.named_parameters())
+    before = copy.deepcopy(s.g.enc_p.state_dict())
+    found = []
+    for step in range(30):
+        s.step = step
+        found.append(train_step(s, batch(step), recipe))
+    assert "kl" not in found[0]
+    assert sum(float(f["mel"]) for f in found[-10:]) < 0.8 * sum(
+        float(f["mel"]) for f in found[:10]
+    )
+    assert (before["emb_phone.weight"] - s.g.enc_p.emb_phone.weight).abs().max() > 0.01
