@@ -8,11 +8,14 @@ CPU seconds rather than wall seconds, so that other work on the machine disturbs
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rvc.audio.mel import mel
 from rvc.nets import VOCODERS
 from rvc.nets import settings as configs

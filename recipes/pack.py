@@ -1,6 +1,7 @@
 """Turn base.py's states into the kit's files: base model, demo voice, its index, the sample.
 
-Development-time only. Use: python recipes/pack.py BASE_STATE VOICE_STATE CACHE MINI_FOLDER KIT
+Development-time only. Several states of the voice are averaged, weight by weight.
+Use: python recipes/pack.py CACHE MINI_FOLDER KIT BASE_STATE VOICE_STATE [VOICE_STATE ...]
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ DEMO = "slt-hts"
 ROWS = 2000  # of the index: k-means centres, 1.6 MB
 
 
-def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
+def main(cache: Path, mini: Path, kit: Path, base: Path, *voices: Path) -> None:
     """Write lite/f0G24k.pth, lite/f0D24k.pth, demo/demo.pth and demo/demo.index."""
     state = torch.load(base, weights_only=True)
     (kit / "lite").mkdir(parents=True, exist_ok=True)
@@ -32,8 +33,8 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
     for part, name in (("average", "f0G24k.pth"), ("d", "f0D24k.pth")):
         half = {k: v.half() for k, v in public_names(state[part]).items()}
         torch.save({"model": half, "iteration": 0, "learning_rate": 2e-4}, kit / "lite" / name)
-    taught = torch.load(voice, weights_only=True)
-    weights = taught["average"]
+    taught = [torch.load(voice, weights_only=True) for voice in voices]
+    weights = {k: sum(t["average"][k] for t in taught) / len(taught) for k in taught[0]["average"]}
     sid = SPEAKERS.index(DEMO)
     weights["emb_g.weight"] = weights["emb_g.weight"][sid : sid + 1].clone()
     spec = EmbedderManager().load("mini").spec
@@ -43,7 +44,7 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
     meta = {
         "model_name": "demo",
         "epoch": 1,
-        "step": int(state["step"]) + int(taught["step"]),
+        "step": int(state["step"]) + int(taught[-1]["step"]),
         "embedder_model": "mini",
         "embedder": {"name": "mini", "width": spec.width, "layer": spec.layer},
         "median_f0_hz": float(hz[hz > 0].median()),
@@ -58,4 +59,4 @@ def main(base: Path, voice: Path, cache: Path, mini: Path, kit: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(a) for a in sys.argv[1:6]))
+    main(*map(Path, sys.argv[1:]))
