@@ -163,17 +163,18 @@ class Converter:
         self, wave: Spool, pieces: list[Piece], f0_hz: np.ndarray, into: Spool, length: int
     ) -> Spool:
         """The voice's sound for the whole signal: `length` samples, silent between pieces."""
-        line, hop = Timeline(into, length), self.voice.hop
-        phases = excitation.phases(f0_hz, self.voice.glides)
+        voice, line, hop = self.voice, Timeline(into, length), self.voice.hop
+        phases = excitation.phases(f0_hz, voice.glides)
         total = sum(p.stop - p.start for p in pieces) / RATE
         done = 0.0
-        for piece in pieces:
+        heard = features.agreed(pieces, lambda p: voice.embedder(_heard(wave, p, GRID // 4)))
+        for piece, found in heard:
             at = (piece.start // FRAME - 1) * hop
             gain = fades(
                 piece.start > 0, piece.stop < len(wave), (piece.stop - piece.start) // FRAME, hop
             )
             used = 0
-            for part in self._piece(wave, piece, f0_hz, phases):
+            for part in self._piece(piece, found, f0_hz, phases):
                 line.add(at + used, part * gain[used : used + len(part)])
                 used += len(part)
                 self.report(done + max(0, used / hop / 100), total, "Voice")
@@ -183,12 +184,11 @@ class Converter:
 
     @torch.inference_mode()
     def _piece(
-        self, wave: Spool, piece: Piece, f0_hz: np.ndarray, phases: np.ndarray
+        self, piece: Piece, found: np.ndarray, f0_hz: np.ndarray, phases: np.ndarray
     ) -> Iterator[np.ndarray]:
         """Sound of the piece with one frame more on both sides, in blocks."""
         voice, frames, first = self.voice, piece.frames, piece.first // FRAME
         hz = _around(f0_hz, piece)
-        found = voice.embedder(_heard(wave, piece, GRID // 4))
         protect = self.p.protect if voice.use_f0 else features.UNPROTECTED
         phone = features.content(found, hz, voice.index, self.p.index_rate, protect)
         z, _ = voice.net.latent(

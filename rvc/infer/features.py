@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
+
+from rvc.infer.plan import GRID, Piece
 
 UNPROTECTED = 0.5  # values from here on switch protection off
 
@@ -47,3 +50,33 @@ def content(
         return doubled(features, frames)
     mixed = doubled(index.blend(features, rate), frames)
     return protected(mixed, doubled(features, frames), f0_hz, protect)
+
+
+def agreed(
+    pieces: Iterable[Piece], hear: Callable[[Piece], np.ndarray]
+) -> Iterator[tuple[Piece, np.ndarray]]:
+    """Every piece with its features (T, W); neighbours get the same ones around their seam.
+
+    An embedder hears its whole piece, so two pieces say different things of the same moment.
+    What both have heard glides from one to the other, so no step is left to be heard.
+    """
+    before: tuple[Piece, np.ndarray] | None = None
+    for piece in pieces:
+        found = np.array(hear(piece), np.float32)
+        if before is not None:
+            if before[0].stop == piece.start:
+                _glide(before[1], found, (piece.first - before[0].first) // GRID)
+            yield before
+        before = piece, found
+    if before is not None:
+        yield before
+
+
+def _glide(ours: np.ndarray, theirs: np.ndarray, begin: int) -> None:
+    """Mix, in place, the rows of `ours` from `begin` on with the first ones of `theirs`."""
+    count = min(len(ours) - begin, len(theirs))
+    share = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)
+    mixed = ours[begin : begin + count] + share[:, None] * (
+        theirs[:count] - ours[begin : begin + count]
+    )
+    ours[begin : begin + count] = theirs[:count] = mixed
