@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 from rvc import params, tasks
+from rvc.config import experiment
 from rvc.errors import BadInput, Cancelled
+from rvc.train import stopping
 
 
 class Fake(params.Params):
@@ -59,9 +61,21 @@ def stubborn(p, report):
         time.sleep(1)
 
 
+def slow_step(p, report):
+    """A training whose every step lasts longer than anybody waits."""
+    folder = experiment(p.model_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    stopping.Saved(epoch=3, step=36, done=36).write(folder)
+    with stopping.Stop():
+        report(41, 100, f"train: {stopping.PHASE}epoch 4/8 mel 20.0")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(1)
+
+
 VERBS = {
     engine.__name__: tasks.Verb(Fake, f"tests.fake_jobs:{engine.__name__}")
-    for engine in (count, refuse, stumble, die, stubborn)
+    for engine in (count, refuse, stumble, die, stubborn, slow_step)
 }
 
 if __name__ == "__main__":

@@ -92,6 +92,17 @@ def test_cancel_ends_a_stubborn_tree_and_nothing_else(home):
         bystander.wait()
 
 
+def test_a_stop_does_not_wait_for_a_slow_step_and_says_what_is_done_again(home):
+    job = jobs.start("slow_step", Fake(model_name="anna"))
+    running(job)
+    began = time.monotonic()
+    found = jobs.cancel(job)
+    assert 3 < time.monotonic() - began < 5
+    assert found["state"] == "cancelled"
+    assert "Step 36 of epoch 3 is saved; the 5 steps after it" in found["error"]["message"]
+    assert jobs.start("count", Fake(model_name="anna", steps=1)) != job  # nobody holds the voice
+
+
 def _alive(pid):
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -21,13 +21,14 @@ from typing import Any
 
 import psutil
 
-from rvc.config import REPOSITORY, named, paths
+from rvc.config import REPOSITORY, experiment, named, paths
 from rvc.errors import BadInput, Busy, Cancelled, VoiceError
 from rvc.params import Params
+from rvc.train import stopping
 
 RUNNER = [sys.executable, "-m", "rvc.jobs"]
-GRACE_S = 3.5  # from asking a job to stop until its whole process tree is killed
-LONGEST_GRACE_S = 30.0
+GRACE_S = 4.2  # from asking a job to stop until its whole process tree is killed
+GONE_S = 0.5  # for the system to clear away what was killed
 START_LIMIT_S = 60.0
 KEEP = 200
 FINISHED = ("done", "failed", "cancelled")
@@ -96,7 +97,7 @@ def read(job: str) -> dict[str, Any]:
         return facts | {"state": "stopping"} if asked else facts
     if not (folder / "pid.json").exists() and time.time() - facts["created_s"] < START_LIMIT_S:
         return facts
-    return facts | _ended_without_a_word(folder, asked)
+    return facts | _ended_without_a_word(folder, facts, asked)
 
 
 def listing(limit: int = KEEP) -> list[dict[str, Any]]:
@@ -115,18 +116,15 @@ def tail(job: str, lines: int = 200) -> str:
         return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])
 
 
-def cancel(job: str, grace_s: float | None = None) -> dict[str, Any]:
+def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
     """Ask a job to stop, give it `grace_s` to save, then kill what is left of its process tree.
 
-    Blocks until the tree is gone. A finished job is left as it is. Unless told otherwise the
-    grace is GRACE_S; only a job known to need longer for a single step is let finish that step.
+    Blocks until the tree is gone, which is within five seconds. A finished job is left as it is.
+    What was not ready to stop loses time, nothing else: its last state is saved.
     """
     now = read(job)
     if now["state"] in FINISHED:
         return now
-    if grace_s is None:
-        step_s = now.get("step_s", 0.0)
-        grace_s = GRACE_S if step_s < GRACE_S / 2 else min(LONGEST_GRACE_S, 2 * step_s + GRACE_S)
     folder = _folder(job)
     write(folder / "cancel.json", {"asked_s": time.time()})
     process = _process(folder)
@@ -146,7 +144,7 @@ def cancel(job: str, grace_s: float | None = None) -> dict[str, Any]:
             member.kill()  # psutil refuses when the pid was handed to another process
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(tree, timeout=1.0)
+    psutil.wait_procs(tree, timeout=GONE_S)
     _reap()
     return read(job)
 
@@ -197,15 +195,25 @@ def _reap() -> None:
         _children.pop(job, None)
 
 
-def _ended_without_a_word(folder: Path, asked: bool) -> dict[str, Any]:
+def _ended_without_a_word(folder: Path, facts: dict[str, Any], asked: bool) -> dict[str, Any]:
+    again = _again(facts)
     if asked:
-        stopped = Cancelled("Stopped on request before the next save.", STOPPED_HINT)
+        stopped = Cancelled(f"Stopped in the middle of its work. {again}".strip(), STOPPED_HINT)
         return {"state": "cancelled", "error": stopped.as_dict()}
     error = VoiceError(
-        "The process of this job ended without a word; the system may have run out of memory.",
+        "The process of this job ended without a word; the system may have run out of memory. "
+        f"{again}".strip(),
         "Free memory or choose smaller settings, and look at the log.",
     )
     return {"state": "failed", "error": error.as_dict() | {"cause": tail(folder.name, 5)}}
+
+
+def _again(facts: dict[str, Any]) -> str:
+    try:
+        folder = experiment(facts["params"].get("model_name") or "")
+    except BadInput:
+        return ""
+    return stopping.repeated(folder, facts["note"], facts["done"])
 
 
 def _folder(job: str) -> Path:

@@ -30,7 +30,6 @@ class Progress:
         self.stop = False
         self.status: dict[str, Any] = {"state": "running", "started_s": time.time()}
         self.phase = (time.monotonic(), 0.0, -1.0)  # began, done at its beginning, total
-        self.told = time.monotonic()
         self.written = 0.0
         self.write()
 
@@ -38,9 +37,6 @@ class Progress:
         now = time.monotonic()
         began, first, known_total = self.phase
         fresh = total != known_total or done < self.status.get("done", 0.0)
-        if done > self.status.get("done", 0.0) and not fresh:
-            self.status["step_s"] = now - self.told
-        self.told = now
         if fresh:
             began, first = now, done
             self.phase = (now, done, total)

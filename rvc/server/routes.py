@@ -99,7 +99,7 @@ async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -
 
 
 async def job_cancel(job: str, now: bool = False) -> dict[str, Any]:
-    return await run_in_threadpool(jobs.cancel, job, 0.0 if now else None)
+    return await run_in_threadpool(jobs.cancel, job, 0.0 if now else jobs.GRACE_S)
 
 
 async def voice_list() -> list[dict[str, Any]]:

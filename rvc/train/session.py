@@ -23,7 +23,7 @@ from rvc.train.holdout import minutes
 from rvc.train.loop import Losses, Next, State
 from rvc.train.monitor import Monitor, Verdict
 from rvc.train.recipe import Recipe
-from rvc.train.stopping import Stop
+from rvc.train.stopping import PHASE, Saved, Stop, save_after_s
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class Session:
     extra: Callable[[], Mapping[str, Any]]
     watched: watch.ParameterWatch | None = None
     saved_s: float = field(default_factory=time.monotonic)
+    save_s: float = 0.0  # what the last save took
+    stepped_s: float = field(default_factory=time.monotonic)
     epoch_s: float | None = None  # None: this run did not see the epoch's beginning
     shown_s: float = 0.0
     times_s: list[float] = field(default_factory=list)
@@ -122,16 +124,19 @@ class Session:
 
     def save(self, s: State) -> None:
         """Keep everything needed to go on."""
+        began = time.monotonic()
         if self.recipe.ranks.first:
             state.save(self.folder, resume.pack(s, self.identity, self.extra()))
-        self.saved_s = time.monotonic()
+            Saved(s.epoch, s.step, self._progress(s)[0]).write(self.folder)
+        self.saved_s = self.stepped_s = time.monotonic()
+        self.save_s = self.saved_s - began
 
     def cancelled(self, s: State) -> Cancelled:
         """What to tell after a stop."""
         return Cancelled(
             f"Stopped in epoch {s.epoch} of {self.p.total_epoch} after step {s.step}; everything "
             "is saved.",
-            "Run the same command again, without --cleanup, to go on from there.",
+            "Start it again with the same settings (without --cleanup) to go on from there.",
         )
 
     def _numbers(self, found: Losses) -> dict[str, float]:
@@ -165,9 +170,16 @@ class Session:
             s.window_means.clear()
 
     def _due(self) -> bool:
-        limit_s = self.p.save_every_minutes * 60
-        due = limit_s > 0 and time.monotonic() - self.saved_s > limit_s
-        return self.recipe.ranks.tell(due)
+        """Whether the clock asks for a save; told of once after every step."""
+        now = time.monotonic()
+        step_s, self.stepped_s = now - self.stepped_s, now
+        limit_s = save_after_s(step_s, self.save_s, self.p.save_every_minutes * 60)
+        return self.recipe.ranks.tell(now - self.saved_s > limit_s)
+
+    def _progress(self, s: State) -> tuple[int, int]:
+        """Finished steps and all steps of the training."""
+        done = (s.epoch - 1) * self.steps_per_epoch + s.done
+        return done, self.p.total_epoch * self.steps_per_epoch
 
     def _show(self, s: State, numbers: Mapping[str, float]) -> None:
         now = time.monotonic()
@@ -178,11 +190,10 @@ class Session:
         if now - self.shown_s < SHOW_EVERY_S and s.done < self.steps_per_epoch:
             return
         self.shown_s = now
-        done = (s.epoch - 1) * self.steps_per_epoch + s.done
         values = " ".join(f"{name} {numbers[name]:.2f}" for name in SHOWN if name in numbers)
-        note = f"Training | epoch {s.epoch}/{self.p.total_epoch} {values}"
+        note = f"{PHASE}epoch {s.epoch}/{self.p.total_epoch} {values}"
         try:
-            self.report(done, self.p.total_epoch * self.steps_per_epoch, note)
+            self.report(*self._progress(s), note)
         except Cancelled:
             self.stop.asked = True
 

@@ -1,12 +1,26 @@
-"""A wish to stop, heard between two steps so that nothing is left half done."""
+"""A wish to stop, heard between two steps so that nothing is left half done.
+
+Where a step and a save together last longer than anybody waits for a stop, training is ended in
+the middle of a step instead; so it is then saved by the clock, and a note beside the state says
+how far, for the message about what will be done again.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+
+NOTE = "state.pt.json"  # beside state.pt: what is in it
+PHASE = "Training | "  # begins the notes of a training's progress
+PATIENCE_S = 3.0  # a step and a save that take longer may not end within a stop's grace
+SLOW_SAVE_EVERY_S = 120.0
+SAVING_SHARE = 0.02  # of the time, at most
 
 log = logging.getLogger(__name__)
 
@@ -35,4 +49,52 @@ class Stop:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
-        log.info("Stopping after this step; everything will be saved.")
+        log.info("Stopping after this step; everything will be saved. Ctrl-C again ends at once.")
+
+
+def save_after_s(step_s: float, save_s: float, limit_s: float) -> float:
+    """Seconds after which the state is due to be saved again.
+
+    Args:
+        step_s: what a step takes. save_s: what a save takes.
+        limit_s: the longest interval asked for; 0 asks for no saves by the clock at all.
+    """
+    if not limit_s:
+        return float("inf")
+    if step_s + save_s <= PATIENCE_S:
+        return limit_s
+    return min(limit_s, max(SLOW_SAVE_EVERY_S, save_s / SAVING_SHARE))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is in the newest state; `done` counts in the units of the training's progress."""
+
+    epoch: int
+    step: int
+    done: int
+
+    def write(self, folder: Path) -> None:
+        part = folder / f"{NOTE}.part"
+        part.write_text(json.dumps(vars(self)), encoding="utf-8")
+        part.replace(folder / NOTE)
+
+
+def repeated(folder: Path, note: str, done: float) -> str:
+    """What a training ended in the middle of a step will do again; empty if nothing is known.
+
+    Args:
+        note, done: its last words about its progress.
+    """
+    if PHASE not in note:
+        return ""
+    try:
+        saved = Saved(**json.loads((folder / NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return ""
+    again = max(0, round(done) - saved.done)
+    lost = {0: "only the step", 1: "the step after it and the one"}.get(
+        again, f"the {again} steps after it and the one"
+    )
+    kept = f"Step {saved.step} of epoch {saved.epoch} is saved" if saved.step else "The start is saved"
+    return f"{kept}; {lost} under way will be done again."

@@ -86,7 +86,7 @@ def test_stop_in_the_middle_of_epochs(straight, tmp_path, monkeypatch):
     for steps in (2, 7):
         with pytest.raises(Cancelled, match=f"step {steps}") as caught:
             launch.run(tiny.params(total_epoch=4), StopAt(steps))
-        assert "same command" in caught.value.hint
+        assert "same settings" in caught.value.hint
         assert state.load(folder)["step"] == steps
     launch.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
