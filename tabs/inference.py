@@ -12,9 +12,10 @@ import gradio as gr
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.params import Convert, Effects
-from rvc.server import fence, voices
+from rvc.server import fence, machine, voices
 from tabs import controls, presets
-from tabs.page import QUIET, Page, guarded, on
+from tabs.events import QUIET, guarded, starts
+from tabs.page import Page
 
 VERBS = ("infer", "batch-infer")
 NO_VOICE = "Train one under Training, or get one under Download."
@@ -42,8 +43,8 @@ def build(page: Page) -> None:
                 voice = voice_choice(page)
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
-                method = {k: v for k, v in page.ready().items() if k == "f0_method"}
-                form = controls.form(Settings, t, start=method)
+                form = controls.form(Settings, t, start=usable("f0_method"))
+                page.ready_note()
                 presets.build(page, form)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
@@ -65,17 +66,17 @@ def build(page: Page) -> None:
     def start_all(source: str | None, pth: str | None, *values: Any) -> str:
         return batch(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
-    on(page, convert, start, {"recording": recording, "voice": voice} | form.fields, job, "convert")
-    on(
-        page,
-        convert_all,
-        start_all,
-        {"folder": folder, "voice": voice} | form.fields,
-        job,
-        "convert_folder",
-    )
+    one_of = {"recording": recording, "voice": voice} | form.fields
+    starts(convert, start, one_of, job, t, "infer", "convert")
+    all_of = {"folder": folder, "voice": voice} | form.fields
+    starts(convert_all, start_all, all_of, job, t, "batch-infer", "convert_folder")
     page.remember("inference", {"recording": recording, "voice": voice, "folder": folder})
     page.remember("sound", form.fields)
+
+
+def usable(*names: str) -> dict[str, str]:
+    """Values to begin with for controls whose usual value needs files that are not here."""
+    return {name: value for name, value in machine.ready().items() if name in names}
 
 
 def single(page: Page, source: str | None, pth: str | None, values: dict[str, Any]) -> str:

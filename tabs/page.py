@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,18 +14,11 @@ import gradio as gr
 
 from rvc import jobs, tasks
 from rvc.config import kit, paths
-from rvc.errors import VoiceError
-from rvc.hub import catalog
 from rvc.server import fence, voices
 from rvc.server.fence import Fence
-from tabs import controls, head
+from tabs import controls, events, head
+from tabs.events import QUIET
 from tabs.i18n import Translate
-
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
 
 
 @dataclass
@@ -59,14 +51,9 @@ class Page:
         """A card with a Download button while files of these sets are absent."""
         gr.HTML(f'<missing-models sets="{" ".join(sets)}"></missing-models>')
 
-    def ready(self) -> dict[str, Any]:
-        """Settings that work with the model files that are here, before anything is fetched."""
-        chosen: dict[str, Any] = {}
-        if not catalog.one("predictors/rmvpe.pt").file.is_file():
-            chosen["f0_method"] = "swift-f0"
-        if not all(asset.file.is_file() for asset in catalog.embedder("contentvec")):
-            chosen["embedder_model"] = "mini"
-        return chosen
+    def ready_note(self) -> None:
+        """Says which settings were chosen because the model files for the usual ones are absent."""
+        gr.HTML("<ready-note></ready-note>")
 
     def start(self, verb: str, values: dict[str, Any]) -> str:
         """Start a job from values of a form; returns its id.
@@ -131,50 +118,6 @@ class Page:
         return [(v.name, str(v.pth)) for v in voices.voices()]
 
 
-def guarded(act: Callable[..., Any], t: Translate) -> Callable[..., Any]:
-    """An event handler whose VoiceErrors reach the person as a sentence and a hint."""
-
-    def handler(*values: Any) -> Any:
-        try:
-            return act(*values)
-        except VoiceError as error:
-            text = f"{escape(error.message)}<br>{escape(error.hint)}"
-            raise gr.Error(
-                text, title=t("That did not work"), duration=None, print_exception=False
-            ) from error
-
-    return handler
-
-
-def on(
-    page: Page,
-    button: Any,
-    act: Callable[..., Any],
-    inputs: dict[str, Any],
-    outputs: Any,
-    api_name: str,
-) -> Any:
-    """Wire a button to a handler; the live elements are told to look at once.
-
-    Args:
-        inputs: components by the names their values have for programs that call the endpoint.
-    """
-    handler = guarded(act, page.t)
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    named = [inspect.Parameter(name, kind, default=None) for name in inputs]
-    handler.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    event = button.click(
-        handler,
-        list(inputs.values()),
-        outputs,
-        api_name=api_name,
-        show_progress="hidden",
-        concurrency_limit=4,
-    )
-    event.then(None, js="() => window.voice.poke()")
-    return event
-
-
 def tabs() -> list[tuple[str, str, ModuleType]]:
     """(id, title, module) of the tabs with something to do: one of their verbs exists."""
     from tabs import (
@@ -222,6 +165,7 @@ def build(page: Page) -> gr.Blocks:
             for identifier, title, module in tabs():
                 with gr.Tab(page.t(title), id=identifier, elem_id=f"tab-{identifier}"):
                     module.build(page)
+        events.for_programs()
         _chain(blocks, page.loads)
     return blocks
 

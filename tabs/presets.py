@@ -12,7 +12,8 @@ from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput
 from rvc.params import Convert
 from tabs.controls import Form
-from tabs.page import QUIET, Page, guarded
+from tabs.events import QUIET, endpoint, guarded
+from tabs.page import Page
 
 KEYS = ("pitch", "index_rate", "volume_envelope", "protect")
 OLDER = {"rms_mix_rate": "volume_envelope"}
@@ -52,9 +53,14 @@ def build(page: Page, form: Form) -> None:
         return str(write(title or "my preset", dict(zip(KEYS, values, strict=True))))
 
     chosen.change(guarded(apply, t), chosen, targets, **QUIET)
-    save.click(guarded(keep, t), [name, *targets], chosen, **QUIET)
-    load.upload(guarded(take, t), load, chosen, **QUIET)
-    export.click(guarded(give, t), [name, *targets], export, **QUIET)
+    values = {"name": name} | dict(zip(KEYS, targets, strict=True))
+    wired = (
+        (save.click, keep, values, chosen, "save_preset", "Save the sound settings under a name."),
+        (load.upload, take, {"file": load}, chosen, "import_preset", "Save a preset from a file."),
+        (export.click, give, values, export, "export_preset", "Make a file of the settings."),
+    )
+    for event, act, inputs, outputs, api_name, text in wired:
+        endpoint(event, act, inputs, outputs, t, api_name, text)
 
 
 def folders() -> list[Path]:

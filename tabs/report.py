@@ -10,7 +10,8 @@ from typing import Any
 import gradio as gr
 
 from rvc import __version__, jobs
-from tabs.page import Page, guarded
+from tabs.events import endpoint
+from tabs.page import Page
 
 PACKAGES = ("torch", "torchaudio", "gradio", "faiss-cpu", "numpy", "onnxruntime")
 
@@ -32,7 +33,8 @@ def build(page: Page) -> None:
             info=t("Look through it before you share it: it names files of yours."),
             buttons=["copy"],
         )
-    make.click(guarded(report, t), story, text, api_name="report", show_progress="hidden")
+    said = (report.__doc__ or "").strip()
+    endpoint(make.click, report, {"story": story}, text, t, "report", said)
 
 
 def report(story: str) -> str:

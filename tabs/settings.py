@@ -8,8 +8,9 @@ import gradio as gr
 
 from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
+from tabs.events import endpoint
 from tabs.i18n import LANGUAGES
-from tabs.page import Page, guarded
+from tabs.page import Page
 
 
 def build(page: Page) -> None:
@@ -49,19 +50,21 @@ def build(page: Page) -> None:
         save = gr.Button(t("Save"), variant="primary", elem_id="save-settings")
         told = gr.HTML()
 
+    fields = {
+        "language": language,
+        "model_author": author,
+        "precision": precision,
+        "offline": offline,
+        "mirrors": mirrors,
+    }
+
     def keep(*values: Any) -> str:
-        names = ("language", "model_author", "precision", "offline", "mirrors")
-        given = dict(zip(names, values, strict=True))
+        given = dict(zip(fields, values, strict=True))
         given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
         if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
             raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
         save_settings(Settings(**(load_settings().model_dump() | given)))
         return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
 
-    save.click(
-        guarded(keep, t),
-        [language, author, precision, offline, mirrors],
-        told,
-        api_name="save_settings",
-        show_progress="hidden",
-    )
+    text = "Keep the settings in assets/config.json."
+    endpoint(save.click, keep, fields, told, t, "save_settings", text)

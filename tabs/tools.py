@@ -11,7 +11,8 @@ import gradio as gr
 from rvc import tasks
 from rvc.cli import base_type
 from tabs import controls
-from tabs.page import Page, on
+from tabs.events import starts
+from tabs.page import Page
 
 SOUND = ("input_path", "audio_path", "recording")
 VOICE = ("pth_path", "pth_path_1", "pth_path_2")
@@ -50,7 +51,7 @@ def card(
     def begin(*values: Any) -> str:
         return page.start(verb, dict(zip(form.fields, values, strict=True)))
 
-    on(page, go, begin, form.fields, job, verb.replace("-", "_"))
+    starts(go, begin, form.fields, job, page.t, verb)
     if form.fields:
         page.remember(verb, form.fields)
     return form

@@ -11,9 +11,10 @@ from rvc import jobs, params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import fence, training
+from rvc.server import fence, machine, training
 from tabs import controls
-from tabs.page import QUIET, Page, guarded, on
+from tabs.events import QUIET, guarded, starts
+from tabs.page import Page
 
 VERBS = ("create-voice",)
 STAGES = ("preprocess", "extract", "train", "index")
@@ -34,7 +35,7 @@ def build(page: Page) -> None:
                 t,
                 skip=STEP_FIELDS,
                 folds=_folds(),
-                start={"total_epoch": 200} | page.ready(),
+                start={"total_epoch": 200} | machine.ready(),
             )
             _fit_rates(form)
             sets = ("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
@@ -150,9 +151,8 @@ def _start(
         return start
 
     inputs = {"model_name": name, "dataset_path": dataset} | form.fields
-    on(page, create, starter("create-voice"), inputs, [*where, job], "create_voice")
-    for verb, button in stages.items():
-        on(page, button, starter(verb), inputs, [*where, job], verb)
+    for verb, button in {"create-voice": create, **stages}.items():
+        starts(button, starter(verb), inputs, [*where, job], page.t, verb)
 
 
 def begin(

@@ -11,8 +11,9 @@ from rvc.errors import BadInput
 from rvc.params import Tts
 from rvc.server import fence
 from tabs import controls
-from tabs.inference import chosen_voice, voice_choice
-from tabs.page import Page, on
+from tabs.events import starts
+from tabs.inference import chosen_voice, usable, voice_choice
+from tabs.page import Page
 
 VERBS = ("tts",)
 SPEECH = ("tts_voice", "tts_engine", "tts_rate")
@@ -46,8 +47,9 @@ def build(page: Page) -> None:
                 voice = voice_choice(page, "tts-voice")
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
-                method = {k: v for k, v in page.ready().items() if k == "f0_method"}
-                sound = controls.form(Tts, t, skip=(*SPEECH, *CHOSEN_HERE), start=method)
+                skip = (*SPEECH, *CHOSEN_HERE)
+                sound = controls.form(Tts, t, skip=skip, start=usable("f0_method"))
+                page.ready_note()
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY)
@@ -59,7 +61,7 @@ def build(page: Page) -> None:
     def begin(said: str, pth: str | None, *values: Any) -> str:
         return start(page, said, pth, dict(zip(fields, values, strict=True)))
 
-    on(page, speak, begin, {"text": text, "voice": voice} | fields, job, "tts")
+    starts(speak, begin, {"text": text, "voice": voice} | fields, job, t, "tts")
     file.upload(_read, file, text, show_progress="hidden", api_visibility="private")
     page.remember("tts", {"text": text, "voice": voice} | fields)
 

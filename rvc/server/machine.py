@@ -8,6 +8,7 @@ import logging
 import sys
 
 from rvc.config import REPOSITORY
+from rvc.hub import catalog
 
 LOOK = (
     "import json; from rvc import device; d = device.choose();"
@@ -23,6 +24,16 @@ async def device() -> dict[str, str]:
     if _found is None or (_found.done() and "error" in _found.result()):
         _found = asyncio.create_task(_look())
     return await asyncio.shield(_found)
+
+
+def ready() -> dict[str, str]:
+    """Settings that work with the model files that are here, where the usual ones are absent."""
+    chosen = {}
+    if not catalog.one("predictors/rmvpe.pt").file.is_file():
+        chosen["f0_method"] = "fcpe"
+    if not all(asset.file.is_file() for asset in catalog.embedder("contentvec")):
+        chosen["embedder_model"] = "mini"
+    return chosen
 
 
 async def _look() -> dict[str, str]:

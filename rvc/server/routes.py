@@ -50,6 +50,7 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/models", tags=["machine"], summary="Model files: what is here, what is not.")(
         model_files
     )
+    router.get("/ready", tags=["machine"], summary="Settings that need no download.")(machine.ready)
     router.get("/device", tags=["machine"], summary="Where the work is done, and why.")(
         machine.device
     )

@@ -96,5 +96,7 @@ def repeated(folder: Path, note: str, done: float) -> str:
     lost = {0: "only the step", 1: "the step after it and the one"}.get(
         again, f"the {again} steps after it and the one"
     )
-    kept = f"Step {saved.step} of epoch {saved.epoch} is saved" if saved.step else "The start is saved"
+    kept = (
+        f"Step {saved.step} of epoch {saved.epoch} is saved" if saved.step else "The start is saved"
+    )
     return f"{kept}; {lost} under way will be done again."
