@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class VoiceError(Exception):
     """Something the user can understand and act on; front ends print it instead of a traceback.
@@ -9,6 +11,9 @@ class VoiceError(Exception):
     Args:
         message: one sentence that names the file or value at fault.
         hint: what to do next; may be empty.
+
+    Attributes:
+        result: what was done nevertheless, where a verb did a part of its work.
     """
 
     code = "failed"
@@ -18,6 +23,7 @@ class VoiceError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.result: dict[str, Any] | None = None
 
     def __reduce__(self):
         return type(self), (self.message, self.hint)

@@ -10,7 +10,7 @@ from rvc.config import REPOSITORY
 from tabs.i18n import Translate
 
 UI = REPOSITORY / "assets" / "ui"
-SCRIPTS = ("core.js", "jobs.js", "player.js", "training.js", "models.js", "forms.js")
+SCRIPTS = ("core.js", "jobs.js", "joblist.js", "player.js", "training.js", "models.js", "forms.js")
 
 
 def head(words: dict[str, str]) -> str:
@@ -36,6 +36,7 @@ def header(t: Translate) -> str:
         '<path d="M3 10v4M7.5 6v12M12 3v18M16.5 7v10M21 10v4"/></svg>'
         f"<h1>{escape(t('Voice cloning'))}</h1></div>"
         f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
+        "<job-list></job-list>"
         f'<button type="button" class="theme-toggle" aria-label="{toggle}" title="{toggle}">'
         '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>'
         '<path class="half" d="M12 3.5a8.5 8.5 0 0 1 0 17z"/></svg></button></header>'

@@ -44,7 +44,7 @@ def build(page: Page) -> None:
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
                 form = controls.form(Settings, t, start=usable("f0_method"))
-                page.ready_note()
+                page.ready_note("f0_method")
                 presets.build(page, form)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
@@ -76,7 +76,7 @@ def build(page: Page) -> None:
 
 def usable(*names: str) -> dict[str, str]:
     """Values to begin with for controls whose usual value needs files that are not here."""
-    return {name: value for name, value in machine.ready().items() if name in names}
+    return {name: value for name, value in machine.ready()["chosen"].items() if name in names}
 
 
 def single(page: Page, source: str | None, pth: str | None, values: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
             page.voices(),
             value=None,
             label=t("Voice"),
-            info=t("A voice file and its index, found under logs."),
+            show_label=False,
             allow_custom_value=True,
             elem_id=name,
             scale=8,

@@ -51,9 +51,9 @@ class Page:
         """A card with a Download button while files of these sets are absent."""
         gr.HTML(f'<missing-models sets="{" ".join(sets)}"></missing-models>')
 
-    def ready_note(self) -> None:
+    def ready_note(self, *names: str) -> None:
         """Says which settings were chosen because the model files for the usual ones are absent."""
-        gr.HTML("<ready-note></ready-note>")
+        gr.HTML(f'<ready-note names="{" ".join(names)}"></ready-note>')
 
     def start(self, verb: str, values: dict[str, Any]) -> str:
         """Start a job from values of a form; returns its id.

@@ -35,9 +35,10 @@ def build(page: Page) -> None:
                 t,
                 skip=STEP_FIELDS,
                 folds=_folds(),
-                start={"total_epoch": 200} | machine.ready(),
+                start={"total_epoch": 200} | machine.ready()["chosen"],
             )
             _fit_rates(form)
+            page.ready_note("f0_method", "embedder_model")
             sets = ("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
             page.missing_models(*sets)
         with gr.Step(t(STEPS[2]), id=3):

@@ -49,7 +49,7 @@ def build(page: Page) -> None:
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
                 skip = (*SPEECH, *CHOSEN_HERE)
                 sound = controls.form(Tts, t, skip=skip, start=usable("f0_method"))
-                page.ready_note()
+                page.ready_note("f0_method")
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY)

@@ -10,6 +10,13 @@ export async function ask(path, options = {}) {
   return body;
 }
 
+export const post = (path, values) =>
+  ask(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(values),
+  });
+
 export function make(tag, className = "", text = "", attributes = {}) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -34,6 +41,7 @@ export function duration(seconds) {
 export const fileUrl = (path) =>
   "/api/files/" + path.split("/").map(encodeURIComponent).join("/");
 export const baseName = (path) => path.split(/[\\/]/).pop();
+export const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
 export const ENDED = ["done", "failed", "cancelled"];
 
 class Jobs extends EventTarget {

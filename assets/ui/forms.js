@@ -1,6 +1,9 @@
 // Values people entered, kept in the browser; light or dark; moving between tabs.
 
-import { T } from "./core.js";
+import { T, ask } from "./core.js";
+
+let chosen = {}; // by the server, where the usual model files are absent
+const known = ask("ready").then((found) => (chosen = found.chosen), () => {});
 
 const bag = (key) => {
   try {
@@ -12,13 +15,16 @@ const bag = (key) => {
 
 Object.assign(window.voice, {
   save(key, name, value) {
+    if (bag(key)[name] === undefined && chosen[name] === value) return; // not chosen by a person
     localStorage.setItem(`voice.form.${key}`, JSON.stringify({ ...bag(key), [name]: value }));
     window.dispatchEvent(new CustomEvent("voice-saved", { detail: { key, name, value } }));
   },
   value: (key, name) => bag(key)[name],
-  restore(key, names, now) {
+  async restore(key, names, now) {
+    await known;
     const kept = bag(key);
-    return names.map((name, i) => (kept[name] === undefined ? now[i] : kept[name]));
+    const usable = (name, value) => (value === "auto" ? value : chosen[name] ?? value);
+    return names.map((name, i) => kept[name] ?? usable(name, now[i]));
   },
   open(tab) {
     document.getElementById(`tab-${tab}-button`)?.click();
@@ -42,8 +48,8 @@ function dark(on) {
   document.documentElement.style.colorScheme = on ? "dark" : "light";
 }
 
-const chosen = () => localStorage.getItem("voice.theme");
-const applyTheme = () => chosen() && dark(chosen() === "dark");
+const wanted = () => localStorage.getItem("voice.theme");
+const applyTheme = () => wanted() && dark(wanted() === "dark");
 new MutationObserver(applyTheme).observe(document.documentElement, { childList: true, subtree: false });
 applyTheme();
 window.addEventListener("load", () => setTimeout(applyTheme, 0));

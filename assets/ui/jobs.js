@@ -1,8 +1,7 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { ENDED, T, ask, baseName, button, duration, fileUrl, jobs, make } from "./core.js";
-
-const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
+import { ENDED, SOUND, T, ask, baseName, button, duration, jobs, make } from "./core.js";
+import { again, complaint, log, notice, resultFacts, table, used } from "./parts.js";
 
 class JobPanel extends HTMLElement {
   connectedCallback() {
@@ -19,9 +18,18 @@ class JobPanel extends HTMLElement {
 
   get job() {
     const only = this.getAttribute("model");
-    return jobs.list.find(
+    const mine = jobs.list.filter(
       (job) => this.verbs.includes(job.verb) && (!only || job.params.model_name === only),
     );
+    if (mine[0]?.id !== this.newest) this.pinned = null; // a new job takes the place of an old one
+    this.newest = mine[0]?.id;
+    return mine.find((job) => job.id === this.pinned) ?? mine[0];
+  }
+
+  // Show this job until there is a newer one.
+  pin(id) {
+    this.pinned = id;
+    this.#update();
   }
 
   #update() {
@@ -42,8 +50,12 @@ class JobPanel extends HTMLElement {
     if (state === "lost") return [notice("lost", T("The server is not answering. Trying again…"))];
     if (!job) return [notice("empty", this.getAttribute("empty") ?? "")];
     if (state === "done") return this.#done(job);
-    if (state === "failed") return [complaint(job), log(job)];
-    if (state === "cancelled") return [notice("quiet", job.error?.message ?? "", job.error?.hint)];
+    const { converted, failed } = job.result ?? {};
+    const files = table(converted, failed);
+    if (state === "failed") return [complaint(job, files.length), again(job), ...files, log(job)];
+    if (state === "cancelled") {
+      return [notice("quiet", job.error?.message ?? "", job.error?.hint), again(job), ...files];
+    }
     return this.#running(job);
   }
 
@@ -79,85 +91,16 @@ class JobPanel extends HTMLElement {
     const output = job.result?.output_path ?? job.params.output_path;
     const said = job.result?.message ?? T("Done.");
     const parts = [notice("good", output ? said.replaceAll(output, baseName(output)) : said)];
-    const { converted, failed } = job.result ?? {};
-    const files = [...(Array.isArray(converted) ? converted : []), ...(Array.isArray(failed) ? failed : [])];
     if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });
       const input = job.result?.speech_path ?? job.params.input_path ?? "";
       if (SOUND.test(input)) player.setAttribute("input", input);
       parts.push(player);
     }
-    if (files.length) parts.push(table(files));
+    parts.push(...used(job), ...table(job.result?.converted, job.result?.failed));
     if (this.hasAttribute("facts")) parts.push(...resultFacts(job.result ?? {}));
     return parts;
   }
-}
-
-function notice(kind, text, hint = "") {
-  const box = make("div", `notice ${kind}`);
-  box.append(make("p", "", text));
-  if (hint) box.append(make("p", "hint", hint));
-  return box;
-}
-
-function complaint(job) {
-  const error = job.error ?? {};
-  const box = notice("bad", error.message ?? "", error.hint);
-  if (error.cause) box.append(make("pre", "cause", error.cause));
-  const copy = button(T("Copy details"), "small", async () => {
-    const details = { job: job.id, verb: job.verb, params: job.params, error };
-    await navigator.clipboard.writeText(JSON.stringify(details, null, 1));
-    copy.textContent = T("Copied");
-  });
-  box.append(copy);
-  return box;
-}
-
-function log(job) {
-  const fold = make("details", "job-log");
-  const text = make("pre");
-  fold.append(make("summary", "", T("Log")), text);
-  fold.addEventListener("toggle", async () => {
-    if (!fold.open) return;
-    const answer = await fetch(`/api/jobs/${job.id}/log?lines=60`);
-    text.textContent = (await answer.text()) || T("Nothing yet.");
-    text.scrollTop = text.scrollHeight;
-  });
-  return fold;
-}
-
-function table(files) {
-  const body = make("table", "files");
-  for (const file of files) {
-    const row = body.insertRow();
-    const output = file.output_path ?? file.output ?? "";
-    row.insertCell().textContent = baseName(file.input_path ?? file.input ?? file.file ?? "");
-    const cell = row.insertCell();
-    if (SOUND.test(output)) {
-      cell.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(output) }));
-    } else {
-      cell.textContent = file.cause ?? "";
-      cell.className = "failed";
-    }
-  }
-  return body;
-}
-
-function resultFacts(result) {
-  const list = make("dl", "facts-table");
-  const pictures = [];
-  for (const [key, value] of Object.entries(result)) {
-    if (key === "message" || value === null || (typeof value === "object" && !Array.isArray(value))) continue;
-    const text = Array.isArray(value) ? value.filter((v) => typeof v !== "object").join(", ") : String(value);
-    if (!text) continue;
-    if (/\.png$/.test(text)) pictures.push(make("img", "", "", { src: `${fileUrl(text)}?${Date.now()}`, alt: key }));
-    const cell = make("dd");
-    if (/\.(png|csv|pth|index|zip|onnx|txt|json|safetensors)$/.test(text)) {
-      cell.append(make("a", "download", baseName(text), { href: fileUrl(text), download: baseName(text) }));
-    } else cell.textContent = text;
-    list.append(make("dt", "", key.replaceAll("_", " ")), cell);
-  }
-  return [...pictures, list];
 }
 
 class DeviceChip extends HTMLElement {

@@ -1,8 +1,9 @@
 // <missing-models sets="…">: what has still to be downloaded for the best quality, and one button.
 
-import { ENDED, T, ask, button, jobs, make } from "./core.js";
+import { ENDED, T, ask, button, jobs, make, post } from "./core.js";
 
 const SETS = {
+  predictors: "Pitch (rmvpe, fcpe)",
   "predictors/rmvpe": "Pitch (rmvpe)",
   "embedders/contentvec": "Content (contentvec)",
   "pretraineds/hifi-gan": "Base models for training",
@@ -55,11 +56,8 @@ class MissingModels extends HTMLElement {
     const get = button(T("Download"), "plain", async () => {
       get.disabled = true;
       const what = absent.flatMap(([, files]) => files.map((file) => file.name));
-      await ask("assets", {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ action: "download", what }),
-      }).catch((error) => card.append(make("p", "hint", error.message)));
+      const asked = post("assets", { action: "download", what });
+      await asked.catch((error) => card.append(make("p", "hint", error.message)));
       jobs.refresh();
     });
     card.append(get);
@@ -68,4 +66,18 @@ class MissingModels extends HTMLElement {
   }
 }
 
+// <ready-note names="…">: what the page chose because the usual model files are not here.
+class ReadyNote extends HTMLElement {
+  async connectedCallback() {
+    const { chosen, instead } = await ask("ready").catch(() => ({ chosen: {}, instead: {} }));
+    const names = (this.getAttribute("names") ?? "").split(" ").filter((name) => name in instead);
+    if (!names.length) return;
+    const swaps = names.map((name) => `${instead[name]} → ${chosen[name]}`).join(", ");
+    const box = make("div", "notice lost");
+    box.append(make("p", "", `${T("Not downloaded yet, so another is chosen:")} ${swaps}`));
+    this.replaceChildren(box);
+  }
+}
+
 customElements.define("missing-models", MissingModels);
+customElements.define("ready-note", ReadyNote);

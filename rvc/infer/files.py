@@ -163,14 +163,18 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
 
         loaded = voice.load(task.pth, task.index, p, report)
         try:
-            done.append(_file(task.source, task.target, loaded, p, _within(report, number, work)))
-        except Cancelled:
+            done.append(
+                {"file": str(task.source)}
+                | _file(task.source, task.target, loaded, p, _within(report, number, work))
+            )
+        except Cancelled as error:
+            error.result = {"converted": done, "failed": failed}
             raise
         except (VoiceError, RuntimeError, ValueError, MemoryError) as error:
             LOG.error("%s: %s", task.source, error)
             failed.append({"file": str(task.source), "cause": str(error)})
         report(number + 1, len(work), task.source.name)
-    _tell_failures(failed, len(work))
+    _tell_failures(failed, done, len(work))
     already = f" {skipped} were already there (--overwrite converts them again)." if skipped else ""
     return {
         "converted": done,
@@ -190,14 +194,16 @@ def _within(report: Report, number: int, work: list[Task]) -> Report:
     return told
 
 
-def _tell_failures(failed: list[dict[str, str]], total: int) -> None:
+def _tell_failures(failed: list[dict[str, str]], done: list[dict[str, Any]], total: int) -> None:
     if failed:
         more = "".join(f"\n  {f['file']}: {f['cause']}" for f in failed[1:20])
-        raise StageFailed(
+        error = StageFailed(
             f"{len(failed)} of {total} recordings could not be converted, the others are done. "
             f"{failed[0]['file']}: {failed[0]['cause']}{more}",
             "Repair or remove them and run it again: what is done is not done twice.",
         )
+        error.result = {"converted": done, "failed": failed}
+        raise error
 
 
 def tasks(p: BatchInfer) -> Iterator[Task]:

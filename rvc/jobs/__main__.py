@@ -71,7 +71,7 @@ def work(verb: str, file: Path) -> int:
     except VoiceError as error:
         cause = {"cause": str(error.__cause__ or "")}
         state = "cancelled" if isinstance(error, Cancelled) else "failed"
-        progress.end(state, error=error.as_dict() | cause)
+        progress.end(state, error=error.as_dict() | cause, result=error.result)
         log.error("%s %s", error.message, error.hint)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything

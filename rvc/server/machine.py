@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 
+from rvc import params
 from rvc.config import REPOSITORY
 from rvc.hub import catalog
 
@@ -14,6 +15,7 @@ LOOK = (
     "import json; from rvc import device; d = device.choose();"
     "print(json.dumps({'device': d.name, 'precision': str(d.dtype).split('.')[-1], 'why': d.why}))"
 )
+WITHOUT_DOWNLOAD = {"f0_method": "fcpe", "embedder_model": "mini"}  # ship with the program
 log = logging.getLogger(__name__)
 _found: asyncio.Task[dict[str, str]] | None = None
 
@@ -26,14 +28,22 @@ async def device() -> dict[str, str]:
     return await asyncio.shield(_found)
 
 
-def ready() -> dict[str, str]:
-    """Settings that work with the model files that are here, where the usual ones are absent."""
-    chosen = {}
-    if not catalog.one("predictors/rmvpe.pt").file.is_file():
-        chosen["f0_method"] = "fcpe"
-    if not all(asset.file.is_file() for asset in catalog.embedder("contentvec")):
-        chosen["embedder_model"] = "mini"
-    return chosen
+def ready() -> dict[str, dict[str, str]]:
+    """Settings that work with the model files that are here.
+
+    Returns:
+        "chosen": value by name of parameter; "instead": the usual value where another is chosen.
+    """
+    usual = {name: params.Extract.model_fields[name].default for name in WITHOUT_DOWNLOAD}
+    files = {
+        "f0_method": [catalog.one("predictors/rmvpe.pt")],
+        "embedder_model": catalog.embedder("contentvec"),
+    }
+    absent = [n for n, needed in files.items() if not all(a.file.is_file() for a in needed)]
+    return {
+        "chosen": usual | {name: WITHOUT_DOWNLOAD[name] for name in absent},
+        "instead": {name: usual[name] for name in absent},
+    }
 
 
 async def _look() -> dict[str, str]:

@@ -1,0 +1,101 @@
+// Pieces of what a job has to say.
+
+import { SOUND, T, ask, baseName, button, fileUrl, jobs, make, post } from "./core.js";
+
+export function notice(kind, text, hint = "") {
+  const box = make("div", `notice ${kind}`);
+  box.append(make("p", "", text));
+  if (hint) box.append(make("p", "hint", hint));
+  return box;
+}
+
+export function complaint(job, listed) {
+  const error = job.error ?? {};
+  const said = error.message ?? ""; // where a table lists the rest, the first line is enough
+  const box = notice("bad", listed ? said.split("\n")[0] : said, error.hint);
+  if (error.cause) box.append(make("pre", "cause", error.cause));
+  const copy = button(T("Copy details"), "small", async () => {
+    const details = { job: job.id, verb: job.verb, params: job.params, error };
+    await navigator.clipboard.writeText(JSON.stringify(details, null, 1));
+    copy.textContent = T("Copied");
+  });
+  box.append(copy);
+  return box;
+}
+
+export function log(job) {
+  const fold = make("details", "job-log");
+  const text = make("pre");
+  fold.append(make("summary", "", T("Log")), text);
+  fold.addEventListener("toggle", async () => {
+    if (!fold.open) return;
+    const answer = await fetch(`/api/jobs/${job.id}/log?lines=60`);
+    text.textContent = (await answer.text()) || T("Nothing yet.");
+    text.scrollTop = text.scrollHeight;
+  });
+  return fold;
+}
+
+// What became of each recording of a batch; empty where there was no batch.
+export function table(converted, failed) {
+  const files = [converted, failed].flatMap((list) => (Array.isArray(list) ? list : []));
+  if (!files.length || typeof files[0] !== "object") return [];
+  const body = make("table", "files");
+  for (const file of files) {
+    const row = body.insertRow();
+    row.insertCell().textContent = `${file.cause ? "✕" : "✓"} ${baseName(file.file ?? "")}`;
+    const cell = row.insertCell();
+    if (SOUND.test(file.output_path ?? "")) {
+      cell.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(file.output_path) }));
+    } else {
+      cell.textContent = file.cause ?? "";
+      cell.className = "failed";
+    }
+  }
+  return [body];
+}
+
+// One line that says with what a conversion was done.
+export function used(job) {
+  const { pth_path: voice, index_path: index, f0_method: pitch } = job.params;
+  if (!voice || !pitch) return [];
+  const line = make("p", "facts used");
+  const say = (content) => {
+    const parts = { Voice: [voice].flat(), "Index file": [index ?? []].flat(), "Pitch extractor": [pitch] };
+    parts["Content embedder"] = content ? [content] : [];
+    const said = Object.entries(parts).filter(([, values]) => values.length);
+    line.textContent = said.map(([k, v]) => `${T(k)}: ${v.map(baseName).join(", ")}`).join(" · ");
+  };
+  say("");
+  ask("voices").then((all) => say(all.find((v) => v.pth_path === [voice].flat()[0])?.embedder_model));
+  return [line];
+}
+
+// A button that starts a job once more with the same settings; work on a voice goes on.
+export function again(job) {
+  const goesOn = ["create-voice", "preprocess", "extract", "train", "index"].includes(job.verb);
+  const go = button(goesOn ? T("Resume") : T("Try again"), "plain again", async () => {
+    go.disabled = true;
+    const values = { ...job.params, ...("cleanup" in job.params ? { cleanup: false } : {}) };
+    await post(job.verb, values).catch((error) => go.after(make("p", "hint", error.message)));
+    jobs.refresh();
+  });
+  return go;
+}
+
+export function resultFacts(result) {
+  const list = make("dl", "facts-table");
+  const pictures = [];
+  for (const [key, value] of Object.entries(result)) {
+    if (key === "message" || value === null || (typeof value === "object" && !Array.isArray(value))) continue;
+    const text = Array.isArray(value) ? value.filter((v) => typeof v !== "object").join(", ") : String(value);
+    if (!text) continue;
+    if (/\.png$/.test(text)) pictures.push(make("img", "", "", { src: `${fileUrl(text)}?${Date.now()}`, alt: key }));
+    const cell = make("dd");
+    if (/\.(png|csv|pth|index|zip|onnx|txt|json|safetensors)$/.test(text)) {
+      cell.append(make("a", "download", baseName(text), { href: fileUrl(text), download: baseName(text) }));
+    } else cell.textContent = text;
+    list.append(make("dt", "", key.replaceAll("_", " ")), cell);
+  }
+  return [...pictures, list];
+}
