@@ -210,12 +210,12 @@ def train(page, server, tmp_path, name, epochs):
 
 
 def test_training_survives_reload_and_restart_stops_and_resumes(page, server, tmp_path):
-    train(page, server, tmp_path, "berta", 4000)
+    train(page, server, tmp_path, "berta", 10000)
     page.reload()
     page.locator("#tab-training job-panel .job-left", has_text="left").wait_for()
     page.locator("#back").click()
     page.wait_for_function("() => document.querySelector('#voice-name input').value === 'berta'")
-    assert page.get_by_label("Epochs", exact=True).input_value() == "4000"
+    assert page.get_by_label("Epochs", exact=True).input_value() == "10000"
     page.locator("#next").click()
     page.locator("#tab-training job-panel .job-left", has_text="left").wait_for()
     server.stop()
@@ -230,7 +230,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, server, tm
     panel(page, "cancelled", "#tab-training", 8000)
     state = server.home / "logs" / "berta" / "state.pt"
     stopped_at = int(state.read_text())
-    assert 0 < stopped_at < 4000
+    assert 0 < stopped_at < 10000
     page.reload()
     page.get_by_text("2 recordings").wait_for()
     page.locator("#next").click()

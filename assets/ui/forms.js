@@ -32,12 +32,14 @@ Object.assign(window.voice, {
   },
 });
 
-// A reload, also the one after the server was restarted, comes back to the same tab.
+// A reload, also the one after the server was restarted, comes back to the same tab. A click before
+// the page is wired is lost, so it is repeated until the tab has been the chosen one for a while.
 async function comeBack() {
-  const tab = sessionStorage.getItem("voice.tab");
-  for (let tries = 0; tab && tries < 100; tries++) {
-    const found = document.getElementById(tab);
-    if (found) return found.click();
+  for (let tries = 0, held = 0; held < 10 && tries < 200; tries++) {
+    const tab = document.getElementById(sessionStorage.getItem("voice.tab") ?? "");
+    const chosen = tab?.getAttribute("aria-selected") === "true";
+    held = chosen ? held + 1 : 0;
+    if (tab && !chosen) tab.click();
     await new Promise((next) => setTimeout(next, 50));
   }
 }
