@@ -20,6 +20,8 @@ from tabs import controls, events, head
 from tabs.events import QUIET
 from tabs.i18n import Translate
 
+FORMS = '(await import("/ui/forms.js"), window.voice)'  # also where it is not loaded yet
+
 
 @dataclass
 class Page:
@@ -75,10 +77,10 @@ class Page:
     def remember(self, key: str, components: dict[str, Any]) -> None:
         """Keep values in the browser, so that neither reload nor restart loses them."""
         for name, component in components.items():
-            save = f"(value) => window.voice?.save({key!r}, {name!r}, value)"
+            save = f"async (value) => {FORMS}.save({key!r}, {name!r}, value)"
             component.change(None, component, None, js=save, api_visibility="private")
         every = list(components.values())
-        back = f"(...now) => window.voice?.restore({key!r}, {list(components)!r}, now) ?? now"
+        back = f"async (...now) => {FORMS}.restore({key!r}, {list(components)!r}, now)"
         self.loads.insert(0, {"fn": None, "inputs": every, "outputs": every, "js": back})
 
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -252,6 +252,16 @@ def test_light_and_dark_stay_as_chosen(page):
     page.wait_for_function("() => document.body.classList.contains('dark')")
 
 
+def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(chromium, server):
+    give_voice(server)
+    context = chromium.new_context()
+    context.route("**/ui/forms.js", lambda route: (time.sleep(3), route.continue_()))
+    page = open_page(context, server.url)
+    page.wait_for_function("() => document.querySelector('#voice input').value === 'anna'")
+    assert page.problems == []
+    context.close()
+
+
 def test_gradio_serves_nothing_but_results(server):
     secret = server.home / "secret.wav"
     secret.write_text("hush")
