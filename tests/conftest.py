@@ -7,6 +7,8 @@ import pytest
 
 import core
 
+pytest.register_assert_rewrite("tests.browsing")
+
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
