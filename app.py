@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -139,13 +140,15 @@ def serve(app: FastAPI, access: Access, listener: socket.socket, share: bool, op
         webbrowser.open(address)
     logging.getLogger("uvicorn.error").addFilter(not_a_goodbye)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def not_a_goodbye(record: logging.LogRecord) -> bool:
     """Whether a log record is more than a browser's open stream ended by our shutting down."""
     kind = record.exc_info[0] if record.exc_info else None
-    return not (kind and issubclass(kind, asyncio.CancelledError))
+    ended = "graceful shutdown exceeded" in record.getMessage()
+    return not ended and not (kind and issubclass(kind, asyncio.CancelledError))
 
 
 def _share(port: int, access: Access) -> str:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from rvc.cli import base_type, choices, complaint, limits
@@ -58,6 +58,7 @@ NEEDS = {  # shown only while another control has a certain value (besides name_
     "d_pretrained_path": ("custom_pretrained", True),
 }
 SHORT = ("Effects",)  # groups of so many controls that the help text serves as label
+Model = TypeVar("Model", bound=BaseModel)
 WIDE = 1000  # whole numbers over a wider range are typed, not dragged
 STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
 
@@ -78,7 +79,7 @@ class Form:
         return read(self.params, dict(zip(self.fields, values, strict=True)) | fixed)
 
 
-def read(params: type[Params], values: Mapping[str, Any]) -> Params:
+def read(params: type[Model], values: Mapping[str, Any]) -> Model:
     """Validate; fields the class does not have are left out.
 
     Raises:

@@ -59,6 +59,9 @@ def endpoint(
 ) -> Any:
     """Wire an event of a component to a handler that programs can call by name, too.
 
+    Only files are looked at by Gradio first: all else is judged by the parameters' own rules, so
+    that complaints are those of the command line.
+
     Args:
         event: such as `button.click`. inputs: components by the names their values have.
         text: what the endpoint does, for its documentation.
@@ -67,6 +70,7 @@ def endpoint(
         guarded(act, t, inputs),
         list(inputs.values()),
         outputs,
+        preprocess=any(isinstance(c, gr.UploadButton) for c in inputs.values()),
         api_name=api_name,
         api_description=text,
         show_progress="hidden",

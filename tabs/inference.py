@@ -84,7 +84,8 @@ def single(page: Page, source: str | None, pth: str | None, values: dict[str, An
     if not source:
         raise BadInput(page.t("No recording is chosen."), page.t("Drop a file or record one."))
     voice = chosen_voice(page, pth)
-    name = f"{Path(source).stem[:30]} {voice.name[:24]}.{values['export_format'].lower()}"
+    ending = controls.read(Settings, values).export_format.lower()
+    name = f"{Path(source).stem[:30]} {voice.name[:24]}.{ending}"
     output = fence.fresh(paths().audios, fence.upload_name(name))
     where = {"input_path": source, "output_path": output}
     return page.start("infer", values | where | _files(voice))

@@ -11,6 +11,7 @@ import gradio as gr
 from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput
 from rvc.params import Convert
+from tabs import controls
 from tabs.controls import Form
 from tabs.events import QUIET, endpoint, guarded
 from tabs.page import Page
@@ -41,15 +42,15 @@ def build(page: Page, form: Form) -> None:
         values = read(file_of(wanted)) if wanted else {}
         return [values.get(key, gr.skip()) for key in KEYS]
 
-    def keep(title: str, *values: Any) -> Any:
-        write(title, dict(zip(KEYS, values, strict=True)))
-        return gr.Dropdown(names(), value=title.strip())
+    def keep(title: str | None, *values: Any) -> Any:
+        file = write(title or "", dict(zip(KEYS, values, strict=True)))
+        return gr.Dropdown(names(), value=file.stem)
 
     def take(file: str) -> Any:
         write(Path(file).stem, read(Path(file)))
         return gr.Dropdown(names(), value=Path(file).stem)
 
-    def give(title: str, *values: Any) -> str:
+    def give(title: str | None, *values: Any) -> str:
         return str(write(title or "my preset", dict(zip(KEYS, values, strict=True))))
 
     chosen.change(guarded(apply, t), chosen, targets, **QUIET)
@@ -106,7 +107,12 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def write(title: str, values: dict[str, Any]) -> Path:
-    """Save a preset under a name; returns the file."""
+    """Save a preset under a name; returns the file.
+
+    Raises:
+        BadInput: a name that cannot be used, or a value outside its range.
+    """
+    controls.read(Convert, values)
     folder = paths().assets / "presets"
     file = named(folder, f"{title.strip()}.json")
     folder.mkdir(parents=True, exist_ok=True)

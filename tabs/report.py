@@ -37,9 +37,9 @@ def build(page: Page) -> None:
     endpoint(make.click, report, {"story": story}, text, t, "report", said)
 
 
-def report(story: str) -> str:
+def report(story: str | None) -> str:
     """Versions, platform, and the newest job that failed with the end of its log."""
-    lines = [story.strip(), "", f"Program {__version__}, Python {platform.python_version()}"]
+    lines = [(story or "").strip(), "", f"Program {__version__}, Python {platform.python_version()}"]
     lines.append(platform.platform())
     lines += [f"{name} {_version(name)}" for name in PACKAGES]
     failed = next((j for j in jobs.listing(50) if j["state"] == "failed"), None)

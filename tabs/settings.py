@@ -8,6 +8,7 @@ import gradio as gr
 
 from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
+from tabs import controls
 from tabs.events import endpoint
 from tabs.i18n import LANGUAGES
 from tabs.page import Page
@@ -63,7 +64,7 @@ def build(page: Page) -> None:
         given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
         if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
             raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
-        save_settings(Settings(**(load_settings().model_dump() | given)))
+        save_settings(controls.read(Settings, load_settings().model_dump() | given))
         return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
 
     text = "Keep the settings in assets/config.json."

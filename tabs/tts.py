@@ -8,7 +8,7 @@ import gradio as gr
 
 from rvc.config import paths
 from rvc.errors import BadInput
-from rvc.params import Tts
+from rvc.params import Convert, Tts
 from rvc.server import fence
 from tabs import controls
 from tabs.events import starts
@@ -71,7 +71,7 @@ def start(page: Page, text: str, pth: str | None, values: dict[str, Any]) -> str
     if not text.strip():
         raise BadInput(page.t("There is no text yet."), page.t("Write what should be said."))
     voice = chosen_voice(page, pth)
-    ending = values["export_format"].lower()
+    ending = controls.read(Convert, values).export_format.lower()
     result = fence.fresh(paths().audios, fence.upload_name(f"spoken {voice.name[:30]}.{ending}"))
     where = {
         "tts_text": text,

@@ -53,8 +53,10 @@ def create(p, report):
         state.write_text(str(epoch))
         raise
     manifest.record(folder, manifest.Stage("train", outputs=["x"], details={"epoch": epoch}))
-    voice(folder / f"{p.model_name}.pth", epoch)
-    return {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
+    made = {"voice": folder / f"{p.model_name}.pth", "index": folder / f"{p.model_name}.index"}
+    voice(made["voice"], epoch)
+    said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
+    return said | {key: str(file) for key, file in made.items()}
 
 
 def voice(file, epoch=1):
