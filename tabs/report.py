@@ -39,7 +39,8 @@ def build(page: Page) -> None:
 
 def report(story: str | None) -> str:
     """Versions, platform, and the newest job that failed with the end of its log."""
-    lines = [(story or "").strip(), "", f"Program {__version__}, Python {platform.python_version()}"]
+    lines = [(story or "").strip(), ""]
+    lines.append(f"Program {__version__}, Python {platform.python_version()}")
     lines.append(platform.platform())
     lines += [f"{name} {_version(name)}" for name in PACKAGES]
     failed = next((j for j in jobs.listing(50) if j["state"] == "failed"), None)

@@ -1,6 +1,7 @@
 """The page in a real browser, with engines that do no work: what a person sees and keeps."""
 
 import re
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
