@@ -238,3 +238,51 @@ SAFETENSORS = {
     "said by a list": lambda p: tensors(p, _voice("[1, 2]"), bytes(16)),
     "nothing at all": lambda p: p.write_bytes(b""),
 }
+
+
+def index_head(kind, rows, width=32, metric=1):
+    """The first 37 bytes of a faiss index."""
+    return kind + struct.pack("<iqqqBi", width, rows, 1 << 20, 1 << 20, 1, metric)
+
+
+def _flat(path, number):
+    values = [number] + [0.5] * 63
+    path.write_bytes(index_head(b"IxF2", 2) + struct.pack("<Q64f", 64, *values))
+
+
+def _cells(path, *sizes):
+    """Cells whose sizes are these, of which only 90 rows are there."""
+    head = index_head(b"IwFl", 90) + struct.pack("<QQ", len(sizes), 1)
+    centres = index_head(b"IxF2", len(sizes)) + struct.pack("<Q", 32 * len(sizes))
+    cells = b"ilar" + struct.pack("<QQ", len(sizes), 128) + b"full"
+    listed = struct.pack(f"<{len(sizes) + 1}Q", len(sizes), *sizes)
+    body = bytes(128 * len(sizes)) + struct.pack("<BQ", 0, 0) + cells + listed
+    path.write_bytes(head + centres + body + bytes(90 * 136))
+
+
+def _hundred_gigabytes(kind):
+    """A table of 10^11 bytes, announced in a kind only faiss reads."""
+    return lambda p: p.write_bytes(index_head(kind, 10**9) + struct.pack("<Q", 10**11) + bytes(99))
+
+
+INDEXES = {
+    "a hundred gigabytes of cells": lambda p: p.write_bytes(
+        index_head(b"IwFl", 10**9) + struct.pack("<QQ", 1 << 20, 1) + index_head(b"IxF2", 1 << 20)
+    ),
+    "a hundred gigabytes of vectors": _hundred_gigabytes(b"IxF2"),
+    "a hundred gigabytes for faiss": _hundred_gigabytes(b"IHNf"),
+    "a hundred gigabytes of codes": _hundred_gigabytes(b"IxPq"),
+    "cells of another kind": _hundred_gigabytes(b"IwPQ"),
+    "another space": lambda p: p.write_bytes(b"IxPT" + bytes(200)),
+    "cells that overflow": lambda p: _cells(p, (1 << 62) + 45, 3 * (1 << 62) + 45),
+    "a cell of exabytes": lambda p: _cells(p, 1 << 63, 90),
+    "more cells than rows": lambda p: _cells(p, 89),
+    "no width": lambda p: p.write_bytes(index_head(b"IxF2", 1, width=0) + bytes(99)),
+    "a negative width": lambda p: p.write_bytes(index_head(b"IxF2", 1, width=-32) + bytes(999)),
+    "no number": lambda p: _flat(p, float("nan")),
+    "infinite": lambda p: _flat(p, float("inf")),
+    "numbers whose squares overflow": lambda p: _flat(p, 3e38),
+    "cut off": lambda p: p.write_bytes(index_head(b"IwFl", 90)[:30]),
+    "text": lambda p: p.write_bytes(b"<!DOCTYPE html><html>" * 40),
+    "nothing": lambda p: p.write_bytes(b""),
+}

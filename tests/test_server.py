@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rvc import cli, jobs, params, server, tasks
 from rvc.errors import BadInput
 from rvc.server import fence
-from tests import hostile
+from tests import hostile, tiny
 from tests.fake_jobs import VERBS
 
 HERE = "http://127.0.0.1:6969"
@@ -202,6 +202,25 @@ def test_an_uploaded_voice_runs_no_code(client, home, sample):
     assert answer["state"] == "failed"
     assert "evil.pth" in str(answer["error"])
     assert not (home / "ran").exists()
+    assert not list((home / "logs").glob("**/*.pth"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [("import-voice", "a hundred gigabytes for faiss"), ("model-information", "no number")],
+)
+def test_an_uploaded_index_harms_nothing(client, home, verb, name):
+    folder = home / "dropped"
+    voice, evil = tiny.voice(folder / "v.pth"), folder / "evil.index"
+    hostile.INDEXES[name](evil)
+    refused = client.post("/api/files?name=evil.index", content=evil.read_bytes())
+    assert refused.status_code == 400
+    body = {"pth_path": str(evil)}
+    if verb == "import-voice":
+        body = {"source": str(voice), "index_path": str(evil)}
+    answer = client.post(f"/api/{verb}?wait_s=60", json=body).json()
+    assert answer["state"] == "failed"
+    assert "evil.index" in str(answer["error"])
     assert not list((home / "logs").glob("**/*.pth"))
 
 

@@ -2,63 +2,38 @@
 
 Loading a stranger's file with faiss trusts its every count, in C++. The two kinds that voices come
 with (IVF-Flat and Flat, L2 distance) are simple tables, read here within the bounds of the file by
-a hundred lines of Python that ask for no memory the file does not fill; that is why they need no
-process of their own. The tests put hostile numbers into every field to prove it. All other kinds
-are left to `rvc.features.foreign`.
+a hundred lines of Python that ask for no memory the file does not fill. Even so it is only read
+in a process of its own, `rvc.features.child`.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from rvc.errors import BadInput
+from rvc.features.tables import MOST_CELLS, WIDEST, Damaged, Table, single
 
-WIDEST, MOST_CELLS = 8192, 1 << 22
 L2 = 1
+FLAT, CELLS = b"IxF2", b"IwFl"
+HEAD_BYTES = 57  # mark, width, rows, 16 unused bytes, trained, metric, cells, probes, second mark
 
 
-@dataclass(frozen=True)
-class Table:
-    """The vectors of an index, sorted by cell.
-
-    Attributes:
-        centres: (cells, W) float32; one cell around the origin for a Flat index.
-        bounds: (cells + 1,) int64; cell i holds rows bounds[i] .. bounds[i + 1].
-        vectors: (N, W) float32, finite.
-        probes: how many of the nearest cells a search looks into.
-    """
-
-    centres: np.ndarray
-    bounds: np.ndarray
-    vectors: np.ndarray
-    probes: int = 1
+def plain(head: bytes) -> bool:
+    """Whether a file that begins with these 57 bytes is of a kind that `read` knows."""
+    flat = head[:4] == FLAT or (head[:4] == CELLS and head[-4:] == FLAT)
+    return flat and head[33:37] == struct.pack("<i", L2)
 
 
-class Unknown(BadInput):
-    """A faiss index of another kind; only faiss can tell what is in it."""
-
-
-def read(file: Path) -> Table:
-    """Load an IVF-Flat or Flat index.
+def read(data: BinaryIO, size: int) -> Table:
+    """The vectors of an IVF-Flat or Flat index of `size` bytes.
 
     Raises:
-        BadInput: missing, truncated, damaged, or with numbers that are none.
-        Unknown: another kind of index.
+        Damaged: truncated, of another kind, or with counts that do not fit.
     """
-    try:
-        size = file.stat().st_size
-        with file.open("rb") as data:
-            table = _Reader(file, data, size).table()
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise BadInput(f"The index {file} does not exist.", "Check --index-path.") from error
-    if not (np.isfinite(table.vectors).all() and np.isfinite(table.centres).all()):
-        raise BadInput(f"The index {file} holds values that are not numbers.", "Build it again.")
-    return table
+    return _Reader(data, size).table()
 
 
 def write(table: Table, file: Path) -> None:
@@ -84,21 +59,16 @@ def write(table: Table, file: Path) -> None:
 class _Reader:
     """A cursor over the file that never asks for more than the file has."""
 
-    def __init__(self, file: Path, data: BinaryIO, size: int) -> None:
-        self.file, self.data, self.left = file, data, size
-
-    def bad(self, what: str) -> BadInput:
-        return BadInput(
-            f"The index {self.file} is damaged: {what}.", "Build it again with `core.py index`."
-        )
+    def __init__(self, data: BinaryIO, size: int) -> None:
+        self.data, self.left = data, size
 
     def take(self, count: int) -> bytes:
         if count > self.left:
-            raise self.bad("it ends too early")
+            raise Damaged("it ends too early")
         self.left -= count
         found = self.data.read(count)
         if len(found) != count:
-            raise self.bad("it became shorter")
+            raise Damaged("it became shorter")
         return found
 
     def number(self, code: str) -> int:
@@ -109,7 +79,7 @@ class _Reader:
         kind = np.dtype(dtype)
         count = self.number("Q")
         if count * kind.itemsize > self.left:
-            raise self.bad("it ends too early")
+            raise Damaged("it ends too early")
         return np.frombuffer(self.take(count * kind.itemsize), kind)
 
     def into(self, target: np.ndarray) -> None:
@@ -123,28 +93,21 @@ class _Reader:
         self.take(16)
         trained, metric = self.number("B"), self.number("i")
         if not 0 < width <= WIDEST or rows < 0 or rows * width * 4 > self.left or not trained:
-            raise self.bad(f"{rows} rows of width {width}")
+            raise Damaged(f"{rows} rows of width {width}")
         if metric != L2:
-            raise Unknown(f"The index {self.file} does not measure L2 distance.", "Build it again.")
+            raise Damaged("it does not measure L2 distance")
         return width, rows
 
     def table(self) -> Table:
         kind = self.take(4)
-        if kind == b"IxF2":
-            vectors = self.flat()
-            return Table(np.zeros((1, vectors.shape[1]), np.float32), np.array([0, len(vectors)]),
-                         vectors)  # fmt: skip
-        if kind != b"IwFl":
-            raise Unknown(
-                f"The index {self.file} is not an IVF-Flat or Flat index of faiss.",
-                "Build it again with `core.py index`.",
-            )
-        return self.inverted()
+        if kind not in (FLAT, CELLS):
+            raise Damaged("it is no IVF-Flat or Flat index of faiss")
+        return single(self.flat()) if kind == FLAT else self.inverted()
 
     def flat(self) -> np.ndarray:
         width, rows = self.header()
         if self.number("Q") != rows * width:
-            raise self.bad("its table has another size than it says")
+            raise Damaged("its table has another size than it says")
         vectors = np.empty((rows, width), np.float32)
         self.into(vectors)
         return vectors
@@ -153,10 +116,10 @@ class _Reader:
         width, rows = self.header()
         cells, probes = self.number("Q"), self.number("Q")
         if not 0 < cells <= MOST_CELLS or self.take(4) != b"IxF2":
-            raise self.bad(f"{cells} cells")
+            raise Damaged(f"{cells} cells")
         centres = self.flat()
         if centres.shape != (cells, width):
-            raise self.bad(f"its centres have the shape {centres.shape}")
+            raise Damaged(f"its centres have the shape {centres.shape}")
         if self.number("B") == 2:  # a hash table of (row, place) follows
             self.numbers("<i8")
             self.numbers("<i8")
@@ -164,7 +127,7 @@ class _Reader:
             self.numbers("<i8")
         sizes = self.cell_sizes(cells, width)
         if sizes.sum() != rows:
-            raise self.bad(f"its cells hold {sizes.sum()} of {rows} rows")
+            raise Damaged(f"its cells hold {sizes.sum()} of {rows} rows")
         bounds = np.concatenate([[0], np.cumsum(sizes)])
         vectors = np.empty((rows, width), np.float32)
         for first, last in zip(bounds, bounds[1:], strict=False):
@@ -175,7 +138,7 @@ class _Reader:
     def cell_sizes(self, cells: int, width: int) -> np.ndarray:
         """Rows in each cell (cells,), from either of faiss's two spellings."""
         if self.take(4) != b"ilar" or (self.number("Q"), self.number("Q")) != (cells, 4 * width):
-            raise self.bad("its cells are of an unknown kind")
+            raise Damaged("its cells are of an unknown kind")
         spelling, listed = self.take(4), self.numbers("<u8")
         sizes = np.zeros(cells, np.uint64)
         if spelling == b"full" and len(listed) == cells:
@@ -183,7 +146,7 @@ class _Reader:
         elif spelling == b"sprs" and len(listed) % 2 == 0 and (listed[::2] < cells).all():
             sizes[listed[::2]] = listed[1::2]
         else:
-            raise self.bad("its cells are of an unknown kind")
+            raise Damaged("its cells are of an unknown kind")
         if (sizes > self.left // (4 * width)).any():  # no product: it could overflow
-            raise self.bad("a cell is larger than the file")
+            raise Damaged("a cell is larger than the file")
         return sizes.astype(np.int64)

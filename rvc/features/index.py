@@ -11,10 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from rvc.errors import BadInput, Mismatch
-from rvc.features import faissfile, foreign
-from rvc.features.faissfile import Table
+from rvc.features import apart
+from rvc.features.tables import Table
 
-LOG = logging.getLogger(__name__)
 Algorithm = Literal["Auto", "Faiss", "KMeans"]
 MANY_ROWS = 200_000  # above this, features are condensed
 CENTRES = 10_000
@@ -94,25 +93,11 @@ def write(index: Any, file: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def read(file: Path) -> Table:
-    """The vectors of a .index file, sorted by cell; the file is never trusted.
-
-    Raises:
-        BadInput: missing, damaged, or of a kind that cannot be read.
-    """
-    try:
-        return faissfile.read(Path(file))
-    except faissfile.Unknown as error:
-        LOG.info("%s Its vectors are read in a process of its own.", error.message)
-    vectors = foreign.vectors(Path(file))
-    return Table(np.zeros((1, vectors.shape[1]), np.float32), np.array([0, len(vectors)]), vectors)
-
-
 class Retriever:
     """Finds the nearest of a voice's features and mixes them in. Safe to share between threads.
 
     Args:
-        table: vectors by cell, from `read`.
+        table: vectors by cell, from `apart.read`.
         name: file named in errors.
     """
 
@@ -124,8 +109,8 @@ class Retriever:
 
     @classmethod
     def load(cls, file: Path) -> Retriever:
-        """Open a .index file. Raises what `read` raises."""
-        return cls(read(file), str(file))
+        """Open a .index file. Raises what `apart.read` raises."""
+        return cls(apart.read(Path(file)), str(file))
 
     def __len__(self) -> int:
         return len(self.table.vectors)

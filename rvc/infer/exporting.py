@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rvc.device import tidy
+from rvc.hub import cache
 from rvc.infer import graphs
 
 TOLERANCE = 1e-4  # of the peak
@@ -50,7 +51,7 @@ def make(recipe: Callable[[], Recipe], file: Path) -> None:
     Raises:
         Impossible: it does not equal the network.
     """
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=file.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=cache.PART, dir=file.parent) as folder:
         plain, part = Path(folder) / "plain.onnx", Path(folder) / file.name
         examples, expected = _exported(recipe(), plain)
         tidy()
@@ -59,7 +60,7 @@ def make(recipe: Callable[[], Recipe], file: Path) -> None:
         _agree(graphs.Graph(part), examples, expected)
         for suffix in (".data", ".onnx"):
             os.replace(part.with_suffix(suffix), file.with_suffix(suffix))
-    graphs.prune(file)
+    cache.prune(file, graphs.LIMIT_BYTES)
 
 
 def _exported(recipe: Recipe, file: Path) -> tuple[Sequence[tuple[Tensor, ...]], list[Tensor]]:

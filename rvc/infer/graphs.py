@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from rvc.config import REPOSITORY, paths
+from rvc.hub import cache
 
 LOG = logging.getLogger(__name__)
 OPSET = 17
@@ -127,10 +128,7 @@ def _cached(order: Order) -> Graph | None:
         LOG.warning("%s is damaged and made anew: %s", file, error)
         file.unlink(missing_ok=True)
         return None
-    try:
-        os.utime(file)  # the cache drops what was unused longest
-    except OSError as error:
-        LOG.debug("%s: %s", file, error)
+    cache.used(file)
     return graph
 
 
@@ -213,15 +211,3 @@ def session(file: Path, optimised: Path | None = None) -> Any:
     for key, value in entries.items():
         options.add_session_config_entry(key, value)
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-
-def prune(newest: Path) -> None:
-    """Drop the graphs unused longest until all fit the limit."""
-    kept = sorted(newest.parent.glob("*.onnx"), key=lambda f: f.stat().st_mtime, reverse=True)
-    total = 0
-    for file in kept:
-        data = file.with_suffix(".data")
-        total += file.stat().st_size + (data.stat().st_size if data.exists() else 0)
-        if total > LIMIT_BYTES and file != newest:
-            file.unlink(missing_ok=True)
-            data.unlink(missing_ok=True)

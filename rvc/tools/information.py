@@ -8,7 +8,7 @@ from typing import Any
 
 from rvc import params
 from rvc.errors import BadInput
-from rvc.features import index
+from rvc.features import apart
 from rvc.hub import safe
 from rvc.hub.verify import sha256
 from rvc.nets import onnx
@@ -56,7 +56,7 @@ def describe(path: Path) -> Facts:
 
 
 def _index(path: Path) -> Facts:
-    table = index.read(path)
+    table = apart.read(path)
     rows, width = table.vectors.shape
     return {"kind": "index", "rows": rows, "width": width, "cells": len(table.centres)}
 

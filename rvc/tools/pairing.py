@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rvc.errors import Mismatch
-from rvc.features import faissfile, index
+from rvc.features import apart, faissfile, index
 from rvc.hub import library
 from rvc.hub.archive import Found
 from rvc.nets.checkpoint import VoiceFile
@@ -45,7 +45,7 @@ def store(source: Path, folder: Path, voice: VoiceFile) -> str:
         BadInput: damaged. Mismatch: made with another embedder than the voice.
     """
     target = folder / f"{folder.name}.index"
-    table = index.read(source)
+    table = apart.read(source)
     width = table.vectors.shape[1]
     if width != voice.embed_width:
         raise Mismatch(

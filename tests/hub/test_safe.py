@@ -9,6 +9,7 @@ import pickle
 import shutil
 import zipfile
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -16,16 +17,17 @@ import torch
 from rvc import f0, params, tasks
 from rvc.audio import io as sound
 from rvc.device import choose
-from rvc.errors import BadInput, VoiceError
-from rvc.features import fairseq
-from rvc.features import index as indexes
+from rvc.errors import VoiceError
+from rvc.features import child, fairseq, faissfile
 from rvc.features import weights as embedder_weights
 from rvc.features.manager import EmbedderManager
 from rvc.hub import library, safe
+from rvc.infer import graphs
 from rvc.nets.checkpoint import read_voice
 from rvc.train import setup, state
 from tests import hostile, tiny
 from tests import tiny_embedders as embedders
+from tests.infer import conftest
 from tests.train import tiny as trainings
 
 VERBS = {
@@ -50,6 +52,8 @@ VERBS = {
     ),
     "speech": ("tts", {"tts_text": "a", "pth_path": "FILE", "f0_method": "fcpe"}),
 }
+CONVERTING = {"pth_path": "GOOD", "index_path": "FILE", "f0_method": "fcpe"}
+fake_networks = conftest.fake_networks
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +200,54 @@ def test_a_zip_with_a_hostile_voice_brings_nothing(home, kept, name):
     assert list((home / "logs").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["system.pth", "a header of exabytes.safetensors"])
-def test_a_hostile_file_is_no_index_either(home, kept, name):
-    (home / "v.index").write_bytes((kept / name).read_bytes())
-    with pytest.raises(BadInput, match=r"v\.index"):
-        indexes.read(home / "v.index")
-    assert not (kept / "ran").exists()
+INDEX_DOORS = {
+    "conversion": ("infer", CONVERTING | {"input_path": "WAVE", "output_path": "OUT"}),
+    "batch": ("batch-infer", CONVERTING | {"input_folder": "WAVES", "output_folder": "OUT"}),
+    "speech": ("tts", CONVERTING | {"tts_text": "a"}),
+    "information": ("model-information", {"pth_path": "FILE"}),
+    "import by name": ("import-voice", {"source": "GOOD", "index_path": "FILE"}),
+    "import beside a voice": ("import-voice", {"source": "FOLDER"}),
+}
+INDEX_NAMES = [*hostile.INDEXES, "system.pth", "a header of exabytes.safetensors"]
+LIKE_CONVERSION = ("batch", "speech")  # they load a voice by the same call
+INDEX_PAIRS = [(door, name) for door in INDEX_DOORS for name in INDEX_NAMES
+               if door not in LIKE_CONVERSION or "gigabytes" in name]  # fmt: skip
+
+
+@pytest.fixture
+def parsed_elsewhere(monkeypatch):
+    """Whatever reads an index in this process is a failure."""
+
+    def parsed(*_):
+        raise AssertionError("an index is parsed in the main process")
+
+    for place, name in ((faissfile, "read"), (faiss, "read_index"), (child, "read")):
+        monkeypatch.setattr(place, name, parsed)
+
+
+@pytest.mark.usefixtures("fake_networks", "parsed_elsewhere")
+@pytest.mark.parametrize(("door", "name"), INDEX_PAIRS)
+def test_hostile_indexes_are_refused_at_every_door(home, kept, monkeypatch, door, name):
+    monkeypatch.setenv(graphs.OFF, "1")
+    folder = home / "brought"
+    folder.mkdir()
+    path = folder / "v.index"
+    shutil.copyfile(kept / "good.pth", folder / "v.pth")
+    if name in hostile.INDEXES:
+        hostile.INDEXES[name](path)
+    else:
+        shutil.copyfile(kept / name, path)
+    named = {"FILE": path, "GOOD": folder / "v.pth", "WAVES": kept / "waves", "FOLDER": folder,
+             "WAVE": kept / "waves" / "a.wav", "OUT": home / "out.wav"}  # fmt: skip
+    verb, given = INDEX_DOORS[door]
+    p = tasks.VERBS[verb].params(**{k: str(named.get(v, v)) for k, v in given.items()})
+    fits = path.stat().st_size and library.width_of(path) in (None, tiny.EMBED_WIDTH)
+    if door == "import beside a voice" and not fits:  # it is not taken for the voice's own
+        assert tasks.run(verb, p)["imported"][0]["index_path"] is None
+        return
+    refused(kept, path, lambda: tasks.run(verb, p))
+    assert not (home / "out.wav").exists()
+    assert not list((home / "logs").rglob("*.pth"))
 
 
 def test_embedder_weights_are_only_tensors(home):

@@ -1,12 +1,17 @@
 """The verb `index`."""
 
+from pathlib import Path
+
+import faiss
 import numpy as np
 import pytest
 
 from rvc import params
 from rvc.errors import Mismatch, StageFailed
+from rvc.features import apart, faissfile
 from rvc.features.index import Retriever
 from rvc.train import index, manifest, measure
+from tests import hostile
 
 
 @pytest.fixture
@@ -51,10 +56,15 @@ def test_an_index_that_fits_is_left_alone_and_one_that_does_not_is_replaced(extr
     assert file.read_bytes() != first
 
 
-@pytest.mark.parametrize("damage", [lambda f: f.unlink(), lambda f: f.write_bytes(b"IwFl")])
-def test_a_damaged_index_is_built_again(extracted, damage):
+@pytest.mark.parametrize("damage", [Path.unlink, *hostile.INDEXES.values()])
+def test_a_damaged_or_hostile_index_is_built_again_and_never_read(extracted, monkeypatch, damage):
+    def parsed(*_, **__):
+        raise AssertionError("the index is read")
+
     folder = extracted([50])
     run()
+    for place, name in ((faissfile, "read"), (faiss, "read_index"), (apart, "read")):
+        monkeypatch.setattr(place, name, parsed)
     whole = (folder / "voice.index").read_bytes()
     damage(folder / "voice.index")
     run()
