@@ -15,8 +15,9 @@ from typing import Any
 
 from rvc.config import kit, paths
 
+ORIGIN = "origin_sha256"  # digest of the file that an imported voice was made from
 FACTS = ("sr", "epoch", "step", "embedder_model", "vocoder", "version", "f0", "speakers_id",
-         "dataset_length", "author", "creation_date", "model_name", "width")  # fmt: skip
+         "dataset_length", "author", "creation_date", "model_name", "width", ORIGIN)  # fmt: skip
 KINDS = (".pth", ".safetensors", ".onnx")
 FLAT_KINDS = (b"IwFl", b"IxF2", b"IxFI")
 MAX_PICKLE_BYTES = 8 << 20
@@ -63,12 +64,18 @@ def _hz(said: Any) -> int:
 def voices() -> list[Voice]:
     """Every voice under logs/, by name and epoch; last the one that ships with the program."""
     root = paths().logs
-    files = [p for p in root.rglob("*") if is_voice(p)]
-    indexes = [p for p in root.rglob("*.index") if p.is_file() and p.stat().st_size > 0]
+    seen = [p for p in root.rglob("*") if not _hidden(p.relative_to(root))]
+    files = [p for p in seen if is_voice(p)]
+    indexes = [p for p in seen if p.suffix == ".index" and p.is_file() and p.stat().st_size > 0]
     found = [Voice(_name(p), p, match(p, indexes), facts(p)) for p in files]
     found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
     shipped = sorted((kit() or root / "-").glob("*/demo.pth"))
     return found + [Voice(p.stem, p, p.with_suffix(".index"), facts(p)) for p in shipped]
+
+
+def _hidden(path: Path) -> bool:
+    """What begins with a dot is in the making, or nobody's business."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _name(pth: Path) -> str:

@@ -14,12 +14,14 @@ from rvc import config, params
 from rvc.errors import BadInput, VoiceError
 from rvc.hub import archive, library, shared
 from rvc.hub.archive import Found
+from rvc.hub.library import Voice
 from rvc.hub.verify import sha256
 from rvc.nets import onnx
 from rvc.nets.checkpoint import VoiceFile, read_voice, write_voice
 from rvc.progress import Report, silent
 from rvc.tools import pairing
 from rvc.tools.information import voice_facts
+from rvc.tools.twins import Present
 
 LOG = logging.getLogger(__name__)
 Result = dict[str, Any]
@@ -44,6 +46,7 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
     """
     paths = config.paths()
     paths.logs.mkdir(parents=True, exist_ok=True)
+    present = Present()
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=paths.logs) as room:
         found = _found(p.source, Path(room), report)
         files = [f for f in found if f.path.suffix.lower() in library.KINDS]
@@ -56,20 +59,32 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
             if not p.index_path.is_file():
                 raise BadInput(f"The index {p.index_path} does not exist.", "Check --index-path.")
             indexes = [Found(p.index_path.name, p.index_path)]
-        done, failed = [], []
+        done, known, failed = [], [], []
         for number, file in enumerate(files):
             report(number, len(files), "Importing")
             try:
+                twin = present.find(file.path)
+                if twin is not None and p.model_name in (None, twin.pth.parent.name):
+                    known.append(_again(twin, file, files, indexes, p))
+                    continue
                 done.append(_one(file, files, indexes, p))
+                present.add(Path(done[-1]["pth_path"]))
             except VoiceError as error:
                 if len(files) == 1:
                     raise
                 LOG.warning("%s: %s", file.name, error.message)
                 failed.append({"file": file.name, "cause": error.message})
         report(len(files), len(files), "Importing")
-    if not done:
+    if not done and not known:
         raise BadInput(f"No voice in {p.source} can be used: {failed[0]['cause']}")
-    return {"message": "\n".join(_sentence(d) for d in done), "imported": done, "failed": failed}
+    lines = [_sentence(d) for d in done] + [k["message"] for k in known]
+    lines += [f"Not imported: {f['file']}. {f['cause']}" for f in failed]
+    return {
+        "message": "\n".join(lines),
+        "imported": done,
+        "already_here": known,
+        "failed": failed,
+    }
 
 
 def download(p: params.Download, report: Report = silent) -> Result:
@@ -109,7 +124,7 @@ def _installed(folder: Path) -> list[Path]:
 def _one(file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice) -> Result:
     """Check a voice, then write it and its index under a free name in logs."""
     as_onnx = file.path.suffix.lower() == ".onnx"
-    voice = onnx.read_voice(file.path) if as_onnx else read_voice(file.path)
+    voice = _read(file.path)
     if as_onnx:
         onnx.OnnxNet(file.path)  # proves that it can be run
     name = p.model_name if p.model_name and len(files) == 1 else _name(file, voice)
@@ -124,7 +139,8 @@ def _one(file: Found, files: list[Found], indexes: list[Found], p: params.Import
         if as_onnx:
             shutil.copyfile(file.path, target)
         else:
-            write_voice(target, replace(voice, meta=voice.meta | {"imported_from": origin}))
+            told = {"imported_from": origin, library.ORIGIN: origin["sha256"]}
+            write_voice(target, replace(voice, meta=voice.meta | told))
         table = None if chosen is None else pairing.store(chosen.path, folder, voice)
     except BaseException:
         shutil.rmtree(folder)
@@ -135,6 +151,31 @@ def _one(file: Found, files: list[Found], indexes: list[Found], p: params.Import
         "index_path": table,
         "possible_indexes": others,
         **voice_facts(voice),
+    }
+
+
+def _read(path: Path) -> VoiceFile:
+    return onnx.read_voice(path) if path.suffix.lower() == ".onnx" else read_voice(path)
+
+
+def _again(
+    twin: Voice, file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice
+) -> Result:
+    """A voice that is here already; it gets the index that it lacks, or that is asked for."""
+    name, folder, index = twin.pth.parent.name, twin.pth.parent, twin.index
+    about = "nothing was imported"
+    asked = p.index_path is not None
+    if indexes and (asked or index is None) and folder != config.paths().logs:
+        voice = _read(twin.pth)
+        chosen, _ = pairing.pair(file, files, voice, indexes, asked)
+        if chosen is not None:
+            index = Path(pairing.store(chosen.path, folder, voice))
+            about = f"it got the index {chosen.name}"
+    return {
+        "name": name,
+        "pth_path": str(twin.pth),
+        "index_path": None if index is None else str(index),
+        "message": f"{file.name} is here already, as {twin.pth}; {about}.",
     }
 
 
@@ -176,8 +217,7 @@ def export(p: params.ExportVoice, report: Report = silent) -> Result:
         raise BadInput(f"There is no voice in {folder}.", "See them with `core.py voices`.")
     target = p.output_path or config.paths().logs / "zips" / f"{folder.name}.zip"
     target.parent.mkdir(parents=True, exist_ok=True)
-    suffix = chosen.pth.suffix.lower()
-    voice = onnx.read_voice(chosen.pth) if suffix == ".onnx" else read_voice(chosen.pth)
+    voice = _read(chosen.pth)
     files = {chosen.pth.name: chosen.pth}
     if chosen.index is not None:
         files[f"{chosen.pth.stem}.index"] = chosen.index

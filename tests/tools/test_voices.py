@@ -111,9 +111,66 @@ def test_a_zip_comes_in_and_goes_out(home, outside):
     packed = tasks.run("export-voice", params.ExportVoice(model_name="Ann"))["file"]
     with zipfile.ZipFile(packed) as archive:
         assert sorted(archive.namelist()) == ["Ann.index", "Ann.pth", "voice.json"]
-    again = bring(packed)["imported"][0]
-    assert again["name"] == "Ann 2"
+    again = bring(packed, model_name="Ann again")["imported"][0]
+    assert again["name"] == "Ann again"
     assert again["index_path"]
+    assert bring(packed)["imported"] == []
+
+
+def test_an_installation_that_comes_twice_brings_nothing_new(home, outside, cli):
+    """Nor does a copy of a voice within it, under another name."""
+    tiny.voice(outside / "logs" / "eva" / "eva_200e_4000s.pth", seed=1)
+    tiny.voice(outside / "logs" / "eva" / "eva_100e_2000s.pth", seed=2)
+    tiny.voice(outside / "logs" / "finn" / "finn.safetensors", seed=3)
+    copy = outside / "assets" / "weights" / "eva last.pth"
+    copy.parent.mkdir(parents=True)
+    shutil.copyfile(outside / "logs" / "eva" / "eva_200e_4000s.pth", copy)
+    first = cli("import-voice", "--source", outside, "--json").json
+    assert [d["name"] for d in first["imported"]] == ["eva last", "eva", "finn"]
+    assert [d["name"] for d in first["already_here"]] == ["eva last"]
+    before = names(home)
+    done = cli("import-voice", "--source", outside)
+    assert done.code == 0
+    assert done.out.count("is here already") == 4
+    assert "Imported" not in done.out
+    assert names(home) == before
+    tiny.voice(outside / "logs" / "gus" / "gus.pth", seed=4)
+    assert [d["name"] for d in bring(outside)["imported"]] == ["gus"]
+
+
+def test_a_name_of_its_own_makes_a_copy_and_only_one(home, outside):
+    tiny.voice(outside / "a.pth")
+    bring(outside / "a.pth")
+    assert bring(outside / "a.pth", model_name="b")["imported"][0]["name"] == "b"
+    assert bring(outside / "a.pth", model_name="b")["imported"] == []
+    assert names(home) == ["a", "b"]
+
+
+def test_another_voice_of_the_same_name_is_no_twin(home, outside):
+    tiny.voice(outside / "a.pth", seed=1)
+    bring(outside / "a.pth")
+    tiny.voice(outside / "a.pth", seed=2)
+    assert bring(outside / "a.pth")["imported"][0]["name"] == "a 2"
+
+
+def test_an_index_that_comes_later_joins_the_voice_that_is_here(home, outside):
+    tiny.voice(outside / "a.pth")
+    bring(outside / "a.pth")
+    table(outside / "added_a_v2.index")
+    done = bring(outside / "a.pth")
+    assert "it got the index added_a_v2.index" in done["message"]
+    assert len(index.Retriever.load(done["already_here"][0]["index_path"])) == 200
+    assert "nothing was imported" in bring(outside / "a.pth")["message"]
+    other = table(outside / "other.index", seed=5)
+    kept = bring(outside / "a.pth", index_path=other)["already_here"][0]["index_path"]
+    assert index.Retriever.load(kept).table.vectors.shape == (200, tiny.EMBED_WIDTH)
+    assert names(home) == ["a"]
+
+
+def test_what_was_refused_is_told_beside_what_came_in(home, outside):
+    tiny.voice(outside / "a.pth")
+    hostile.system(outside / "bad.pth", outside / "ran")
+    assert "Not imported: bad.pth." in bring(outside)["message"]
 
 
 def test_an_installation_comes_in_whole(home, outside):
