@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -187,6 +188,16 @@ def describe() -> dict[str, object]:
         "cuda": torch.version.cuda,
         "architectures": torch.cuda.get_arch_list() if kind == "cuda" else [],
     }
+
+
+def forget_lengths() -> None:
+    """Keep memory from growing with every new length of input a network sees on a CPU.
+
+    oneDNN keeps the code it makes for each length of each layer, 1024 of them: 1 MB for every
+    few seconds of a recording. Making it again costs nothing that can be measured. Acts before
+    the first convolution of the process.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
 
 
 def tidy() -> None:

@@ -82,9 +82,8 @@ def stream(
             f0_hz = worker.pitch(wave, pieces, given_f0)
             if hear_f0 is not None and number == 0:
                 hear_f0(f0_hz[: -(-len(wave) // FRAME)])
-            sounds.append(
-                worker.sound(wave, pieces, worker.tuned(f0_hz), recording.spool(), length)
-            )
+            f0_hz = worker.tuned(f0_hz)
+            sounds.append(worker.sound(wave, pieces, f0_hz, recording.spool(), length))
             masks.append(levels > threshold)
         voice.rest()
         return finish(recording, sounds, masks, voice.rate, p, report)
@@ -164,18 +163,19 @@ class Converter:
     ) -> Spool:
         """The voice's sound for the whole signal: `length` samples, silent between pieces."""
         voice, line, hop = self.voice, Timeline(into, length), self.voice.hop
-        phases = excitation.phases(f0_hz, voice.glides)
+        phase, since = 0.0, 0
         total = sum(p.stop - p.start for p in pieces) / RATE
         done = 0.0
         heard = features.agreed(pieces, lambda p: voice.embedder(_heard(wave, p, GRID // 4)))
         for piece, found in heard:
-            at = (piece.start // FRAME - 1) * hop
+            begin = piece.start // FRAME
             gain = fades(
                 piece.start > 0, piece.stop < len(wave), (piece.stop - piece.start) // FRAME, hop
             )
+            phase, since = excitation.advance(phase, f0_hz, since, begin, voice.glides), begin
             used = 0
-            for part in self._piece(piece, found, f0_hz, phases):
-                line.add(at + used, part * gain[used : used + len(part)])
+            for part in self._piece(piece, found, f0_hz, phase):
+                line.add((begin - 1) * hop + used, part * gain[used : used + len(part)])
                 used += len(part)
                 self.report(done + max(0, used / hop / 100), total, "Voice")
             done += (piece.stop - piece.start) / RATE
@@ -184,9 +184,13 @@ class Converter:
 
     @torch.inference_mode()
     def _piece(
-        self, piece: Piece, found: np.ndarray, f0_hz: np.ndarray, phases: np.ndarray
+        self, piece: Piece, found: np.ndarray, f0_hz: np.ndarray, phase: float
     ) -> Iterator[np.ndarray]:
-        """Sound of the piece with one frame more on both sides, in blocks."""
+        """Sound of the piece with one frame more on both sides, in blocks.
+
+        Args:
+            phase: of the source in turns where the piece starts.
+        """
         voice, frames, first = self.voice, piece.frames, piece.first // FRAME
         hz = _around(f0_hz, piece)
         protect = self.p.protect if voice.use_f0 else features.UNPROTECTED
@@ -199,7 +203,7 @@ class Converter:
             LatentNoise(self.noise, first),
         )
         core = (piece.start - piece.first) // FRAME
-        source = self._source(hz, core, phases[piece.start // FRAME], first)
+        source = self._source(hz, core, phase, first)
 
         def decode(a: int, b: int) -> np.ndarray:
             part = None if source is None else source[:, :, a * voice.hop : b * voice.hop]

@@ -19,9 +19,11 @@ def turns(f0_hz: np.ndarray, glides: bool, frame_rate: int = 100) -> np.ndarray:
     return hz / frame_rate
 
 
-def phases(f0_hz: np.ndarray, glides: bool, frame_rate: int = 100) -> np.ndarray:
-    """(T,) Hz -> (T + 1,) phase in turns (0..1) at the start of every frame and at the end."""
-    return np.concatenate([[0.0], np.cumsum(turns(f0_hz, glides, frame_rate))]) % 1.0
+def advance(phase: float, f0_hz: np.ndarray, since: int, to: int, glides: bool) -> float:
+    """Phase in turns (0..1) where frame `to` of the pitch (T,) begins, from that of `since`."""
+    first = max(0, since - 1)
+    made = turns(f0_hz[first : to + 1], glides)[since - first : to - first]
+    return float((phase + made.sum()) % 1.0)
 
 
 def lead_in(

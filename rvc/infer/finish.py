@@ -36,7 +36,9 @@ def curve(gain: np.ndarray, every: float, start: int, count: int, offset: float)
     if not len(gain):
         return np.ones(count, np.float32)
     at = (np.arange(start, start + count) - offset) / every
-    return np.interp(at, np.arange(len(gain)), gain).astype(np.float32)
+    first = min(max(0, int(at[0]) - 1), len(gain) - 1)
+    near = gain[first : max(first, int(at[-1])) + 2]
+    return np.interp(at, np.arange(first, first + len(near)), near).astype(np.float32)
 
 
 def shaped(

@@ -17,7 +17,7 @@ SILENT_DB = -60.0  # at most this loud is silence ...
 BELOW_LOUD_DB = 20.0  # ... and in quiet recordings only what lies this far below their loud parts
 MARGIN_S = 0.16  # kept around everything that is not silent
 SKIP_S = 0.30  # shorter silences are not worth a cut
-PIECE_S = 11.0
+PIECE_S = 8.0
 CONTEXT_S = 1.0
 SILENT_CONTEXT_S = 0.3  # heard of a silence beyond MARGIN_S: more of it tells nothing
 
@@ -106,7 +106,7 @@ def cuts(levels_db: np.ndarray, begin: int, end: int, longest: int) -> list[int]
 def plan(
     levels_db: np.ndarray,
     samples: int,
-    piece_s: float = PIECE_S,
+    piece_s: float | None = None,
     context_s: float = CONTEXT_S,
     threshold_db: float | None = None,
     isolated: bool = False,
@@ -116,7 +116,7 @@ def plan(
     Args:
         levels_db: of every 10 ms, as `levels` gives them.
         samples: length of the recording at 16 kHz.
-        piece_s, context_s: longest piece, and what is heard before and after it.
+        piece_s, context_s: longest piece (None: PIECE_S), and what is heard before and after it.
         threshold_db: silence; None chooses it by `silence_threshold`.
         isolated: no piece hears anything beyond the stretch between two silences it lies in.
     """
@@ -128,13 +128,14 @@ def plan(
         active = np.append(active, active[-1])
     active = np.repeat(active.reshape(-1, 2).any(axis=1), 2)
     gap = round(SKIP_S * RATE / FRAME)
+    piece_s = PIECE_S if piece_s is None else piece_s
     longest = max(2, round(piece_s * RATE / FRAME) // 2 * 2)
     context = round(context_s * RATE) // GRID * GRID
     silent = min(context, round(SILENT_CONTEXT_S * RATE) // GRID * GRID)
-    pieces = []
+    pieces, levels_db = [], np.append(levels_db, levels_db[-1:])
     for begin, end in stretches(active, gap):
         low, high = (begin * FRAME, min(end * FRAME, samples)) if isolated else (0, samples)
-        points = cuts(np.append(levels_db, levels_db[-1:]), begin, end, longest)
+        points = cuts(levels_db, begin, end, longest)
         for a, b in zip(points[:-1], points[1:], strict=True):
             start, stop = a * FRAME, b * FRAME
             before = silent if 0 < a == begin else context

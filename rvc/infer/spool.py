@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-IN_MEMORY = 4 << 20  # bytes
+IN_MEMORY = 1 << 20  # bytes
 BLOCK = 1 << 17  # samples read at a time: 0.5 MB
 
 

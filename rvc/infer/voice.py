@@ -13,7 +13,7 @@ import torch
 
 from rvc import f0, params
 from rvc.config import paths
-from rvc.device import Device, choose, tidy
+from rvc.device import Device, choose, forget_lengths, tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.features import EMBEDDERS
 from rvc.features.index import Retriever
@@ -63,6 +63,7 @@ class Voice:
         embedder_model_custom: str | Path | None = None,
         report: Report = silent,
     ) -> None:
+        forget_lengths()
         self.path = Path(pth_path)
         as_onnx = self.path.suffix.lower() == ".onnx"
         self.file = (onnx if as_onnx else checkpoint).read_voice(self.path)

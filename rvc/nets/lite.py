@@ -117,7 +117,7 @@ class ShortTime(nn.Module):
     def __init__(self, n_fft: int, hop: int) -> None:
         super().__init__()
         self.n_fft, self.hop, self.edge = n_fft, hop, (n_fft - hop) // 2
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
         """(B, T * hop) -> complex (B, n_fft // 2 + 1, T)."""
