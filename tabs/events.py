@@ -86,12 +86,17 @@ def starts(
     t: Translate,
     verb: str,
     api_name: str = "",
-) -> None:
-    """Wire a button to a handler that starts a job; the live elements are told to look at once."""
+) -> Any:
+    """Wire a button to a handler that starts a job; the live elements are told to look at once.
+
+    Returns:
+        The event, for what follows.
+    """
     text = f"{(tasks.VERBS[verb].params.__doc__ or '').splitlines()[0]} {ANSWER}"
     name = api_name or verb.replace("-", "_")
     event = endpoint(button.click, act, inputs, outputs, t, name, text)
     event.then(None, js="() => window.voice.poke()", api_visibility="private")
+    return event
 
 
 def for_programs() -> None:

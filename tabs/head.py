@@ -10,7 +10,10 @@ from rvc.config import REPOSITORY
 from tabs.i18n import Translate
 
 UI = REPOSITORY / "assets" / "ui"
-SCRIPTS = ("core.js", "jobs.js", "joblist.js", "player.js", "training.js", "models.js", "forms.js")
+SCRIPTS = (
+    "core.js", "jobs.js", "joblist.js", "player.js", "steps.js", "training.js", "models.js",
+    "forms.js",
+)  # fmt: skip
 
 
 def head(words: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from rvc import jobs, params, tasks
+from rvc import params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
@@ -23,27 +23,17 @@ STEP_FIELDS = ("model_name", "dataset_path")
 
 
 def build(page: Page) -> None:
-    """Four steps; the buttons that move on stay in view."""
+    """Four steps, one in view; the buttons that move on stay in view."""
     t = page.t
-    with gr.Column(elem_classes="card steps"), gr.Walkthrough(selected=1) as walk:
-        with gr.Step(t(STEPS[0]), id=1):
+    with gr.Column(elem_classes="card steps"):
+        gr.HTML(f'<step-bar steps="{"|".join(STEPS)}"></step-bar>')
+        with _step(1):
             name, dataset = _recordings(page)
-        with gr.Step(t(STEPS[1]), id=2):
-            page.heading("Settings", "The defaults make a good voice from ten minutes of speech.")
-            form = controls.form(
-                params.CreateVoice,
-                t,
-                skip=STEP_FIELDS,
-                folds=_folds(),
-                start={"total_epoch": 200} | machine.ready()["chosen"],
-            )
-            _fit_rates(form)
-            page.ready_note("f0_method", "embedder_model")
-            sets = ("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
-            page.missing_models(*sets)
-        with gr.Step(t(STEPS[2]), id=3):
+        with _step(2):
+            form = _settings(page)
+        with _step(3):
             stages = _run(page)
-        with gr.Step(t(STEPS[3]), id=4):
+        with _step(4):
             page.heading("Result", "The finished voice; it is also listed under Inference.")
             gr.HTML('<voice-progress part="files"></voice-progress>')
             use = gr.Button(t("Convert with this voice"), size="sm", elem_classes="left")
@@ -51,13 +41,31 @@ def build(page: Page) -> None:
         back = gr.Button(t("Back"), elem_id="back", size="lg")
         forward = gr.Button(t("Next"), elem_id="next", size="lg")
         create = gr.Button(t("Create the voice"), variant="primary", elem_id="create", size="lg")
-    use.click(None, js="() => window.voice.open('inference')", api_visibility="private")
-    at = gr.State(1)
-    _move(walk, at, back, forward)
-    page.on_load(lambda: (gr.Walkthrough(selected=3), 3) if _running() else (gr.skip(), gr.skip()),
-                 [], [walk, at])  # fmt: skip
-    _start(page, [walk, at], create, stages, form, name, dataset)
+    moves = {back: "move(-1)", forward: "move(1)", use: "open('inference')"}
+    for button, move in moves.items():
+        button.click(None, js=f"() => window.voice.{move}", api_visibility="private")
+    _start(page, {"create-voice": create} | stages, form, name, dataset)
     page.remember("training", {"model_name": name, "dataset_path": dataset} | form.fields)
+
+
+def _step(number: int) -> gr.Column:
+    """Shown by the style sheet while the step bar stands at `number`."""
+    return gr.Column(elem_classes=f"step step-{number}")
+
+
+def _settings(page: Page) -> controls.Form:
+    page.heading(STEPS[1], "The defaults make a good voice from ten minutes of speech.")
+    form = controls.form(
+        params.CreateVoice,
+        page.t,
+        skip=STEP_FIELDS,
+        folds=_folds(),
+        start={"total_epoch": 200} | machine.ready()["chosen"],
+    )
+    _fit_rates(form)
+    page.ready_note("f0_method", "embedder_model")
+    page.missing_models("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
+    return form
 
 
 def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
@@ -134,9 +142,7 @@ def _run(page: Page) -> dict[str, gr.Button]:
 
 def _start(
     page: Page,
-    where: list[Any],
-    create: gr.Button,
-    stages: dict[str, gr.Button],
+    buttons: dict[str, gr.Button],
     form: controls.Form,
     name: gr.Dropdown,
     dataset: gr.Dropdown,
@@ -144,16 +150,16 @@ def _start(
     job = gr.Textbox(visible=False, label="job")
 
     def starter(verb: str) -> Any:
-        def start(model_name: str, dataset_path: str | None, *values: Any) -> tuple[Any, int, str]:
+        def start(model_name: str, dataset_path: str | None, *values: Any) -> str:
             filled = dict(zip(form.fields, values, strict=True))
-            started = begin(page, verb, model_name, dataset_path, filled)
-            return gr.Walkthrough(selected=3), 3, started
+            return begin(page, verb, model_name, dataset_path, filled)
 
         return start
 
     inputs = {"model_name": name, "dataset_path": dataset} | form.fields
-    for verb, button in {"create-voice": create, **stages}.items():
-        starts(button, starter(verb), inputs, [*where, job], page.t, verb)
+    for verb, button in buttons.items():
+        started = starts(button, starter(verb), inputs, job, page.t, verb)
+        started.success(None, js="() => window.voice.step(3)", api_visibility="private")
 
 
 def begin(
@@ -208,27 +214,3 @@ def _fit_rates(form: controls.Form) -> None:
 
     vocoder, rate = form.fields["vocoder"], form.fields["sample_rate"]
     vocoder.change(rates, [vocoder, rate], rate, **QUIET)
-
-
-def _running() -> bool:
-    """Whether a voice is being made at this moment."""
-    verbs = ("create-voice", *STAGES)
-    return any(j["verb"] in verbs and j["state"] not in jobs.FINISHED for j in jobs.listing(20))
-
-
-def _move(walk: gr.Walkthrough, at: gr.State, back: gr.Button, forward: gr.Button) -> None:
-
-    def go(by: int) -> Any:
-        def move(now: int) -> tuple[Any, int]:
-            then = min(len(STEPS), max(1, now + by))
-            return gr.Walkthrough(selected=then), then
-
-        return move
-
-    back.click(go(-1), at, [walk, at], **QUIET)
-    forward.click(go(+1), at, [walk, at], **QUIET)
-
-    def chosen(event: gr.SelectData) -> int:
-        return int(event.index) + 1
-
-    walk.select(chosen, None, at, **QUIET)

@@ -43,9 +43,11 @@ export const fileUrl = (path) =>
 export const baseName = (path) => path.split(/[\\/]/).pop();
 export const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
 export const ENDED = ["done", "failed", "cancelled"];
+export const TRAINING = ["create-voice", "preprocess", "extract", "train", "index"];
 
 class Jobs extends EventTarget {
   list = [];
+  known = false; // whether the server has answered once
   lost = false;
   #timer = null;
 
@@ -54,6 +56,7 @@ class Jobs extends EventTarget {
     let wait = 4000;
     try {
       this.list = await ask("jobs?limit=60");
+      this.known = true;
       this.lost = false;
       if (this.list.some((job) => !ENDED.includes(job.state))) wait = 1000;
     } catch {

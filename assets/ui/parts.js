@@ -1,6 +1,6 @@
 // Pieces of what a job has to say.
 
-import { SOUND, T, ask, baseName, button, fileUrl, jobs, make, post } from "./core.js";
+import { SOUND, T, TRAINING, ask, baseName, button, fileUrl, jobs, make, post } from "./core.js";
 
 export function notice(kind, text, hint = "") {
   const box = make("div", `notice ${kind}`);
@@ -73,7 +73,7 @@ export function used(job) {
 
 // A button that starts a job once more with the same settings; work on a voice goes on.
 export function again(job) {
-  const goesOn = ["create-voice", "preprocess", "extract", "train", "index"].includes(job.verb);
+  const goesOn = TRAINING.includes(job.verb);
   const go = button(goesOn ? T("Resume") : T("Try again"), "plain again", async () => {
     go.disabled = true;
     const values = { ...job.params, ...("cleanup" in job.params ? { cleanup: false } : {}) };
