@@ -22,6 +22,7 @@ QUIET = ["background-networking", "component-update", "sync"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{q}" for q in QUIET)]
 REPOSITORY = Path(__file__).parents[1]
 
+LIMIT_MS = 60_000  # a page needs a second, and half a minute where ten others want the processor
 FAKES = ["-m", "tests.fake_engines", "app"]
 
 
@@ -107,6 +108,7 @@ def page(chromium, server):
 
 def open_page(context, url):
     opened = context.new_page()
+    opened.set_default_timeout(LIMIT_MS)
     opened.problems, opened.hosts = [], set()
     opened.on("pageerror", lambda error: opened.problems.append(str(error)))
     opened.on("console", lambda said: said.type == "error" and opened.problems.append(said.text))
@@ -144,7 +146,7 @@ def upload(page, file):
     )
 
 
-def panel(page, state, within="#tab-inference", limit_ms=20_000):
+def panel(page, state, within="#tab-inference", limit_ms=LIMIT_MS):
     found = page.locator(f"{within} job-panel[data-state={state}]").first
     found.wait_for(timeout=limit_ms)
     return found

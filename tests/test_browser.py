@@ -117,7 +117,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, server, tm
         assert panel(second, "running", "#tab-training")
         second.close()
         running.get_by_role("button", name="Stop").click()
-        panel(page, "cancelled", "#tab-training", 8000)
+        panel(page, "cancelled", "#tab-training")
         state = server.home / "logs" / "berta" / "state.pt"
         stopped_at = int(state.read_text())
         assert 0 < stopped_at < 10000
