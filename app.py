@@ -121,6 +121,7 @@ def create(access: Access) -> FastAPI:
         css_paths=[head.style()],
         head=head.head(i18n.table(language)),
     )
+    blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
     return app
 
 

@@ -46,6 +46,9 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "pth_path_2": "Second voice",
     "pth_path": "Voice file",
     "index_path": "Index file",
+    "input_path": "Recording",
+    "plot_path": "Picture",
+    "csv_path": "Table",
 }
 NEEDS = {  # shown only while another control has a certain value (besides name_* under name)
     "clean_strength": ("clean_audio", True),

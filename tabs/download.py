@@ -13,6 +13,6 @@ VERBS = ("download", "import-voice", "prerequisites", "assets")
 def build(page: Page) -> None:
     with gr.Column(elem_classes="narrow"):
         tools.card(page, "download", "Voice from a link", "Download")
-        tools.card(page, "import-voice", "Voice from a file or folder", "Import")
+        tools.card(page, "import-voice", "Voice from a file or folder", "Import", drop="source")
         page.missing_models("predictors", "embedders/contentvec", "pretraineds/hifi-gan")
         tools.card(page, "prerequisites", "Model files", "Download files", skip=("exe",))

@@ -165,6 +165,7 @@ def _recording(page: Page) -> gr.Dropdown:
         label=t("Drop a recording here, or use the microphone"),
         elem_id="recording",
         show_label=False,
+        buttons=["download"],  # Gradio's other button would send the sound to a website
     )
     chosen = gr.Dropdown(
         page.recordings(),
@@ -181,8 +182,9 @@ def _recording(page: Page) -> gr.Dropdown:
         stored = page.store(file, paths().audios)
         return gr.Dropdown(page.recordings(), value=str(stored))
 
-    for event in (sound.upload, sound.stop_recording):
-        event(guarded(keep, t), sound, chosen, show_progress="hidden", api_visibility="private")
+    sound.change(  # dropped, recorded or trimmed
+        guarded(keep, t), sound, chosen, show_progress="hidden", api_visibility="private"
+    )
 
     def again(now: str | None) -> Any:
         found = page.recordings()

@@ -15,7 +15,7 @@ import gradio as gr
 from rvc import jobs, tasks
 from rvc.config import kit, paths
 from rvc.server import fence, voices
-from rvc.server.fence import Fence
+from rvc.server.fence import AUDIO, Fence
 from tabs import controls, events, head
 from tabs.events import QUIET
 from tabs.i18n import Translate
@@ -67,10 +67,10 @@ class Page:
         self.fence.check(p)
         return jobs.start(verb, p)
 
-    def store(self, uploaded: str, folder: Path) -> Path:
-        """Keep an uploaded recording under a clean name of its own; returns where."""
+    def store(self, uploaded: str, folder: Path, kinds: tuple[str, ...] = AUDIO) -> Path:
+        """Keep an uploaded file under a clean name of its own; returns where."""
         source = Path(uploaded)
-        file = fence.fresh(folder, fence.upload_name(source.name))
+        file = fence.fresh(folder, fence.upload_name(source.name, kinds))
         shutil.copyfile(source, file)
         return file
 

@@ -19,6 +19,10 @@ from tabs.page import Page
 KEYS = ("pitch", "index_rate", "volume_envelope", "protect")
 OLDER = {"rms_mix_rate": "volume_envelope"}
 MAX_BYTES = 100_000
+SAVE = """(made) => {
+  const name = made.orig_name ?? "preset.json";
+  Object.assign(document.createElement("a"), { href: made.url, download: name }).click();
+}"""
 
 
 def build(page: Page, form: Form) -> None:
@@ -35,7 +39,8 @@ def build(page: Page, form: Form) -> None:
         with gr.Row(elem_classes="buttons"):
             save = gr.Button(t("Save preset"), size="sm")
             load = gr.UploadButton(t("Import preset"), file_types=[".json"], size="sm")
-            export = gr.DownloadButton(t("Export preset"), size="sm")
+            export = gr.Button(t("Export preset"), size="sm")
+            file = gr.File(label=t("Export preset"), visible="hidden")
     targets = [form.fields[key] for key in KEYS]
 
     def apply(wanted: str | None) -> list[Any]:
@@ -51,17 +56,20 @@ def build(page: Page, form: Form) -> None:
         return gr.Dropdown(names(), value=Path(file).stem)
 
     def give(title: str | None, *values: Any) -> str:
-        return str(write(title or "my preset", dict(zip(KEYS, values, strict=True))))
+        kept = dict(zip(KEYS, values, strict=True))
+        return str(write(title or "my preset", kept, paths().cache / "uploads" / "presets"))
 
     chosen.change(guarded(apply, t), chosen, targets, **QUIET)
     values = {"name": name} | dict(zip(KEYS, targets, strict=True))
     wired = (
         (save.click, keep, values, chosen, "save_preset", "Save the sound settings under a name."),
         (load.upload, take, {"file": load}, chosen, "import_preset", "Save a preset from a file."),
-        (export.click, give, values, export, "export_preset", "Make a file of the settings."),
     )
     for event, act, inputs, outputs, api_name, text in wired:
         endpoint(event, act, inputs, outputs, t, api_name, text)
+    text = "Make a file of the settings."
+    made = endpoint(export.click, give, values, file, t, "export_preset", text)
+    made.success(None, file, js=SAVE, api_visibility="private")
 
 
 def folders() -> list[Path]:
@@ -106,14 +114,14 @@ def read(file: Path) -> dict[str, Any]:
     return {k: getattr(checked, k) for k in KEYS if k in values}
 
 
-def write(title: str, values: dict[str, Any]) -> Path:
-    """Save a preset under a name; returns the file.
+def write(title: str, values: dict[str, Any], folder: Path | None = None) -> Path:
+    """Save a preset under a name, among the user's own or in `folder`; returns the file.
 
     Raises:
         BadInput: a name that cannot be used, or a value outside its range.
     """
     controls.read(Convert, values)
-    folder = paths().assets / "presets"
+    folder = folder or paths().assets / "presets"
     file = named(folder, f"{title.strip()}.json")
     folder.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")

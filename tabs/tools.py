@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,12 +12,14 @@ import gradio as gr
 
 from rvc import tasks
 from rvc.cli import base_type
+from rvc.server import fence
 from tabs import controls
-from tabs.events import starts
+from tabs.events import guarded, starts
 from tabs.page import Page
 
 SOUND = ("input_path", "audio_path", "recording")
 VOICE = ("pth_path", "pth_path_1", "pth_path_2")
+WEEK_S = 7 * 24 * 3600
 
 
 def card(
@@ -26,6 +30,7 @@ def card(
     skip: tuple[str, ...] = (),
     start: dict[str, Any] | None = None,
     folded: bool = False,
+    drop: str = "",
 ) -> controls.Form | None:
     """Build the card of a verb; None where the verb does not exist.
 
@@ -33,6 +38,7 @@ def card(
         title: heading. action: text of the button.
         skip: parameters that are left at their defaults.
         folded: show the title only, until it is opened.
+        drop: parameter that is filled in when voice files are dropped on the card.
     """
     if verb not in tasks.VERBS:
         return None
@@ -43,10 +49,14 @@ def card(
             gr.HTML(f'<p class="facts">{page.t(text)}</p>')
         else:
             page.heading(title, text)
+        zone = _drop_zone(page) if drop else None
         form = controls.form(kind, page.t, skip=skip, start=start, replace=_lists(page, kind))
         go = gr.Button(page.t(action), variant="primary", elem_id=f"do-{verb}", size="md")
         page.job_panel(verb, facts=True)
     job = gr.Textbox(visible=False, label="job")
+    if zone:
+        keep = guarded(partial(_keep, page), page.t)
+        zone.upload(keep, zone, form.fields[drop], show_progress="hidden", api_visibility="private")
 
     def begin(*values: Any) -> str:
         return page.start(verb, dict(zip(form.fields, values, strict=True)))
@@ -55,6 +65,29 @@ def card(
     if form.fields:
         page.remember(verb, form.fields)
     return form
+
+
+def _drop_zone(page: Page) -> gr.File:
+    return gr.File(
+        file_count="multiple",
+        file_types=list(fence.VOICE),
+        label=page.t("Drop a voice here: .pth, .index, .safetensors or .zip"),
+        height=130,
+        elem_classes="drop-voice",
+    )
+
+
+def _keep(page: Page, files: list[str] | None) -> Any:
+    """Put what was dropped where an import finds it; the file, or the folder of several."""
+    if not files:
+        return gr.skip()
+    room = fence.dropped()
+    for old in room.glob("*"):
+        if time.time() - old.stat().st_mtime > WEEK_S:
+            shutil.rmtree(old, ignore_errors=True)
+    into = fence.fresh(room, time.strftime("%Y-%m-%d %H%M%S"))
+    kept = [page.store(file, into, fence.VOICE) for file in files]
+    return str(kept[0] if len(kept) == 1 else into)
 
 
 def _frame(page: Page, title: str, folded: bool) -> Any:

@@ -1,6 +1,7 @@
 // <job-list>: every job of this machine behind one button, so that none is ever out of sight.
 
 import { ENDED, SOUND, T, ask, baseName, button, fileUrl, jobs, make } from "./core.js";
+import { plainly } from "./parts.js";
 
 const SHOWN = 30;
 const ICON =
@@ -48,7 +49,7 @@ class JobList extends HTMLElement {
     row.append(make("b", "job-mark", running ? part : MARKS[job.state]));
     const said = job.result?.message ?? job.error?.message ?? job.note.split(" | ").pop();
     const words = make("div", "grow");
-    words.append(make("p", "strong", title(job)), make("p", "hint", shorten(said, job)));
+    words.append(make("p", "strong", title(job)), make("p", "hint", plainly(said, job).split("\n")[0]));
     row.append(words);
     const output = job.result?.output_path ?? "";
     if (SOUND.test(output)) {
@@ -78,11 +79,6 @@ function title(job) {
   const verb = job.verb.replaceAll("-", " ");
   const time = new Date(1000 * job.created_s).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
   return [verb[0].toUpperCase() + verb.slice(1), baseName(String(about)).slice(0, 60), time].filter(Boolean).join(" · ");
-}
-
-function shorten(said, job) {
-  const output = job.result?.output_path;
-  return (output ? said.replaceAll(output, baseName(output)) : said).split("\n")[0];
 }
 
 customElements.define("job-list", JobList);

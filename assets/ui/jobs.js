@@ -1,7 +1,7 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { ENDED, SOUND, T, ask, baseName, button, duration, jobs, make } from "./core.js";
-import { again, complaint, log, notice, resultFacts, table, used } from "./parts.js";
+import { ENDED, SOUND, T, ask, button, duration, jobs, make } from "./core.js";
+import { again, complaint, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
 class JobPanel extends HTMLElement {
   connectedCallback() {
@@ -50,8 +50,7 @@ class JobPanel extends HTMLElement {
     if (state === "lost") return [notice("lost", T("The server is not answering. Trying again…"))];
     if (!job) return [notice("empty", this.getAttribute("empty") ?? "")];
     if (state === "done") return this.#done(job);
-    const { converted, failed } = job.result ?? {};
-    const files = table(converted, failed);
+    const files = table(job);
     if (state === "failed") return [complaint(job, files.length), again(job), ...files, log(job)];
     if (state === "cancelled") {
       return [notice("quiet", job.error?.message ?? "", job.error?.hint), again(job), ...files];
@@ -90,15 +89,16 @@ class JobPanel extends HTMLElement {
   #done(job) {
     const output = job.result?.output_path ?? job.params.output_path;
     const said = job.result?.message ?? T("Done.");
-    const parts = [notice("good", output ? said.replaceAll(output, baseName(output)) : said)];
+    const facts = this.hasAttribute("facts"); // a list of facts is not said twice
+    const parts = facts && said.includes("\n") ? [] : [notice("good", plainly(said, job))];
     if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });
       const input = job.result?.speech_path ?? job.params.input_path ?? "";
       if (SOUND.test(input)) player.setAttribute("input", input);
       parts.push(player);
     }
-    parts.push(...used(job), ...table(job.result?.converted, job.result?.failed));
-    if (this.hasAttribute("facts")) parts.push(...resultFacts(job.result ?? {}));
+    parts.push(...used(job), ...table(job));
+    if (facts) parts.push(...resultFacts(job.result ?? {}));
     return parts;
   }
 }

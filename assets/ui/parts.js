@@ -9,10 +9,18 @@ export function notice(kind, text, hint = "") {
   return box;
 }
 
+// What is said of a job, without the folders the server itself has named.
+export function plainly(said, { params, result }) {
+  const told = [params.input_path, params.output_path, ...Object.values(result ?? {})];
+  const known = told.filter((value) => typeof value === "string" && /[\\/]/.test(value));
+  const short = known.reduce((text, path) => text.replaceAll(path, baseName(path)), said);
+  return params.input_folder ? short.replaceAll(`${params.input_folder}/`, "") : short;
+}
+
 export function complaint(job, listed) {
   const error = job.error ?? {};
-  const said = error.message ?? ""; // where a table lists the rest, the first line is enough
-  const box = notice("bad", listed ? said.split("\n")[0] : said, error.hint);
+  const said = plainly(error.message ?? "", job); // where a table follows, one sentence is enough
+  const box = notice("bad", listed ? said.split(/(?<=\.) /)[0] : said, error.hint);
   if (error.cause) box.append(make("pre", "cause", error.cause));
   const copy = button(T("Copy details"), "small", async () => {
     const details = { job: job.id, verb: job.verb, params: job.params, error };
@@ -37,7 +45,8 @@ export function log(job) {
 }
 
 // What became of each recording of a batch; empty where there was no batch.
-export function table(converted, failed) {
+export function table(job) {
+  const { converted, failed } = job.result ?? {};
   const files = [converted, failed].flatMap((list) => (Array.isArray(list) ? list : []));
   if (!files.length || typeof files[0] !== "object") return [];
   const body = make("table", "files");
@@ -48,7 +57,7 @@ export function table(converted, failed) {
     if (SOUND.test(file.output_path ?? "")) {
       cell.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(file.output_path) }));
     } else {
-      cell.textContent = file.cause ?? "";
+      cell.textContent = plainly(file.cause ?? "", job);
       cell.className = "failed";
     }
   }
@@ -60,14 +69,14 @@ export function used(job) {
   const { pth_path: voice, index_path: index, f0_method: pitch } = job.params;
   if (!voice || !pitch) return [];
   const line = make("p", "facts used");
-  const say = (content) => {
-    const parts = { Voice: [voice].flat(), "Index file": [index ?? []].flat(), "Pitch extractor": [pitch] };
-    parts["Content embedder"] = content ? [content] : [];
+  const say = (known) => {
+    const parts = { Voice: [known?.name ?? voice].flat(), "Index file": [index ?? []].flat() };
+    Object.assign(parts, { "Pitch extractor": [pitch], "Content embedder": [known?.embedder_model ?? []].flat() });
     const said = Object.entries(parts).filter(([, values]) => values.length);
     line.textContent = said.map(([k, v]) => `${T(k)}: ${v.map(baseName).join(", ")}`).join(" · ");
   };
-  say("");
-  ask("voices").then((all) => say(all.find((v) => v.pth_path === [voice].flat()[0])?.embedder_model));
+  say();
+  ask("voices").then((all) => say(all.find((v) => v.pth_path === [voice].flat()[0])), () => {});
   return [line];
 }
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from os.path import exists
 from pathlib import Path
 
 from rvc.cli import base_type
 from rvc.config import kit, named, paths
 from rvc.errors import BadInput
 from rvc.params import Params
+from rvc.server import gate
 
 KINDS = "wav mp3 flac ogg opus m4a mp4 aac alac wma aiff aif webm ac3"
 AUDIO = tuple(f".{kind}" for kind in KINDS.split())
-VOICE = (".pth", ".index")
-SERVED = (*AUDIO, *VOICE, ".safetensors", ".onnx", ".json", ".png", ".csv", ".txt", ".zip")
+VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
+SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
 MAX_UPLOAD_BYTES = 1 << 30
-RESULTS = re.compile(r"output|save|export")
+RESULTS = re.compile(r"output|save|export|plot|csv")
+PLACES = ("source", "what", "tts_voice", "embedder_model_custom")  # texts that may mean a path
 
 
 class Fence:
@@ -38,7 +41,7 @@ class Fence:
 
     def inputs(self) -> tuple[Path, ...]:
         here = paths()
-        return (*self.outputs(), here.assets.resolve(), here.models.resolve())
+        return (*self.outputs(), here.assets.resolve(), here.models.resolve(), dropped().resolve())
 
     def check(self, p: Params) -> None:
         """Refuse parameters whose paths leave the folders that are open.
@@ -46,6 +49,9 @@ class Fence:
         Raises:
             BadInput: names the parameter.
         """
+        host = getattr(p, "host", "localhost")
+        if self.confined and not gate.is_loopback(host):
+            raise BadInput(f"host: {host} would be open to everybody.", "Leave it at 127.0.0.1.")
         for name, path in _paths(p):
             writes = RESULTS.search(name) is not None
             if not writes and not self.confined:
@@ -99,12 +105,23 @@ def fresh(folder: Path, name: str) -> Path:
     return file
 
 
+def dropped() -> Path:
+    """Where files wait that were dropped on the page and are not yet taken in."""
+    return paths().cache / "dropped"
+
+
 def _paths(p: Params) -> Iterator[tuple[str, Path]]:
     for name, field in type(p).model_fields.items():
         value = getattr(p, name)
         for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, Path) or (base_type(field.annotation)[0] is Path and one):
+            path = isinstance(one, Path) or base_type(field.annotation)[0] is Path
+            if one and (path or (name in PLACES and _is_place(one))):
                 yield name, Path(one)
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text means a file or folder of this machine, rather than a name or a link."""
+    return "://" not in text and (text[0] == "~" or "/" in text or "\\" in text or exists(text))
 
 
 def _inside(path: Path, roots: tuple[Path, ...]) -> bool:
