@@ -24,6 +24,7 @@ PICKLE_LIMIT_BYTES = 64 << 20
 ENTRY_LIMIT = 100_000
 METADATA_KEY = "voice"
 HINT = "Do not use it unless you know where it comes from."
+PACKED = "If a voice is packed in it: `core.py import-voice --source FILE`."
 NO_PICKLE = "It holds no pickle of torch; voices end in .pth or .safetensors."
 _LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys
 _IMPORTS = {"GLOBAL"}
@@ -63,7 +64,7 @@ def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> None:
         if len(entries) > ENTRY_LIMIT or sum(e.file_size for e in entries) > limit:
             raise BadInput(f"{path} unpacks to more than any model has.", HINT)
         if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
-            raise BadInput(f"{path} is a compressed archive, not a model file.", HINT)
+            raise BadInput(f"{path} is a compressed archive, not a model file.", PACKED)
         pickles = [e for e in entries if e.filename.endswith(".pkl")]
         main = [e for e in pickles if e.filename.endswith("/data.pkl")]
         if len(main) != 1 or any(e.file_size > PICKLE_LIMIT_BYTES for e in pickles):

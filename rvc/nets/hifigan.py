@@ -73,6 +73,7 @@ class Decoder(nn.Module):
             blocks gives what decoding at once gives.
         needs_f0: it cannot be built for voices without pitch.
         harmonics: tones of its source beside the fundamental.
+        drawn: (channels, numbers per frame) of each noise map that its layers add, in order.
     """
 
     needs_f0 = True
@@ -83,6 +84,7 @@ class Decoder(nn.Module):
         self.hop = settings.hop_length
         self.checkpointing = False
         self.context_frames = reach_frames(settings)
+        self.drawn: list[tuple[int, int]] = []
 
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Excitation of a whole recording: (B, T) Hz -> (B, 1, T * hop)."""

@@ -32,6 +32,7 @@ INPUTS: dict[str, tuple[str, int | None]] = {
     "breath": ("(1, T * hop, tones) standard normal noise", None),
     "offset": ("(1, 1, tones) phase in turns of each tone", None),
 }
+NOISE = "noise_{}"  # (1, C, T * k) standard normal noise of RefineGAN's layers, from noise_0 on
 SMALLEST_HALF = 256  # entries; smaller tables stay float32
 # all that export-onnx makes use of; anything else in a file was put there by somebody else
 OPERATORS = frozenset(
@@ -252,9 +253,11 @@ class OnnxDecoder:
         with torch.device("meta"), Blank():
             shape = named_class(VOCODERS[vocoder].decoder)(settings, use_f0)
         self.context_frames, self.hop = shape.context_frames, settings.hop_length
-        self.harmonics = shape.harmonics
+        self.harmonics, self.drawn = shape.harmonics, shape.drawn
         self._source = Piece(model, "source") if use_f0 else None
         self._decode = Piece(model, "audio", ["z", "g", "source"])
+        if "breath" in self._decode.inputs:
+            raise ValueError("its layers draw no noise of their own")
 
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """(1, T) Hz -> (1, 1, T * hop)."""
@@ -275,11 +278,11 @@ class OnnxDecoder:
         """(1, I, T), (1, T) Hz, (1, G, 1) -> (1, 1, T * hop)."""
         if source is None and f0 is not None and self._source is not None:
             source = self.source(f0, noise)
-        breath = None
-        if "breath" in self._decode.inputs:
-            samples = z.shape[2] * self.hop
-            breath = noise.normal(torch.zeros(1, 1, samples)).view(1, samples, 1)
-        return self._decode(z=z, g=g, source=source, breath=breath)
+        layers = {
+            NOISE.format(i): noise.normal(torch.empty(1, channels, z.shape[2] * per_frame))
+            for i, (channels, per_frame) in enumerate(self.drawn)
+        }
+        return self._decode(z=z, g=g, source=source, **layers)
 
 
 class OnnxNet:

@@ -101,10 +101,11 @@ class RefineGAN(Decoder):
         if settings.gin_channels:
             self.cond = nn.Conv1d(settings.gin_channels, WIDTH // 2, 1)
         self.upsample_conv_blocks = nn.ModuleList()
-        channels = WIDTH
-        for remembered in reversed(down[:-1]):
+        channels, per_frame = WIDTH, 1
+        for factor, remembered in zip(self.rates, reversed(down[:-1]), strict=True):
             self.upsample_conv_blocks.append(ParallelBlock(channels + remembered, channels // 2))
-            channels //= 2
+            channels, per_frame = channels // 2, per_frame * factor
+            self.drawn += [(channels, per_frame)] * (2 * len(KERNELS))
         self.conv_post = normed(nn.Conv1d(channels, 1, 7, padding=3, bias=False))
         self.context_frames = self._reach()
 

@@ -25,7 +25,6 @@ LOG = logging.getLogger(__name__)
 OPSET = 17
 LENGTHS = (1, 8, 33, 100, 151, 200, 333)  # frames on which both have to agree
 TOLERANCE = 1e-3  # of the peak
-STRIDE = 7919  # a prime: how far apart in the table the layers begin to read
 
 
 class Given(Noise):
@@ -42,18 +41,15 @@ class Given(Noise):
         return self.values
 
 
-class Table(Noise):
-    """Noise for a decoder's layers, read from a tiling of the breath at a different place each."""
+class Layers(Noise):
+    """Hands the layers of a decoder what the caller of the graph gives, in order."""
 
-    def __init__(self, breath: Tensor) -> None:
+    def __init__(self, values: tuple[Tensor, ...]) -> None:
         super().__init__()
-        self.row, self.calls = breath.flatten(), 0
+        self.values = iter(values)
 
     def normal(self, like: Tensor) -> Tensor:
-        start, wanted = self.calls * STRIDE, like.shape[1] * like.shape[2]
-        self.calls += 1
-        times = (start + wanted) // self.row.shape[0] + 1
-        return self.row.repeat(times)[start : start + wanted].view(like.shape)
+        return next(self.values)
 
 
 class Whole(nn.Module):
@@ -74,6 +70,7 @@ class Whole(nn.Module):
         pitchf: Tensor | None = None,
         breath: Tensor | None = None,
         offset: Tensor | None = None,
+        *layers: Tensor,
     ) -> tuple[Tensor, ...]:
         """Shapes as in `rvc.nets.onnx.INPUTS` -> audio, z, g and, with pitch, source."""
         g = self.net.speaker(sid)
@@ -81,7 +78,7 @@ class Whole(nn.Module):
         if pitchf is None or breath is None:
             return self.dec(z, g=g), z, g
         source = self.dec.source(pitchf, Given(breath, offset))
-        return self.dec(z, g=g, source=source, noise=Table(breath)), z, g, source
+        return self.dec(z, g=g, source=source, noise=Layers(layers)), z, g, source
 
 
 def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
@@ -142,6 +139,9 @@ def example(net: Synthesizer, frames: int, seed: int = 0) -> dict[str, Tensor]:
         out["pitchf"] = f0
         out["breath"] = torch.randn(1, frames * s.hop_length, tones, generator=made)
         out["offset"] = torch.rand(1, 1, tones, generator=made)
+        for number, (channels, per_frame) in enumerate(net.dec.drawn):
+            noise = torch.randn(1, channels, frames * per_frame, generator=made)
+            out[voices.NOISE.format(number)] = noise
     return out
 
 
@@ -152,10 +152,12 @@ def _export(net: Synthesizer, path: Path) -> None:
     axes = {name: {axis: "frames"} for name, (_, axis) in voices.INPUTS.items() if axis}
     axes |= {"audio": {2: "samples"}, "z": {2: "frames"}}
     axes |= {"source": {2: "samples"}, "breath": {1: "samples"}}
+    drawn = [voices.NOISE.format(i) for i in range(len(net.dec.drawn))]
+    axes |= {name: {2: f"of {name}"} for name in drawn}
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer doubts every shape; the comparison decides
         whole = Whole(net, for_export=True).eval()
-        whole(**inputs)  # whatever is made once and kept becomes a constant of the graph
+        whole(*inputs.values())  # whatever is made once and kept becomes a constant of the graph
         torch.onnx.export(
             whole,
             tuple(inputs.values()),
@@ -187,7 +189,7 @@ def _compare(net: Synthesizer, path: Path, report: Report) -> float:
     for number, frames in enumerate(LENGTHS):
         inputs = example(net, frames, seed=number)
         with torch.no_grad():
-            wanted = Whole(net)(**inputs)[0].numpy()
+            wanted = Whole(net)(*inputs.values())[0].numpy()
         fed = {k: v.numpy() for k, v in inputs.items() if k in known}
         got = session.run(["audio"], fed)[0]
         if got.shape != wanted.shape or not np.isfinite(got).all():
