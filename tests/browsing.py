@@ -29,8 +29,9 @@ FAKES = ["-m", "tests.fake_engines", "app"]
 class Server:
     """The program on a free port, over a folder of its own; with fake engines unless told so."""
 
-    def __init__(self, home, *options, program=FAKES):
+    def __init__(self, home, *options, program=FAKES, **environment):
         self.home = home
+        self.environment = environment
         self.program = program
         self.options = options
         with socket.socket() as free:
@@ -42,7 +43,8 @@ class Server:
 
     def start(self):
         command = [sys.executable, *self.program, "--port", str(self.port)]
-        environment = os.environ | {"RVC_HOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        environment = {"RVC_HOME": str(self.home), "LC_ALL": "C.UTF-8"} | self.environment
+        environment = os.environ | environment
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
                 [*command, *self.options], cwd=REPOSITORY, env=environment, stdout=sink, stderr=sink

@@ -11,7 +11,8 @@ export function notice(kind, text, hint = "") {
 
 // What is said of a job, without the folders the server itself has named.
 export function plainly(said, { params, result }) {
-  const told = [params.input_path, params.output_path, ...Object.values(result ?? {})];
+  const { message, ...found } = result ?? {};
+  const told = [params.input_path, params.output_path, ...Object.values(found)];
   const known = told.filter((value) => typeof value === "string" && /[\\/]/.test(value));
   const short = known.reduce((text, path) => text.replaceAll(path, baseName(path)), said);
   return params.input_folder ? short.replaceAll(`${params.input_folder}/`, "") : short;

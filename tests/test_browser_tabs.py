@@ -1,0 +1,273 @@
+"""Every tab but Training in a real browser, with the real engines and the voice that ships."""
+
+import json
+import os
+import shutil
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc.config import KIT
+from tests import tiny
+from tests.browsing import Server, launched, open_page, panel, upload
+from tests.hub.hosts import Host
+
+pytest_plugins = ["tests.browsing"]
+pytestmark = pytest.mark.browser
+
+LIMIT_MS = 120_000  # of work that takes seconds on a quiet machine
+RATE = 24000
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """Two seconds of a person speaking."""
+    file = tmp_path_factory.mktemp("speech") / "speech.wav"
+    wave, rate = soundfile.read(KIT / "demo" / "sample.flac")
+    soundfile.write(file, wave[: 2 * rate], rate)
+    return file
+
+
+@pytest.fixture(scope="module")
+def chromium(speech):
+    """A browser whose microphone hears the speech."""
+    fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
+    heard = f"--use-file-for-fake-audio-capture={speech}"
+    with launched(*(f"--{name}" for name in fakes), heard) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """What the model hub is to the program."""
+    file = tmp_path_factory.mktemp("hub") / "zoe.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(tiny.voice(file.with_name("zoe.pth")), "zoe.pth")
+    served = Host({"zoe.zip": file.read_bytes()})
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, host):
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(KIT / "demo", home / "logs" / "demo")
+    running = Server(home, program=["app.py"], HF_ENDPOINT=host.url, RVC_OFFLINE="", NO_PROXY="*")
+    yield running
+    running.stop()
+    assert "Traceback" not in running.log.read_text()
+
+
+def tab(page, name):
+    page.locator(f"#tab-{name}-button").click()
+    found = page.locator(f"#tab-{name}")
+    page.locator(f"#tab-{name}-button[aria-selected=true]").wait_for()
+    return found
+
+
+def choose(page, within, label, name):
+    within.get_by_label(label, exact=True).first.click()
+    page.get_by_role("option", name=name).locator("visible=true").last.click()
+
+
+def use_demo(page, field="#voice"):
+    page.locator(f"{field} input").click()
+    page.get_by_role("option", name="demo").locator("visible=true").first.click()
+    page.locator(".facts:visible", has_text="24 kHz · lite · mini").first.wait_for()
+
+
+def test_what_the_microphone_heard_is_converted(page, server):
+    spoken = page.locator("#recording")
+    spoken.get_by_label("Record audio").click()
+    spoken.locator("button.record-button").click()
+    page.wait_for_timeout(1500)
+    spoken.locator("button.stop-button:visible").click()
+    page.wait_for_function(
+        "() => document.querySelector('#chosen-recording input').value.startsWith('audio')"
+    )
+    kept = server.home / "assets" / "audios" / "audio.wav"
+    wave, rate = soundfile.read(kept)
+    assert 0.5 < len(wave) / rate < 10
+    assert np.abs(wave).max() > 0.01
+    assert page.locator("#recording").get_by_label("Share").count() == 0
+    use_demo(page)
+    page.locator("#convert").click()
+    done = panel(page, "done", limit_ms=LIMIT_MS)
+    assert "audio demo.wav" in done.inner_text()
+    assert "Voice: demo · Index file: demo.index · Pitch extractor: fcpe" in done.inner_text()
+    made, rate = soundfile.read(server.home / "assets" / "audios" / "audio demo.wav")
+    assert rate == RATE
+    assert abs(len(made) / rate - len(wave) / soundfile.info(kept).samplerate) < 0.001
+    done.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => document.querySelector('ab-player audio').currentTime > 0.1")
+
+
+def test_a_folder_with_a_broken_file_is_a_table(page, server, speech, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("this is not sound")
+    page.get_by_role("tab", name="Many recordings").click()
+    files = page.locator("#tab-inference input[type=file][multiple]")
+    files.set_input_files([str(speech), str(broken)])
+    page.locator("#tab-inference").get_by_text("broken").first.wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#tab-inference input, #tab-inference textarea')]"
+        ".some(field => /batch \\d{4}/.test(field.value))"
+    )
+    use_demo(page)
+    page.locator("#convert-all").click()
+    failed = panel(page, "failed", limit_ms=LIMIT_MS)
+    said = failed.locator(".notice > p").first.inner_text()
+    assert said == "1 of 2 recordings could not be converted, the others are done."
+    rows = failed.locator("table.files tr")
+    good, bad = sorted((row.inner_text(), row) for row in rows.all())
+    assert good[0].startswith("✓ speech.wav")
+    assert good[1].locator("audio").get_attribute("src").endswith("speech_output.wav")
+    assert bad[0].startswith("✕ broken.wav")
+    assert "broken.wav is not audio" in bad[0]
+    assert str(server.home) not in failed.inner_text()
+
+
+def test_a_conversion_is_stopped(page, speech, tmp_path):
+    wave, rate = soundfile.read(speech)
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.tile(wave, 300), rate)
+    upload(page, long)
+    use_demo(page)
+    page.locator("#convert").click()
+    panel(page, "running").get_by_role("button", name="Stop").click()
+    stopped = panel(page, "cancelled", limit_ms=10_000)
+    assert "Stopped" in stopped.inner_text()
+    assert stopped.get_by_role("button", name="Try again").is_visible()
+
+
+def test_what_is_no_sound_is_said(page, tmp_path):
+    corrupt = tmp_path / "corrupt.mp3"
+    corrupt.write_bytes(os.urandom(4000))
+    upload(page, corrupt)
+    use_demo(page)
+    page.locator("#convert").click()
+    said = panel(page, "failed", limit_ms=LIMIT_MS).inner_text()
+    assert "corrupt.mp3 is not audio that can be read" in said
+    assert "Use WAV, FLAC, MP3" in said
+    page.problems[:] = [p for p in page.problems if "Waveform load" not in p]
+
+
+def test_a_text_is_spoken(page, server):
+    words = tab(page, "tts")
+    words.locator("#text textarea").fill("Good morning.")
+    use_demo(page, "#tts-voice")
+    page.locator("#speak").click()
+    done = panel(page, "done", "#tab-tts", LIMIT_MS)
+    assert "Spoke" in done.inner_text()
+    assert "with espeak" in done.inner_text()
+    for side in ("Before", "After"):
+        done.get_by_role("button", name=side, exact=True).click()
+        page.wait_for_function(
+            "() => document.querySelector('#tab-tts ab-player audio').duration > 0.4"
+        )
+
+
+def test_two_voices_are_blended(page, server):
+    blender = tab(page, "blender")
+    blender.get_by_label("Model name").fill("halfway")
+    for label in ("First voice", "Second voice"):
+        choose(page, blender, label, "demo")
+    page.locator("#do-model-blender").click()
+    done = panel(page, "done", "#tab-blender", LIMIT_MS)
+    assert "Blended 50% of demo.pth and 50% of demo.pth into halfway.pth." in done.inner_text()
+    link = done.locator("a.download").first.get_attribute("href")
+    file = urllib.request.urlopen(server.url + link.lstrip("/")).read()
+    assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
+
+
+def test_voices_come_in_by_link_and_by_hand(page, server, host):
+    incoming = tab(page, "download")
+    first, second = incoming.locator("job-panel").all()[:2]
+    incoming.get_by_label("Model link").fill("http://127.0.0.1:9/voice.zip")
+    page.locator("#do-download").click()
+    first.locator("xpath=self::*[@data-state='failed']").wait_for(timeout=LIMIT_MS)
+    assert "is refused" in first.inner_text()
+    incoming.get_by_label("Model link").fill("https://huggingface.co/a/b/resolve/main/zoe.zip")
+    page.locator("#do-download").click()
+    first.locator("xpath=self::*[@data-state='done']").wait_for(timeout=LIMIT_MS)
+    assert (server.home / "logs" / "zoe" / "zoe.pth").is_file()
+    assert len(host.asked) == 1
+    drop = incoming.locator(".drop-voice input[type=file]")
+    drop.set_input_files([str(KIT / "demo" / "demo.pth"), str(KIT / "demo" / "demo.index")])
+    source = incoming.get_by_label("Source")
+    page.wait_for_function("field => field.value.includes('dropped')", arg=source.element_handle())
+    page.locator("#do-import-voice").click()
+    second.locator("xpath=self::*[@data-state='done']").wait_for(timeout=LIMIT_MS)
+    assert "demo" in second.inner_text()
+
+
+def test_small_tools_show_what_they_found(page, server, speech):
+    shutil.copy(speech, server.home / "assets" / "audios" / "look.wav")
+    page.reload()
+    page.locator("device-chip", has_text="CPU").wait_for()
+    extra = tab(page, "extra")
+    tools = (
+        ("model-information", "Model information", "Voice file", "demo"),
+        ("f0-curve", "Pitch curve", "Recording", "look.wav"),
+        ("audio-analyzer", "Audio analyser", "Recording", "look.wav"),
+    )
+    seen = {}
+    for verb, title, label, name in tools:
+        card = extra.locator(".fold-card", has_text=title).first
+        card.locator("button.label-wrap").first.click()
+        choose(page, card, label, name)
+        page.locator(f"#do-{verb}").click()
+        done = card.locator("job-panel[data-state=done]")
+        done.wait_for(timeout=LIMIT_MS)
+        seen[verb] = done.inner_text()
+        if verb != "model-information":
+            picture = done.locator("img").element_handle()
+            page.wait_for_function("image => image.naturalWidth > 300", arg=picture)
+        card.locator("button.label-wrap").first.click()
+    assert "sample rate\n24000" in seen["model-information"]
+    assert "voiced" in seen["f0-curve"]
+    assert "f0_curve.csv" in seen["f0-curve"]
+    assert "dBFS" in seen["audio-analyzer"]
+    assert str(server.home) not in "".join(seen.values())
+
+
+def test_presets_come_and_go(page, server, tmp_path):
+    fold = page.locator("#tab-inference .fold", has_text="Presets").last
+    fold.locator("button.label-wrap").first.click()
+    older = tmp_path / "warm.json"
+    older.write_text(json.dumps({"pitch": 5, "rms_mix_rate": 0.4, "protect": 0.2}))
+    fold.locator("input[accept='.json']").set_input_files(str(older))
+    pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
+    page.wait_for_function("field => field.value === '5'", arg=pitch.element_handle())
+    fold.get_by_label("Name").fill("mine")
+    with page.expect_download() as download:
+        fold.get_by_role("button", name="Export preset").click()
+    assert download.value.suggested_filename == "mine.json"
+    told = json.loads(Path(download.value.path()).read_text())
+    assert told == {"pitch": 5, "index_rate": 0.3, "volume_envelope": 0.4, "protect": 0.2}
+    fold.get_by_role("button", name="Save preset").click()
+    page.wait_for_function("field => field.value === 'mine'",
+                           arg=fold.get_by_label("Preset").first.element_handle())  # fmt: skip
+    assert (server.home / "assets" / "presets" / "mine.json").is_file()
+
+
+def test_without_the_token_a_browser_sees_nothing(chromium, tmp_path):
+    running = Server(tmp_path, "--server-name", "0.0.0.0", "--token", "open sesame")
+    try:
+        stranger = chromium.new_context().new_page()
+        for address in (running.url, f"{running.url}?token=wrong"):
+            with pytest.raises(Exception, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asks for them
+                stranger.goto(address)
+            assert stranger.locator("#convert").count() == 0
+        stranger.context.close()
+        secret = {"username": "me", "password": "open sesame"}
+        friend = chromium.new_context(http_credentials=secret)
+        opened = open_page(friend, running.url)
+        assert opened.locator("#convert").is_visible()
+        friend.close()
+    finally:
+        running.stop()
