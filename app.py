@@ -54,7 +54,8 @@ def main(
 ) -> None:
     """Serve the web page and the HTTP API."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     listener = listen(server_name, port)
     from rvc.server import Access
 

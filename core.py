@@ -82,6 +82,7 @@ def group(context: click.Context, offline: bool) -> None:
     if offline:
         os.environ["RVC_OFFLINE"] = "1"  # jobs in processes of their own hear it too
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

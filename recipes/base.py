@@ -21,16 +21,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes.corpus import HUMANS
 from rvc.audio.mel import mel
 from rvc.f0.contour import coarse
 from rvc.features.manager import EmbedderManager
 from rvc.nets import settings as net_settings
+from rvc.nets.checkpoint import load_into
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import TEMPERATURE, Synthesizer
 from rvc.precision import autocast
 from rvc.train import losses
 
-SEED = 11
 SPEAKERS = (
     *("slt-hts", "slt", "rms", "awb", "ked", "en", "es", "fr", "it", "ru"),
     *("espeak-en-us+m1", "espeak-en-us+f2", "espeak-en-gb+m3", "espeak-en-us+f4"),
@@ -39,7 +40,6 @@ SPEAKERS = (
 FRAMES = 128  # of a training crop, 10 ms each
 WARM_UP = 60
 CLIP = 20.0
-OWN = 0.5  # share of crops whose features are the clip's own
 AVERAGE = 0.998  # of the running average of the weights
 LAST = 0.05  # share of the learning rate that is left at the last step
 RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
@@ -66,8 +66,8 @@ def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
 class Data:
     """All clips in memory; half of the crops are of the demo speaker."""
 
-    def __init__(self, cache: Path, mini: Path, hop: int) -> None:
-        self.hop = hop
+    def __init__(self, cache: Path, mini: Path, hop: int, own: float = 0.5) -> None:
+        self.hop, self.own = hop, own  # `own`: share of crops whose features are the clip's own
         self.names = list(SPEAKERS)
         files = [cache / f"{name}.pt" for name in SPEAKERS]
         self.clips = [torch.load(f, weights_only=True) if f.exists() else [] for f in files]
@@ -84,7 +84,7 @@ class Data:
         for sid in rng.choices(range(len(self.clips)), self.weights, k=size):
             clip = rng.choice(self.clips[sid])
             own, *others = clip["phones"]
-            phone = own if rng.random() < OWN else rng.choice(others)
+            phone = own if rng.random() < self.own else rng.choice(others)
             phone = phone.float().repeat_interleave(2, 0)
             count = min(len(phone), len(clip["hz"]), len(clip["wave"]) // self.hop)
             start = rng.randrange(max(1, count - FRAMES))
@@ -133,6 +133,22 @@ class Trainer:
             getattr(self, part).load_state_dict(state[part])
         self.average = state["average"]
         self.step = state["step"]
+
+    def begin(self, where: Path, names: list[str]) -> None:
+        """Start from the networks of a state, or from the base model in a kit's `lite` folder: its
+        table lacks the recorded persons, who begin at the mean of the others."""
+        if where.is_dir():
+            parts = (where / f"f0{part}24k.pth" for part in "GD")
+            g, d = (torch.load(part, weights_only=True)["model"] for part in parts)
+            rows = g["emb_g.weight"]
+            table = rows.mean(0, keepdim=True).repeat(len(names), 1)
+            table[[i for i, name in enumerate(names) if name not in HUMANS]] = rows
+            g["emb_g.weight"] = table
+        else:
+            kept = torch.load(where, weights_only=True)
+            g, d = kept["average"], kept["d"]
+        load_into(self.g, g, str(where))
+        load_into(self.d, d, str(where))
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -198,23 +214,23 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bf16", action="store_true", help="where the processor has it: twice")
-    parser.add_argument("--begin", type=Path, help="start from the networks of this state")
+    parser.add_argument("--begin", type=Path, help="a state, or a kit's lite folder")
+    parser.add_argument("--own", type=float, default=0.5, help="share of features unperturbed")
+    parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--only", help="one speaker: fine-tune")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
-    torch.manual_seed(SEED)
-    rng = random.Random(SEED)
-    data = Data(a.cache, a.mini, 240)
+    torch.manual_seed(a.seed)
+    rng = random.Random(a.seed)
+    data = Data(a.cache, a.mini, 240, a.own)
     if a.only:
         data.weights = [float(n == a.only) for n in data.names]
     trainer = Trainer(data, a.lr, torch.bfloat16 if a.bf16 else torch.float32)
     if a.begin is not None:
-        kept = torch.load(a.begin, weights_only=True)
-        trainer.g.load_state_dict(kept["average"])
-        trainer.d.load_state_dict(kept["d"])
+        trainer.begin(a.begin, data.names)
     if a.out.exists():
         trainer.load(torch.load(a.out, weights_only=True))
-        rng.seed(SEED + trainer.step)
+        rng.seed(a.seed + trainer.step)
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:

@@ -1,7 +1,9 @@
-"""Turn base.py's states into the kit's files: base model, demo voice, its index, the sample.
+"""Turn base.py's states into the kit's files: the base model; the demo voice with its index.
 
-Development-time only. Several states of the voice are averaged, weight by weight.
-Use: python recipes/pack.py CACHE MINI_FOLDER KIT BASE_STATE VOICE_STATE [VOICE_STATE ...]
+Development-time only. A voice may be the mean, weight by weight, of several states and of the voice
+that is in the kit already, if all of them began at the same base model. A state may be named twice.
+Use: python recipes/pack.py base KIT STATE
+     python recipes/pack.py voice KIT CACHE MINI_FOLDER VOICE [VOICE ...]
 """
 
 from __future__ import annotations
@@ -18,33 +20,46 @@ from recipes.corpus import HUMANS
 from rvc.features import index
 from rvc.features.manager import EmbedderManager
 from rvc.nets import settings as net_settings
-from rvc.nets.checkpoint import public_names, voice_of, write_voice
+from rvc.nets.checkpoint import Weights, public_names, read_voice, voice_of, write_voice
 
 DEMO = "slt-hts"
 ROWS = 2000  # of the index: k-means centres, 1.6 MB
 
 
-def main(cache: Path, mini: Path, kit: Path, base: Path, *voices: Path) -> None:
-    """Write lite/f0G24k.pth, lite/f0D24k.pth, demo/demo.pth and demo/demo.index."""
-    state = torch.load(base, weights_only=True)
+def base(kit: Path, state_file: Path) -> None:
+    """Write lite/f0G24k.pth and lite/f0D24k.pth."""
+    state = torch.load(state_file, weights_only=True)
     (kit / "lite").mkdir(parents=True, exist_ok=True)
     free = [i for i, name in enumerate(SPEAKERS) if name not in HUMANS]  # nobody's own voice
     state["average"]["emb_g.weight"] = state["average"]["emb_g.weight"][free]
     for part, name in (("average", "f0G24k.pth"), ("d", "f0D24k.pth")):
         half = {k: v.half() for k, v in public_names(state[part]).items()}
         torch.save({"model": half, "iteration": 0, "learning_rate": 2e-4}, kit / "lite" / name)
-    taught = [torch.load(voice, weights_only=True) for voice in voices]
-    weights = {k: sum(t["average"][k] for t in taught) / len(taught) for k in taught[0]["average"]}
+
+
+def taught(file: Path) -> tuple[Weights, int]:
+    """The weights of a state or of a voice file, for the demo speaker alone, and its steps."""
+    if file.suffix == ".pth":
+        voice = read_voice(file)
+        return {k: v.float() for k, v in voice.weights.items()}, int(voice.meta["step"])
+    state = torch.load(file, weights_only=True)
+    weights = public_names(state["average"])
     sid = SPEAKERS.index(DEMO)
     weights["emb_g.weight"] = weights["emb_g.weight"][sid : sid + 1].clone()
+    return weights, int(state["step"])
+
+
+def voice(kit: Path, cache: Path, mini: Path, *files: Path) -> None:
+    """Write demo/demo.pth and demo/demo.index."""
+    parts = [taught(file) for file in files]
+    weights = {k: sum(w[k] for w, _ in parts) / len(parts) for k in parts[0][0]}
     spec = EmbedderManager().load("mini").spec
-    data = Data(cache, mini, 240)
-    clips = data.clips[sid]
+    clips = Data(cache, mini, 240).clips[SPEAKERS.index(DEMO)]
     hz = torch.cat([c["hz"] for c in clips])
     meta = {
         "model_name": "demo",
         "epoch": 1,
-        "step": int(state["step"]) + int(taught[-1]["step"]),
+        "step": max(steps for _, steps in parts),
         "embedder_model": "mini",
         "embedder": {"name": "mini", "width": spec.width, "layer": spec.layer},
         "median_f0_hz": float(hz[hz > 0].median()),
@@ -59,4 +74,4 @@ def main(cache: Path, mini: Path, kit: Path, base: Path, *voices: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    {"base": base, "voice": voice}[sys.argv[1]](*map(Path, sys.argv[2:]))
