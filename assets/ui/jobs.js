@@ -108,7 +108,8 @@ class DeviceChip extends HTMLElement {
     this.textContent = T("Looking at the hardware…");
     try {
       const found = await ask("device");
-      this.replaceChildren(make("b", "", found.device), make("span", "", found.why));
+      const [device, ...why] = found.why.split(": "); // "CPU: torch is a CPU build; fp32"
+      this.replaceChildren(make("b", "", device), make("span", "", why.join(": ")));
       this.title = found.why;
     } catch (error) {
       this.textContent = error.message;
