@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rvc import cli, jobs, params, server, tasks
-from rvc.errors import BadInput
+from rvc.errors import BadInput, VoiceError
 from rvc.server import fence
 from tests import hostile, tiny
 from tests.fake_jobs import VERBS
@@ -203,6 +203,28 @@ def test_an_uploaded_voice_runs_no_code(client, home, sample):
     assert "evil.pth" in str(answer["error"])
     assert not (home / "ran").exists()
     assert not list((home / "logs").glob("**/*.pth"))
+
+
+def test_a_hostile_voice_that_is_called_a_recording_stays_data(client, home):
+    """Every sample, sent as sound and then named as voice, as index and as recording."""
+    made = {s.__name__: lambda p, s=s: s(p, home / "ran") for s in hostile.SAMPLES}
+    for name, write in (made | hostile.SAFETENSORS | hostile.INDEXES).items():
+        (home / "made").mkdir(exist_ok=True)
+        write(home / "made" / "evil.pth")
+        content = (home / "made" / "evil.pth").read_bytes()
+        answer = client.post("/api/files?name=evil.wav", content=content)
+        assert answer.status_code == (200 if content else 400), name
+        if not content:
+            continue
+        path = answer.json()["path"]
+        good = {"input_path": path, "output_path": home / "out.wav", "pth_path": path}
+        for verb, given in (("model-information", {"pth_path": path}), ("infer", good),
+                            ("audio-analyzer", {"input_path": path})):  # fmt: skip
+            with pytest.raises(VoiceError) as told:
+                tasks.run(verb, tasks.VERBS[verb].params(**given))
+            assert path in told.value.message, name
+    assert not (home / "ran").exists()
+    assert not (home / "out.wav").exists()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def run(p: params.Tensorboard, report: Report = silent) -> dict[str, Any]:
         raise MissingModel(
             "TensorBoard is not installed.", "Install it: pip install tensorboard"
         ) from error
+    for chatty in ("tensorboard", "werkzeug"):  # how it starts, and every request
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logs = paths().logs
     logs.mkdir(parents=True, exist_ok=True)
     board: Any = program.TensorBoard()

@@ -12,6 +12,8 @@ from rvc.errors import BadInput, Mismatch
 from rvc.features import faissfile, index
 from rvc.features.tables import Damaged
 
+pytestmark = pytest.mark.usefixtures("home")  # what is read is kept there
+
 
 def rows(count, width=16, seed=0):
     return np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)

@@ -8,6 +8,7 @@ import json
 import pickle
 import shutil
 import zipfile
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -132,12 +133,13 @@ def training(home, monkeypatch):
     return folder, setup.material(trainings.params(), folder)
 
 
-@pytest.mark.parametrize("sample", hostile.SAMPLES)
-def test_hostile_base_models_are_refused(home, kept, training, sample):
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_base_models_are_refused(home, kept, training, name):
     """`--custom-pretrained`, as generator and as discriminator."""
     folder, made = training
-    bad, good = home / "bad.pth", tiny.checkpoint_g(home / "good.pth")
-    shutil.copyfile(kept / f"{sample.__name__}.pth", bad)
+    bad, good = (home / "bad.pth").with_suffix(Path(name).suffix), home / "good.pth"
+    tiny.checkpoint_g(good)
+    shutil.copyfile(kept / name, bad)
     for g, d in ((bad, good), (good, bad)):
         p = trainings.params(custom_pretrained=True, g_pretrained_path=g, d_pretrained_path=d)
         refused(kept, bad, lambda p=p: setup.begin(p, made, choose("-"), folder))
