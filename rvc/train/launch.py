@@ -16,22 +16,27 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rvc import config, device
-from rvc.errors import BadInput, StageFailed, VoiceError
+from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.params import Train
 from rvc.progress import Report, silent
 from rvc.train import export, index, manifest
 from rvc.train import ranks as groups
 from rvc.train.ranks import Ranks
+from rvc.train.stopping import Stop, saved
 from rvc.train.training import result, train
+
+POLL_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +58,7 @@ def run(p: Train, report: Report = silent) -> Result:
             gone = export.clean(folder, p.model_name)
             log.info("Deleted %d files of earlier training.", len(gone))
         if len(chosen.numbers) > 1:
-            _torchrun(p, chosen.numbers)
+            _torchrun(p, chosen.numbers, folder)
             done = result(p, folder)
         else:
             done = train(p, folder, chosen, Ranks(), report)
@@ -66,27 +71,53 @@ def _index(p: Train, folder: Path, report: Report) -> Result:
     return {key: made[key] for key in ("index", "vectors")}
 
 
-def _torchrun(p: Train, numbers: tuple[int, ...]) -> None:
+def _torchrun(p: Train, numbers: tuple[int, ...], folder: Path) -> None:
     """One process per GPU, all ended together.
 
     Raises:
+        Cancelled: stopped on request; every process was told to save and end.
         StageFailed: a process ended with an error.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
         file = Path(scratch) / "train.json"
         once = p.model_copy(update={"cleanup": False})  # a restart must not delete again
         file.write_text(once.model_dump_json(), encoding="utf-8")
-        line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        line += [f"--nproc-per-node={len(numbers)}", "-m", "rvc.train.launch", str(file)]
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, numbers))}
         root = str(config.REPOSITORY)
         python_path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(line, env={**os.environ, **visible, "PYTHONPATH": python_path})
-    if done.returncode:
+        status = _attended(
+            subprocess.Popen(
+                _line(file, len(numbers)), env={**os.environ, **visible, "PYTHONPATH": python_path}
+            ),
+            stop,
+        )
+    if stop.asked and status:
+        raise Cancelled(f"Stopped. {saved(folder)}".strip(), "Start it again to go on from there.")
+    if status:
         raise StageFailed(
-            f"Training on {len(numbers)} GPUs ended with status {done.returncode}.",
+            f"Training on {len(numbers)} GPUs ended with status {status}.",
             "The log above names the cause; run the same command to go on from the saved state.",
         )
+
+
+def _line(file: Path, count: int) -> list[str]:
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return [*line, f"--nproc-per-node={count}", "-m", "rvc.train.launch", str(file)]
+
+
+def _attended(child: subprocess.Popen[bytes], stop: Stop) -> int:
+    """Exit status of torchrun; a SIGTERM reaches it too, a terminal's Ctrl-C already has."""
+    told = False
+    try:
+        while child.poll() is None:
+            if stop.asked == signal.SIGTERM and not told:
+                told = True
+                child.terminate()
+            time.sleep(POLL_S)
+    except BaseException:
+        child.kill()
+        raise
+    return child.returncode
 
 
 def main(arguments: list[str]) -> int:

@@ -26,10 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class Stop:
-    """While entered, Ctrl-C and SIGTERM only set `asked`; a second Ctrl-C ends at once."""
+    """While entered, Ctrl-C and SIGTERM only set `asked`; a second Ctrl-C ends at once.
+
+    Attributes:
+        asked: the number of the signal that asked, or whether somebody else did.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: int = False
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -48,7 +52,7 @@ class Stop:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked = number
         log.info("Stopping after this step; everything will be saved. Ctrl-C again ends at once.")
 
 
@@ -80,23 +84,33 @@ class Saved:
         part.replace(folder / NOTE)
 
 
+def saved(folder: Path) -> str:
+    """A sentence about what is in the newest state; empty if nothing is known."""
+    newest = _read(folder)
+    if newest is None:
+        return ""
+    at = f"Step {newest.step} of epoch {newest.epoch}" if newest.step else "The start"
+    return f"{at} is saved."
+
+
 def repeated(folder: Path, note: str, done: float) -> str:
     """What a training ended in the middle of a step will do again; empty if nothing is known.
 
     Args:
         note, done: its last words about its progress.
     """
-    if PHASE not in note:
+    newest = _read(folder)
+    if PHASE not in note or newest is None:
         return ""
-    try:
-        saved = Saved(**json.loads((folder / NOTE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return ""
-    again = max(0, round(done) - saved.done)
+    again = max(0, round(done) - newest.done)
     lost = {0: "only the step", 1: "the step after it and the one"}.get(
         again, f"the {again} steps after it and the one"
     )
-    kept = (
-        f"Step {saved.step} of epoch {saved.epoch} is saved" if saved.step else "The start is saved"
-    )
-    return f"{kept}; {lost} under way will be done again."
+    return f"{saved(folder)[:-1]}; {lost} under way will be done again."
+
+
+def _read(folder: Path) -> Saved | None:
+    try:
+        return Saved(**json.loads((folder / NOTE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -62,6 +66,28 @@ def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
     assert 0 < step < 100
     result = alone(tmp_path, monkeypatch, batch_size=4, total_epoch=step // 2 + 1)
     assert result["step"] > step
+
+
+def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=8)
+    options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
+    real = launch._line
+
+    def line(file, count):
+        return [*real(file, count)[:-2], "tests.train.two_ranks", str(tmp_path), options]
+
+    def stop_when_it_runs():
+        while not (folder / "state.pt").is_file():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(launch, "_line", line)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threading.Thread(target=stop_when_it_runs, daemon=True).start()
+    with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
+        launch._torchrun(tiny.params(), (0, 1), folder)
+    assert 0 < state.load(folder)["step"] < 1000
+    assert not psutil.Process().children()
 
 
 def test_one_process_opens_no_socket(tmp_path, monkeypatch):
