@@ -43,9 +43,16 @@ class Page:
         note = f"<p>{escape(self.t(help_text))}</p>" if help_text else ""
         gr.HTML(f'<div class="heading"><h2>{mark}{escape(self.t(text))}</h2>{note}</div>')
 
-    def job_panel(self, *verbs: str, empty: str = "", facts: bool = False) -> None:
-        """Live view of the newest job of some verbs; `facts` shows all its result says."""
-        more = " facts" if facts else ""
+    def job_panel(
+        self, *verbs: str, empty: str = "", facts: bool = False, follows: str = ""
+    ) -> None:
+        """Live view of the newest job of some verbs.
+
+        Args:
+            facts: show all its result says.
+            follows: form whose voice it is about, while none of the jobs runs.
+        """
+        more = " facts" if facts else f' follows="{follows}"' if follows else ""
         text = escape(self.t(empty))
         gr.HTML(f'<job-panel verbs="{" ".join(verbs)}" empty="{text}"{more}></job-panel>')
 

@@ -127,7 +127,8 @@ def _run(page: Page) -> dict[str, gr.Button]:
     page.heading("Run", "You may close this page: the work goes on and is shown here again.")
     with gr.Row(equal_height=False, elem_classes="workbench"):
         with gr.Column(min_width=280):
-            page.job_panel("create-voice", *STAGES, empty="Press Create the voice to begin.")
+            begin = "Press Create the voice to begin."
+            page.job_panel("create-voice", *STAGES, empty=begin, follows="training")
             fold = gr.Accordion(t("Run one stage"), open=False, elem_classes="fold")
             with fold, gr.Row(elem_classes="buttons"):
                 texts = ("Cut recordings", "Pitch and features", "Train", "Build index")

@@ -17,13 +17,19 @@ class JobPanel extends HTMLElement {
   }
 
   get job() {
-    const only = this.getAttribute("model");
-    const mine = jobs.list.filter(
-      (job) => this.verbs.includes(job.verb) && (!only || job.params.model_name === only),
-    );
+    const mine = jobs.list.filter((job) => this.verbs.includes(job.verb));
     if (mine[0]?.id !== this.newest) this.pinned = null; // a new job takes the place of an old one
     this.newest = mine[0]?.id;
-    return mine.find((job) => job.id === this.pinned) ?? mine[0];
+    const pinned = mine.find((job) => job.id === this.pinned);
+    return pinned ?? (this.hasAttribute("follows") ? this.#followed(mine) : mine[0]);
+  }
+
+  // What runs, preferably for the voice named in the form; else the last done for that voice.
+  #followed(mine) {
+    const name = window.voice.value?.(this.getAttribute("follows"), "model_name");
+    const own = mine.filter((job) => !name || job.params.model_name === name);
+    const runs = (job) => !ENDED.includes(job.state);
+    return own.find(runs) ?? mine.find(runs) ?? own[0];
   }
 
   // Show this job until there is a newer one.

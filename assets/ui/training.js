@@ -30,8 +30,9 @@ class VoiceProgress extends HTMLElement {
   }
 
   async #load() {
-    const name = window.voice.value?.("training", "model_name");
-    const job = jobs.list.find((j) => j.params.model_name === name);
+    const shown = document.querySelector("#tab-training job-panel")?.job;
+    const name = shown?.params.model_name ?? window.voice.value?.("training", "model_name");
+    const job = shown ?? jobs.list.find((j) => j.params.model_name === name);
     const still = `${name} ${job?.id} ${job?.state}`;
     if (still === this.still && (!job || ENDED.includes(job.state))) return;
     this.still = still;
@@ -66,7 +67,16 @@ function progress(facts) {
     box.append(make("p", "", f.sentence), make("p", "hint", f.hint ?? ""));
     return box;
   });
-  return [list, ...found, charts];
+  return [...title(facts), list, ...found, charts, ...facts?.samples.slice(0, 1).map(sample) ?? []];
+}
+
+const title = (facts) => (facts ? [make("h3", "", facts.name)] : []);
+
+function sample(path) {
+  const figure = make("figure");
+  figure.append(make("figcaption", "", `${T("Latest sample")} · ${baseName(path)}`));
+  figure.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(path) }));
+  return figure;
 }
 
 function stage(name, record) {

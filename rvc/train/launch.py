@@ -110,7 +110,7 @@ def _attended(child: subprocess.Popen[bytes], stop: Stop) -> int:
     told = False
     try:
         while child.poll() is None:
-            if stop.asked == signal.SIGTERM and not told:
+            if stop.signal == signal.SIGTERM and not told:
                 told = True
                 child.terminate()
             time.sleep(POLL_S)

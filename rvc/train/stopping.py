@@ -29,11 +29,12 @@ class Stop:
     """While entered, Ctrl-C and SIGTERM only set `asked`; a second Ctrl-C ends at once.
 
     Attributes:
-        asked: the number of the signal that asked, or whether somebody else did.
+        asked: whether to stop. signal: number of the signal that asked, 0 for none.
     """
 
     def __init__(self) -> None:
-        self.asked: int = False
+        self.asked = False
+        self.signal = 0
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -52,7 +53,7 @@ class Stop:
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = number
+        self.asked, self.signal = True, number
         log.info("Stopping after this step; everything will be saved. Ctrl-C again ends at once.")
 
 
