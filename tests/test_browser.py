@@ -96,7 +96,7 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
     assert "words clara.wav" in made
 
 
-def test_training_survives_reload_and_restart_stops_and_resumes(page, server, tmp_path):
+def test_training_survives_reload_and_restart_stops_and_resumes(page, chromium, server, tmp_path):
     try:
         train(page, server, tmp_path, "berta", 10000)
         page.reload()
@@ -112,10 +112,12 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, server, tm
         panel(page, "lost", "#tab-training")
         server.start()
         running = panel(page, "running", "#tab-training")
-        second = open_page(page.context, server.url)
+        second = open_page(chromium.new_context(), server.url)  # a browser that knows nothing yet
         second.locator("#tab-training-button").click()
         assert panel(second, "running", "#tab-training")
-        second.close()
+        assert second.locator("step-bar [aria-current]").inner_text().split() == ["3", "Run"]
+        second.locator("voice-progress h3", has_text="berta").wait_for()
+        second.context.close()
         running.get_by_role("button", name="Stop").click()
         panel(page, "cancelled", "#tab-training")
         state = server.home / "logs" / "berta" / "state.pt"
