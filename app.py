@@ -154,13 +154,30 @@ def not_a_goodbye(record: logging.LogRecord) -> bool:
 
 
 def _share(port: int, access: Access) -> str:
-    """Open the public tunnel; returns its host name."""
+    """Open the public tunnel; returns its host name.
+
+    Raises:
+        ClickException: offline is set, or the service that keeps the links does not answer.
+    """
     import secrets
     from urllib.parse import urlsplit
 
-    from gradio import networking
+    import httpx
+    from gradio import exceptions, networking
 
-    link = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
+    from rvc.config import paths
+    from rvc.hub.fetch import offline
+
+    if offline():
+        raise click.ClickException("--share needs the network, but offline is set.")
+    networking.CERTIFICATE_PATH = str(paths().cache / "share.pem")  # not where we were started
+    known = (exceptions.ChecksumMismatchError, exceptions.ShareCertificateWriteError)
+    try:
+        link = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
+    except (RuntimeError, ValueError, OSError, httpx.HTTPError, *known) as error:
+        raise click.ClickException(
+            f"The public link could not be opened: {error} Without --share the page works as usual."
+        ) from error
     log.info("The public link is %s/?token=%s", link, access.token)
     return urlsplit(link).hostname or ""
 

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTLE_S = 5.0  # memory is read when the server has come to rest
 
 
-def run() -> tuple[float, float, int, bool]:
-    """Seconds to the first answer, resident MB, bytes of the page, whether torch was loaded."""
+def run() -> str:
+    """Seconds and CPU seconds to the first answer, memory, whether torch was loaded, page size."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -39,10 +39,13 @@ def run() -> tuple[float, float, int, bool]:
         try:
             page = answer(f"http://127.0.0.1:{port}/", server)
             seconds = time.perf_counter() - began
-            time.sleep(SETTLE_S)
             process = psutil.Process(server.pid)
+            busy = sum(process.cpu_times()[:2])
+            time.sleep(SETTLE_S)
             torch = any("libtorch" in m.path for m in process.memory_maps())
-            return seconds, process.memory_info().rss / 1e6, len(page), torch
+            loaded = "torch loaded" if torch else "torch not loaded"
+            took = f"{seconds:.2f} s ({busy:.2f} s of CPU)"
+            return f"{took}, {process.memory_info().rss / 1e6:.0f} MB, {loaded}, {len(page)} bytes"
         finally:
             server.terminate()
             server.wait(10)
@@ -62,9 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     for number in range(parser.parse_args().runs):
-        seconds, megabytes, size, torch = run()
-        loaded = "torch loaded" if torch else "torch not loaded"
-        print(f"run {number + 1}: {seconds:.2f} s, {megabytes:.0f} MB, {loaded}, {size} bytes")
+        print(f"run {number + 1}: {run()}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+SHOWN_S = 20  # long enough to be read; then it covers nothing any more
 ANSWER = "Answers with the job's id; /job waits for its end."
 
 
@@ -38,7 +39,7 @@ def guarded(act: Callable[..., Any], t: Translate, names: Iterable[str] = ()) ->
         except VoiceError as error:
             text = f"{escape(error.message, quote=False)}<br>{escape(error.hint, quote=False)}"
             raise gr.Error(
-                text, title=t("That did not work"), duration=None, print_exception=False
+                text, title=t("That did not work"), duration=SHOWN_S, print_exception=False
             ) from error
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -116,18 +116,18 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
             scale=8,
         )
         refresh = gr.Button(t("Refresh"), scale=1, min_width=90, size="sm")
-    facts = gr.HTML(_facts(page, None))
+    facts = gr.HTML(facts_of(page, None))
 
     def again(now: str | None) -> tuple[Any, str]:
         found = page.voices()
         if now in [path for _, path in found]:
-            return gr.Dropdown(found), _facts(page, now)
+            return gr.Dropdown(found), facts_of(page, now)
         first = found[0][1] if found else None
-        return gr.Dropdown(found, value=first), _facts(page, first)
+        return gr.Dropdown(found, value=first), facts_of(page, first)
 
     refresh.click(again, voice, [voice, facts], **QUIET)
     page.on_load(again, [voice], [voice, facts])
-    voice.change(lambda now: _facts(page, now), voice, facts, **QUIET)
+    voice.change(lambda now: facts_of(page, now), voice, facts, **QUIET)
     return voice
 
 
@@ -149,10 +149,15 @@ def _files(voice: voices.Voice) -> dict[str, Any]:
     return {"pth_path": voice.pth, "index_path": voice.index}
 
 
-def _facts(page: Page, pth: str | None) -> str:
+def facts_of(page: Page, pth: str | None) -> str:
+    """What there is to say about a voice; without any, how to get the first."""
     if pth is None and not page.voices():
         text, hint = page.t("There is no voice here yet."), page.t(NO_VOICE)
-        return f'<div class="notice empty"><p>{escape(text)}</p><p>{escape(hint)}</p></div>'
+        way = '<button type="button" class="plain" data-open="{}">{}</button> '
+        titles = {"training": "Training", "download": "Download"}
+        ways = "".join(way.format(tab, escape(page.t(title))) for tab, title in titles.items())
+        said = f"<p>{escape(text)}</p><p>{escape(hint)}</p>{ways}"
+        return f'<div class="notice empty">{said}</div>'
     found = [v for v in voices.voices() if pth in (str(v.pth), v.name)]
     return f'<p class="facts">{escape(found[0].sentence())}</p>' if found else ""
 

@@ -16,10 +16,12 @@ pytestmark = pytest.mark.browser
 
 def test_first_visit_says_what_to_do(page):
     assert "Choose a recording and a voice" in panel(page, "empty").inner_text()
-    page.get_by_text("There is no voice here yet.").wait_for()
     page.locator("device-chip", has_text="a test").wait_for()
     assert page.title() == "Voice cloning"
     assert page.locator("#convert").is_visible()
+    hint = page.locator("#tab-inference .notice", has_text="There is no voice here yet.")
+    hint.get_by_role("button", name="Download").click()
+    page.locator("#do-download").wait_for()
 
 
 def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):

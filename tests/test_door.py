@@ -7,7 +7,9 @@ import os
 import shlex
 import time
 
+import click
 import pytest
+from gradio import networking
 from starlette.testclient import TestClient
 
 import app
@@ -134,6 +136,23 @@ def test_the_page_listens_on_this_machine_unless_told_otherwise():
     assert chosen["server_name"] == "127.0.0.1"
     assert chosen["share"] is False
     assert server.Access().local
+
+
+@pytest.mark.parametrize(
+    ("offline", "said"), [("", "could not be opened: no route. Without"), ("1", "offline is set")]
+)
+def test_a_link_that_cannot_be_opened_is_a_sentence(home, monkeypatch, offline, said):
+    asked = []
+
+    def fail(*given):
+        asked.append(given)
+        raise RuntimeError("no route.")
+
+    monkeypatch.setattr(networking, "setup_tunnel", fail)
+    monkeypatch.setenv("RVC_OFFLINE", offline)
+    with pytest.raises(click.ClickException, match=said):
+        app._share(6969, server.Access(public=True))
+    assert len(asked) == (not offline)
 
 
 # CVE-2025-27782, 27783: results where a form says
