@@ -186,8 +186,10 @@ def read(file: Path | None = None) -> Network:
     file = file or paths().predictors / "rmvpe.pt"
     fetch.supply(file)
     state = weights.read(file)
-    net = Network()
+    with torch.device("meta"):  # no memory and no random numbers for values replaced at once
+        net = Network()
     weights.fill(net, state.get("model", state), file)
+    del state  # or the folded weights would lie beside it
     return fold(net.eval()).requires_grad_(False)
 
 

@@ -10,14 +10,14 @@ from rvc.errors import MissingModel
 from rvc.f0 import blocks
 
 STEP = 256  # samples between the network's frames
-BLOCK, CONTEXT = 1000, 24  # frames of ours; multiples of 8, where both grids meet
+BLOCK, CONTEXT = 400, 24  # frames of ours; multiples of 8, where both grids meet
 
 
 class SwiftF0:
     """Pitch by SwiftF0 between 47 and 2094 Hz; runs on the CPU whatever the device.
 
     Its frames lie 16 ms apart: between two voiced ones the pitch is interpolated, and a frame of
-    ours is voiced when the nearest of them is. Long inputs are computed in blocks of 10 s with
+    ours is voiced when the nearest of them is. Long inputs are computed in blocks of 4 s with
     more context than the network can see, so that their size changes nothing.
     """
 

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from rvc.config import REPOSITORY, paths
+from rvc.device import tidy
 from rvc.hub import cache
 
 LOG = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ def _made(order: Order) -> Graph:
     """Have it made by another process, whose memory goes back to the system."""
     LOG.info("Preparing the %s for this processor (once).", order.kind)
     order.file.parent.mkdir(parents=True, exist_ok=True)
+    tidy()  # both processes lie in memory now
     done = subprocess.run(
         [sys.executable, "-m", "rvc.infer.preparing", order.dumps()],
         cwd=REPOSITORY,

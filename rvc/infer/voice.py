@@ -72,13 +72,15 @@ class Voice:
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
         self.speakers = _speakers(self.file.meta, self.file.n_speakers)
+        self.glides = self.file.vocoder == "RefineGAN"
+        # first what may have to be made a graph of: the network takes no memory yet
+        self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
+        self.rest()
         self.net: Synthesizer | OnnxNet = (
             onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
         )
         self.file = replace(self.file, weights={})  # they are in the network now
-        self.glides = self.file.vocoder == "RefineGAN"
         self.decoder: Decoder = self._decoder()
-        self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
         self.index = _index(index_path, self.file.embed_width, self.path)
         tidy()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
