@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rvc import cli, jobs, params, server, tasks
 from rvc.errors import BadInput, VoiceError
-from rvc.server import fence
+from rvc.server import fence, training
 from tests import hostile, tiny
 from tests.fake_jobs import VERBS
 
@@ -293,3 +293,11 @@ def test_folders_can_be_opened_on_the_command_line(home, tmp_path):
         fence.Fence().check(p)
     with pytest.raises(BadInput, match="input_path"):
         fence.Fence(confined=True, extra=(music,)).check(p)
+
+
+def test_curves_show_what_is_noted_more_often():
+    steps = [{"kind": "steps", "step": 50, "mel": 3.0}]
+    epochs = [{"kind": "epoch", "step": n, "mel": 9.0 / n, "norm_g": 1.0} for n in (4, 8)]
+    curves = training._curves([*steps, *epochs, {"kind": "finding", "step": 9, "mel": 0.0}])
+    assert curves == {"mel": [[4, 2.25], [8, 1.125]], "norm_g": [[4, 1.0], [8, 1.0]]}
+    assert training._curves(steps * 3)["mel"] == [[50, 3.0]] * 3

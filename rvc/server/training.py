@@ -77,12 +77,12 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _curves(metrics: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
-    """name -> [[step, value], …], thinned to what a screen can show."""
+    """name -> [[step, value], …] of what is noted more often, thinned to what a screen can show."""
+    kinds = [[m for m in metrics if m.get("kind") == kind] for kind in ("steps", "epoch")]
     curves: dict[str, list[list[float]]] = {}
-    for record in metrics:
+    for record in max(kinds, key=len):
         for key, value in record.items():
-            shown = record.get("kind") == "steps" and (key in LOSSES or "norm" in key)
-            if shown and isinstance(value, (int, float)):
+            if (key in LOSSES or "norm" in key) and isinstance(value, (int, float)):
                 curves.setdefault(key, []).append([record["step"], value])
     return {key: points[:: max(1, len(points) // POINTS)] for key, points in curves.items()}
 
