@@ -1,12 +1,15 @@
 """Conversion as a whole: lengths, silence, seams, seeds, stereo, levels."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from rvc.errors import BadInput, Mismatch
+from rvc.features import index
 from rvc.infer import convert, excitation, finish, loudness, plan
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
@@ -291,3 +294,36 @@ def test_a_changed_file_is_loaded_anew_and_an_unchanged_one_is_not(fake_networks
     assert voices.load(pth, None, p) is first
     tiny.voice(pth, seed=1, n_speakers=3)
     assert voices.load(pth, None, p) is not first
+
+
+def test_the_lines_of_the_readme_run_as_they_are_written(voice, tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    lines = text.split("## From Python\n\n```python\n")[1].split("```")[0]
+    soundfile.write(tmp_path / "song.wav", sung(1), 16_000)
+    tiny.voice(tmp_path / "voice.pth")
+    rows = np.random.default_rng(0).standard_normal((50, tiny.EMBED_WIDTH)).astype(np.float32)
+    index.write(index.build(rows), tmp_path / "voice.index")
+    monkeypatch.chdir(tmp_path)
+    exec(lines, {})
+    made, rate = soundfile.read("converted.wav")
+    assert (len(made), rate) == (RATE, RATE)
+    assert np.abs(made).max() > 1e-3
+
+
+def test_memory_that_runs_out_changes_the_blocks_and_not_the_sound(voice, caplog):
+    wave = sung(3)
+    expected, _ = voice.convert(wave, 16_000, seed=2)
+    decode, most = voice.decoder, 130 + 2 * voice.decoder.context
+
+    class Tight:
+        block, context = decode.block, decode.context
+
+        def __call__(self, z, *rest):
+            if z.shape[2] > most:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return decode(z, *rest)
+
+    voice.decoder = Tight()
+    out, _ = voice.convert(wave, 16_000, seed=2)
+    assert "going on with blocks of 1.00 s" in caplog.text
+    assert np.abs(out - expected).max() <= 1e-4 * np.abs(expected).max()
