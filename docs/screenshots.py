@@ -1,0 +1,150 @@
+"""Take docs/screenshots anew: `python docs/screenshots.py [TAB …]` (needs Chromium, a few minutes).
+
+The real program over a folder of its own: the shipped voice has converted the shipped recording,
+and a voice with the small shipped networks is being trained.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from PIL import Image  # noqa: E402
+
+from rvc.config import KIT  # noqa: E402
+from tests import browsing  # noqa: E402
+
+TARGET = ROOT / "docs" / "screenshots"
+TABS = (
+    "inference",
+    "training",
+    "tts",
+    "blender",
+    "download",
+    "extra",
+    "settings",
+    "tensorboard",
+    "report",
+)
+STEPS = {1: "recordings", 2: "settings", 3: "run", 4: "result"}
+SHAPES = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
+SMALL = {
+    "sample_rate": 24000, "vocoder": "lite", "f0_method": "fcpe", "embedder_model": "mini",
+    "batch_size": 2, "save_every_epoch": 50, "holdout": 0.0,
+}  # fmt: skip
+COLOURS = 128
+LIMIT_S = 600.0
+
+
+def main(tabs: list[str]) -> None:
+    """Make the state, then one picture per tab (per step of a training), light, dark and narrow."""
+    TARGET.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "home"
+        furnish(home)
+        server = browsing.Server(home, program=["app.py"])
+        training = None
+        try:
+            convert(server)
+            training = train(server, home)
+            with browsing.launched() as chromium:
+                for name, (width, height) in SHAPES.items():
+                    context = chromium.new_context(
+                        viewport={"width": width, "height": height},
+                        color_scheme="dark" if name == "dark" else "light",
+                        locale="en-GB",
+                    )
+                    photograph(context, server.url, name, tabs)
+                    context.close()
+        finally:
+            if training:
+                ask(server, f"jobs/{training}/cancel?now=true", {})
+            server.stop()
+
+
+def furnish(home: Path) -> None:
+    """The shipped voice and recording where a person's own would lie."""
+    for name, folder in {"demo.pth": "logs/demo", "demo.index": "logs/demo"}.items():
+        (home / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(KIT / "demo" / name, home / folder)
+    for folder in ("assets/audios", "assets/datasets/anna"):
+        (home / folder).mkdir(parents=True)
+        shutil.copy(KIT / "demo" / "sample.flac", home / folder)
+
+
+def convert(server: browsing.Server) -> None:
+    audios, voice = server.home / "assets" / "audios", server.home / "logs" / "demo"
+    values = {
+        "input_path": audios / "sample.flac", "output_path": audios / "sample demo.wav",
+        "pth_path": voice / "demo.pth", "index_path": voice / "demo.index",
+        "f0_method": "fcpe", "proposed_pitch": True, "proposed_pitch_auto": True,
+    }  # fmt: skip
+    job = ask(
+        server, "infer?wait_s=600", {k: v if v is True else str(v) for k, v in values.items()}
+    )
+    assert job["state"] == "done", job
+
+
+def train(server: browsing.Server, home: Path) -> str:
+    """A voice of one epoch, and its training going on; returns the job that runs."""
+    values = SMALL | {"model_name": "anna", "dataset_path": str(home / "assets/datasets/anna")}
+    first = ask(server, "create-voice?wait_s=600", values | {"total_epoch": 2})
+    assert first["state"] == "done", first
+    job: str = ask(server, "create-voice", values | {"total_epoch": 300})["id"]
+    end = time.monotonic() + LIMIT_S
+    while ask(server, f"jobs/{job}")["eta_s"] is None or points(server) < 12:
+        assert time.monotonic() < end, ask(server, f"jobs/{job}")
+        time.sleep(2)
+    return job
+
+
+def points(server: browsing.Server) -> int:
+    return max([len(c) for c in ask(server, "training/anna")["curves"].values()], default=0)
+
+
+def ask(server: browsing.Server, path: str, values: dict[str, Any] | None = None) -> Any:
+    body = None if values is None else json.dumps(values).encode()
+    head = {"content-type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{server.url}api/{path}", body, head), timeout=LIMIT_S
+    ) as answer:
+        return json.load(answer)
+
+
+def photograph(context: Any, url: str, shape: str, tabs: list[str]) -> None:
+    page = browsing.open_page(context, url)
+    page.evaluate(
+        "localStorage.setItem('voice.form.training', JSON.stringify({model_name: 'anna'}))"
+    )
+    page.reload()
+    for tab in tabs:
+        page.locator(f"#tab-{tab}-button").click()
+        page.wait_for_timeout(2000)
+        if tab != "training":
+            keep(page, f"{tab}_{shape}")
+            continue
+        for step, name in STEPS.items():
+            page.evaluate(f"window.voice.step({step})")
+            page.wait_for_timeout(1500)
+            keep(page, f"training_{name}_{shape}")
+
+
+def keep(page: Any, name: str) -> None:
+    """A picture of the window in few colours."""
+    page.evaluate("window.scrollTo(0, 0)")
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(TARGET / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(TABS))
