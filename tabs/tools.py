@@ -72,6 +72,7 @@ def _drop_zone(page: Page) -> gr.File:
         file_count="multiple",
         file_types=list(fence.VOICE),
         label=page.t("Drop a voice here: .pth, .index, .safetensors or .zip"),
+        show_label=False,
         height=130,
         elem_classes="drop-voice",
     )
