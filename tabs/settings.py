@@ -59,6 +59,12 @@ def build(page: Page) -> None:
         "mirrors": mirrors,
     }
 
+    def kept() -> list[Any]:
+        now = load_settings()
+        return [now.language, now.model_author, now.precision, now.offline, "\n".join(now.mirrors)]
+
+    page.on_load(kept, [], list(fields.values()))
+
     def keep(*values: Any) -> str:
         given = dict(zip(fields, values, strict=True))
         given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]

@@ -255,6 +255,52 @@ def test_presets_come_and_go(page, server, tmp_path):
     assert (server.home / "assets" / "presets" / "mine.json").is_file()
 
 
+def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(page, host):
+    asked = len(host.asked)
+    card = page.locator("#tab-inference missing-models")
+    card.get_by_text("Pitch (rmvpe) · 181 MB").wait_for()
+    card.get_by_role("button", name="Download").click()
+    failed = card.locator("job-panel[data-state=failed]")
+    failed.wait_for(timeout=LIMIT_MS)
+    assert "rmvpe" in failed.inner_text()
+    assert "404" in failed.inner_text()
+    assert len(host.asked) > asked
+    assert card.get_by_role("button", name="Download").is_enabled()
+    report = tab(page, "report")
+    report.get_by_label("What happened?").fill("It went wrong.")
+    page.locator("#make-report").click()
+    text = report.locator("textarea").last
+    page.wait_for_function("field => field.value.includes('torch ')", arg=text.element_handle())
+    said = text.input_value()
+    assert said.startswith("It went wrong.")
+    assert "Newest failed job" in said
+
+
+def test_settings_are_kept(page, server):
+    settings = tab(page, "settings")
+    settings.get_by_label("Author").fill("Ada")
+    page.locator("#save-settings").click()
+    settings.get_by_text("Saved.").wait_for()
+    assert json.loads((server.home / "assets" / "config.json").read_text())["model_author"] == "Ada"
+    page.reload()
+    author = tab(page, "settings").get_by_label("Author").element_handle()
+    page.wait_for_function("field => field.value === 'Ada'", arg=author)
+
+
+def test_tensorboard_runs_until_it_is_stopped(page):
+    board = tab(page, "tensorboard")
+    page.locator("#do-tensorboard").click()
+    running = board.locator("job-panel[data-state=running]")
+    link = running.get_by_role("link")
+    link.wait_for(timeout=LIMIT_MS)
+    url = link.get_attribute("href")
+    assert b"TensorBoard" in urllib.request.urlopen(url).read()
+    running.get_by_role("button", name="Stop").click()
+    board.locator("job-panel[data-state=cancelled]").wait_for(timeout=10_000)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url)
+
+
 def test_without_the_token_a_browser_sees_nothing(chromium, tmp_path):
     running = Server(tmp_path, "--server-name", "0.0.0.0", "--token", "open sesame")
     try:

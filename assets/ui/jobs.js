@@ -1,7 +1,7 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
 import { ENDED, SOUND, T, ask, button, duration, jobs, make } from "./core.js";
-import { again, complaint, log, notice, plainly, resultFacts, table, used } from "./parts.js";
+import { again, complaint, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
 class JobPanel extends HTMLElement {
   connectedCallback() {
@@ -87,7 +87,8 @@ class JobPanel extends HTMLElement {
     this.bar.style.width = known ? `${100 * part}%` : "";
     this.bar.classList.toggle("unknown", !known);
     this.bar.parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
-    this.note.textContent = job.note.split(" | ").pop() || T("Getting ready…");
+    const text = job.note.split(" | ").pop() || T("Getting ready…");
+    if (this.note.textContent !== text) this.note.replaceChildren(...linked(text));
     const left = job.eta_s == null ? "" : `${duration(job.eta_s)} ${T("left")}`;
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;
   }

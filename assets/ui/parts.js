@@ -81,6 +81,12 @@ export function used(job) {
   return [line];
 }
 
+// A text whose addresses can be followed.
+export const linked = (text) =>
+  text.split(/(https?:\/\/\S+)/).map((part, i) =>
+    i % 2 ? make("a", "", part, { href: part, target: "_blank", rel: "noopener" }) : part,
+  );
+
 // A button that starts a job once more with the same settings; work on a voice goes on.
 export function again(job) {
   const goesOn = TRAINING.includes(job.verb);
