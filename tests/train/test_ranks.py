@@ -87,7 +87,8 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp
     with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
         launch._torchrun(tiny.params(), (0, 1), folder)
     assert 0 < state.load(folder)["step"] < 1000
-    assert not psutil.Process().children()
+    left = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    assert not left
 
 
 def test_one_process_opens_no_socket(tmp_path, monkeypatch):
