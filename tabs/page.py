@@ -180,7 +180,10 @@ def build(page: Page) -> gr.Blocks:
 
 
 def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
-    """First give the browser its values back, then look up in one request what depends on them."""
+    """First give the browser its values back, then look up in one request what depends on them.
+
+    Only then can the page be used.
+    """
     event = None
     for load in (one for one in loads if one["fn"] is None):
         event = (blocks.load if event is None else event.then)(**load, **QUIET)
@@ -196,4 +199,5 @@ def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
 
     inputs = [component for one in asked for component in one["inputs"]]
     outputs = [component for one in asked for component in one["outputs"]]
-    (blocks.load if event is None else event.then)(look_up, inputs, outputs, **QUIET)
+    event = (blocks.load if event is None else event.then)(look_up, inputs, outputs, **QUIET)
+    event.then(None, js=f"async () => {FORMS}.loaded()", **QUIET)

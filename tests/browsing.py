@@ -122,8 +122,19 @@ def open_page(context, url):
     )
     opened.goto(url)
     opened.locator("#convert").wait_for()
+    loaded(opened)
     opened.wait_for_function("() => document.querySelector('job-panel')?.shown")
     return opened
+
+
+def loaded(page):
+    """Wait until the page's lists are filled."""
+    page.locator("html[data-loaded]").wait_for()
+
+
+def reload(page):
+    page.reload()
+    loaded(page)
 
 
 def recording(file, seconds=1.0):
@@ -149,6 +160,12 @@ def upload(page, file):
 
 
 def panel(page, state, within="#tab-inference", limit_ms=LIMIT_MS):
+    """The live element of a tab once it is in a state; else what the page shows instead."""
     found = page.locator(f"{within} job-panel[data-state={state}]").first
-    found.wait_for(timeout=limit_ms)
+    try:
+        found.wait_for(timeout=limit_ms)
+    except Exception as late:
+        shown = page.locator(f"{within} job-panel, {within} input, .toast-body")
+        seen = shown.evaluate_all("all => all.map(e => e.value ?? e.dataset.state + e.innerText)")
+        raise AssertionError(f"no job is {state}; the page shows {seen}") from late
     return found

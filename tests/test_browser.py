@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.browsing import REPOSITORY, Server, give_voice, open_page, panel, recording, upload
+from tests.browsing import (
+    REPOSITORY,
+    Server,
+    give_voice,
+    open_page,
+    panel,
+    recording,
+    reload,
+    upload,
+)
 
 pytest_plugins = ["tests.browsing"]
 pytestmark = pytest.mark.browser
@@ -34,7 +43,7 @@ def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_pat
 
 def test_upload_convert_listen_and_download(page, server, tmp_path):
     give_voice(server)
-    page.reload()
+    reload(page)
     page.get_by_text("40 kHz · mini · epoch 7").wait_for()
     upload(page, recording(tmp_path / "speech.wav"))
     page.locator("#convert").click()
@@ -55,7 +64,7 @@ def test_upload_convert_listen_and_download(page, server, tmp_path):
 
 def test_a_corrupt_file_is_a_sentence_with_a_hint(page, server, tmp_path):
     give_voice(server)
-    page.reload()
+    reload(page)
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is not sound")
     upload(page, broken)
@@ -101,7 +110,7 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
 def test_training_survives_reload_and_restart_stops_and_resumes(page, chromium, server, tmp_path):
     try:
         train(page, server, tmp_path, "berta", 10000)
-        page.reload()
+        reload(page)
         page.locator("#tab-training job-panel .job-left", has_text="left").wait_for()
         page.locator("#back").click()
         page.wait_for_function(
@@ -125,7 +134,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, chromium, 
         state = server.home / "logs" / "berta" / "state.pt"
         stopped_at = int(state.read_text())
         assert 0 < stopped_at < 10000
-        page.reload()
+        reload(page)
         panel(page, "cancelled", "#tab-training")
         page.get_by_role("button", name="Recordings").click()
         page.get_by_text("2 recordings").wait_for()
@@ -164,7 +173,7 @@ def test_light_and_dark_stay_as_chosen(page):
     assert not page.evaluate("document.body.classList.contains('dark')")
     page.locator(".theme-toggle").click()
     assert page.evaluate("document.body.classList.contains('dark')")
-    page.reload()
+    reload(page)
     page.wait_for_function("() => document.body.classList.contains('dark')")
 
 
@@ -175,6 +184,26 @@ def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(c
     page = open_page(context, server.url)
     page.wait_for_function("() => document.querySelector('#voice input').value === 'anna'")
     assert page.problems == []
+    context.close()
+
+
+def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server, tmp_path):
+    give_voice(server)
+    context = chromium.new_context()
+    held = []
+    context.route("**/api/ready", lambda route: held.append(route))
+    page = context.new_page()
+    page.goto(server.url)
+    page.locator("#convert").wait_for()
+    page.wait_for_function("() => document.documentElement.inert")
+    upload(page, recording(tmp_path / "early.wav"))
+    for route in held:
+        route.continue_()
+    page.locator("html[data-loaded]").wait_for()
+    page.wait_for_timeout(500)
+    assert page.locator("#chosen-recording input").input_value().startswith("early")
+    page.locator("#convert").click()
+    page.locator("job-panel", has_text="Converted early").wait_for()
     context.close()
 
 

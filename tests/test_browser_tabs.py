@@ -13,7 +13,7 @@ import soundfile
 
 from rvc.config import KIT
 from tests import tiny
-from tests.browsing import Server, launched, open_page, panel, upload
+from tests.browsing import Server, launched, open_page, panel, reload, upload
 from tests.hub.hosts import Host
 
 pytest_plugins = ["tests.browsing"]
@@ -207,7 +207,7 @@ def test_voices_come_in_by_link_and_by_hand(page, server, host):
 
 def test_small_tools_show_what_they_found(page, server, speech):
     shutil.copy(speech, server.home / "assets" / "audios" / "look.wav")
-    page.reload()
+    reload(page)
     page.locator("device-chip", has_text="CPU").wait_for()
     extra = tab(page, "extra")
     tools = (
@@ -282,7 +282,7 @@ def test_settings_are_kept(page, server):
     page.locator("#save-settings").click()
     settings.get_by_text("Saved.").wait_for()
     assert json.loads((server.home / "assets" / "config.json").read_text())["model_author"] == "Ada"
-    page.reload()
+    reload(page)
     author = tab(page, "settings").get_by_label("Author").element_handle()
     page.wait_for_function("field => field.value === 'Ada'", arg=author)
 

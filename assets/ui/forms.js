@@ -5,6 +5,11 @@ import { T, ask } from "./core.js";
 let chosen = {}; // by the server, where the usual model files are absent
 const known = ask("ready").then((found) => (chosen = found.chosen), () => {});
 
+// Until the lists are filled, nothing can be pressed: an answer on its way would undo the choice.
+const page = document.documentElement;
+page.inert = true;
+setTimeout(() => (page.inert = false), 15000); // even where the answer never comes
+
 const bag = (key) => {
   try {
     return JSON.parse(localStorage.getItem(`voice.form.${key}`)) ?? {};
@@ -23,8 +28,13 @@ Object.assign(window.voice, {
   async restore(key, names, now) {
     await known;
     const kept = bag(key);
-    const usable = (name, value) => (value === "auto" ? value : chosen[name] ?? value);
-    return names.map((name, i) => kept[name] ?? usable(name, now[i]));
+    const usable = (name, value) => (value === "auto" ? undefined : chosen[name]);
+    const as_is = { __type__: "update" }; // what Gradio takes for "no change"
+    return names.map((name, i) => kept[name] ?? usable(name, now[i]) ?? as_is);
+  },
+  loaded() {
+    page.inert = false;
+    page.dataset.loaded = "";
   },
   open(tab) {
     document.getElementById(`tab-${tab}-button`)?.click();
