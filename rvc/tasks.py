@@ -38,7 +38,7 @@ VERBS = {
     "index": Verb(params.Index, "rvc.train.index:run"),
     "create-voice": Verb(params.CreateVoice, "rvc.train.pipeline:run"),
     "infer": Verb(params.Infer, "rvc.infer.files:infer"),
-    "batch-infer": Verb(params.BatchInfer, "rvc.infer.files:batch_infer"),
+    "batch-infer": Verb(params.BatchInfer, "rvc.infer.batch:batch_infer"),
     "model-information": Verb(params.ModelInformation, "rvc.tools.information:run"),
     "model-blender": Verb(params.ModelBlender, "rvc.tools.blend:run"),
     "model-extract": Verb(params.ModelExtract, "rvc.tools.rework:extract"),

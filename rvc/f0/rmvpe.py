@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.bn = nn.BatchNorm2d(1, momentum=0.01)
         sizes = [1] + [width << i for i in range(stages)]
-        self.layers = nn.ModuleList(
-            Stage(a, b, count) for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(Stage(a, b, count) for a, b in pairwise(sizes))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         skips = []
@@ -167,17 +166,13 @@ class Network(nn.Module):
 
 def fold(net: Network) -> Network:
     """Merge every batch normalisation into the convolution before it, for inference (in place)."""
-    for module in net.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        for i in range(len(module) - 1):
-            conv, norm = module[i], module[i + 1]
-            turned = isinstance(conv, nn.ConvTranspose2d)
-            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
-                norm, nn.BatchNorm2d
-            ):
-                module[i] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm, turned)
-                module[i + 1] = nn.Identity()
+    net.eval().requires_grad_(False)
+    for row in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
+        for i, (conv, norm) in enumerate(pairwise(row.children())):
+            if isinstance(norm, nn.BatchNorm2d):
+                turned = isinstance(conv, nn.ConvTranspose2d)
+                row[i] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm, turned)
+                row[i + 1] = nn.Identity()
     return net
 
 
@@ -190,7 +185,7 @@ def read(file: Path | None = None) -> Network:
         net = Network()
     weights.fill(net, state.get("model", state), file)
     del state  # or the folded weights would lie beside it
-    return fold(net.eval()).requires_grad_(False)
+    return fold(net)
 
 
 class RMVPE:
@@ -198,28 +193,24 @@ class RMVPE:
 
     Long inputs are computed in blocks of 10 s with 1.9 s more on both sides.
 
+    Args:
+        file: another file of weights.
+        net: the network itself, filled and folded, or its graph; nothing is read then.
+
     Raises:
         MissingModel: the weights are not there; the hint names the ways out.
         BadInput: the file is damaged or holds another network.
     """
 
-    def __init__(self, device: str = "cpu", file: Path | None = None) -> None:
-        self._set(read(file), device)
-
-    def _set(self, net: Network, device: str) -> None:
+    def __init__(
+        self, device: str = "cpu", file: Path | None = None, net: nn.Module | None = None
+    ) -> None:
         self.device = torch.device(device)
-        self.net = fold(net.eval()).requires_grad_(False).to(self.device)
+        self.net = (read(file) if net is None else net).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
         bank = blocks.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
         self.bank = torch.from_numpy(bank).to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
-
-    @classmethod
-    def of(cls, net: Network, device: str = "cpu") -> RMVPE:
-        """An extractor around a network that is already filled."""
-        extractor = cls.__new__(cls)
-        extractor._set(net, device)
-        return extractor
 
     def mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
         """Log-mel of frames [first, last) of a 16 kHz wave (T,) -> (1, 128, last - first)."""
@@ -248,7 +239,7 @@ class RMVPE:
         return blocks.finish(f0_hz, wave_16k)
 
 
-def decode(salience: np.ndarray, threshold: float = VOICED_ABOVE) -> np.ndarray:
+def decode(salience: np.ndarray) -> np.ndarray:
     """(T, 360) -> Hz: mean of the nine bins around the highest, weighted by salience; else 0."""
     peak = salience.argmax(axis=1)
     around = peak[:, None] + np.arange(-4, 5)
@@ -256,4 +247,4 @@ def decode(salience: np.ndarray, threshold: float = VOICED_ABOVE) -> np.ndarray:
     around = np.clip(around, 0, PITCHES - 1)
     mass = np.where(inside, np.take_along_axis(salience, around, 1), 0.0).astype(np.float64)
     cents = (mass * CENTS[around]).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12)
-    return np.where(salience.max(axis=1) > threshold, 10.0 * 2.0 ** (cents / 1200.0), 0.0)
+    return np.where(salience.max(axis=1) > VOICED_ABOVE, 10.0 * 2.0 ** (cents / 1200.0), 0.0)

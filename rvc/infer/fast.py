@@ -139,4 +139,4 @@ def pitch() -> rmvpe.RMVPE | None:
     if not file.is_file():
         return None
     graph = graphs.load(graphs.Order("rmvpe", {}, [sha256(file)]))
-    return None if graph is None else rmvpe.RMVPE.of(graph)  # type: ignore[arg-type]
+    return None if graph is None else rmvpe.RMVPE(net=graph)

@@ -6,30 +6,21 @@ import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 
 from rvc import f0, params
 from rvc.config import paths
 from rvc.device import Device, choose, forget_lengths, tidy
-from rvc.errors import BadInput, Mismatch
-from rvc.features import EMBEDDERS
-from rvc.features.index import Retriever
-from rvc.features.manager import EmbedderManager
-from rvc.infer import fast
+from rvc.errors import BadInput
+from rvc.infer import fast, fitting
 from rvc.infer.decoder import Decoder, TorchDecoder
 from rvc.nets import checkpoint, onnx
 from rvc.nets.synthesizer import Synthesizer
 from rvc.progress import Report, silent
 
-if TYPE_CHECKING:
-    from rvc.features.embedder import Embedder, EmbedderSpec
-    from rvc.nets.onnx import OnnxNet
-
 LOG = logging.getLogger(__name__)
-V1_WIDTH, V1_LAYER = 256, 9
 _voices: dict[tuple[Any, ...], Voice] = {}
 _extractors: dict[tuple[Any, ...], f0.Extractor] = {}
 _lock = threading.RLock()
@@ -71,17 +62,19 @@ class Voice:
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
-        self.speakers = _speakers(self.file.meta, self.file.n_speakers)
+        self.speakers = fitting.speakers(self.file.meta, self.file.n_speakers)
         self.glides = self.file.vocoder == "RefineGAN"
         # first what may have to be made a graph of: the network takes no memory yet
-        self.embedder = self._embedder(embedder_model, embedder_model_custom, report)
+        self.embedder = fitting.embedder(
+            self.path, self.file, self.device, embedder_model, embedder_model_custom, report
+        )
         self.rest()
-        self.net: Synthesizer | OnnxNet = (
+        self.net: Synthesizer | onnx.OnnxNet = (
             onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
         )
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._decoder()
-        self.index = _index(index_path, self.file.embed_width, self.path)
+        self.index = fitting.index(index_path, self.file.embed_width, self.path)
         tidy()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
@@ -97,50 +90,6 @@ class Voice:
             if made is not None:
                 return made
         return TorchDecoder(self.net.dec, self.device.device)
-
-    def _embedder(self, name: str, custom: str | Path | None, report: Report) -> Embedder:
-        known, width = self.file.embedder, self.file.embed_width
-        own = name in ("auto", known["name"])
-        layer = known.get("layer") if own else None
-        if name == "auto":
-            name = str(known["name"])
-            if name not in EMBEDDERS and custom is None:
-                name, custom = "custom", name
-            elif custom is not None:
-                name = "custom"
-        v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
-        embedder = self._hearing(
-            EmbedderManager(report),
-            name,
-            custom,
-            V1_LAYER if v1 else int(layer) if layer else None,
-            bool(known.get("projected", v1)) if own else v1,
-        )
-        if embedder.spec.width != width:
-            raise Mismatch(
-                f"{self.path} needs content features of width {width}; "
-                f"the embedder {embedder.spec.name} gives {embedder.spec.width}.",
-                f"Use the embedder the voice was trained with ({known['name']}).",
-            )
-        _compare(self.path, known, embedder.spec)
-        return embedder
-
-    def _hearing(
-        self,
-        manager: EmbedderManager,
-        name: str,
-        custom: str | Path | None,
-        layer: int | None,
-        projected: bool,
-    ) -> Embedder:
-        if self.device.name == "cpu" and self.device.dtype == torch.float32:
-            made = fast.embedder(manager, name, custom, layer, projected)
-            if made is not None:
-                return made
-        device = self.device
-        return manager.load(
-            name, custom, device.device, device.dtype, layer=layer, projected=projected
-        )
 
     def rest(self) -> None:
         """Give memory back that is only needed while a piece is converted."""
@@ -230,52 +179,3 @@ def _mark(path: Path) -> tuple[str, int, int]:
     except (OSError, ValueError):
         return str(path), 0, 0  # whoever opens it says what is wrong
     return str(path.resolve()), stat.st_mtime_ns, stat.st_size
-
-
-def _compare(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
-    """Hold the embedder against what the voice file records of the one it was trained with.
-
-    Raises:
-        Mismatch: it normalises its input otherwise, which no voice survives.
-    """
-    normalize, digest = known.get("normalize"), known.get("digest")
-    if normalize is not None and bool(normalize) != spec.normalize:
-        words = {True: "with", False: "without"}
-        raise Mismatch(
-            f"{voice} was trained {words[bool(normalize)]} input normalisation; the embedder "
-            f"{spec.name} works {words[spec.normalize]} it.",
-            f"Use the embedder the voice was trained with ({known['name']}).",
-        )
-    if digest and digest != spec.digest:
-        LOG.warning(
-            "%s was trained with another embedder file (%s) than %s; it may sound different.",
-            voice,
-            known["name"],
-            spec.name,
-        )
-
-
-def _index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
-    if path is None:
-        return None
-    retriever = Retriever.load(Path(path))
-    if retriever.width != width:
-        raise Mismatch(
-            f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
-            "Use the index that belongs to the voice.",
-        )
-    return retriever
-
-
-def _speakers(meta: dict[str, Any], count: int) -> list[str]:
-    """Names by position where the file has them, else numbers."""
-    named = meta.get("speakers")
-    names = [str(i) for i in range(count)]
-    if isinstance(named, list):
-        named = dict(enumerate(named))
-    if isinstance(named, dict):
-        for key, value in named.items():
-            number, name = (key, value) if str(key).isdecimal() else (value, key)
-            if str(number).isdecimal() and int(number) < count:
-                names[int(number)] = str(name)
-    return names

@@ -38,7 +38,7 @@ def fill_by_rule(net):
 
 @pytest.fixture(scope="module")
 def extractor():
-    return rmvpe.RMVPE.of(fill_by_rule(rmvpe.Network()))
+    return rmvpe.RMVPE(net=rmvpe.fold(fill_by_rule(rmvpe.Network())))
 
 
 def test_rmvpe_computes_what_the_original_does(extractor):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rvc import f0
+from rvc.features.manager import EmbedderManager
 from rvc.infer import fast, graphs, preparing
 from rvc.infer import voice as voices
 from tests import fakes, tiny
@@ -25,7 +26,7 @@ def _graphs_are_made_here(monkeypatch):
 def fake_networks(monkeypatch):
     """Every embedder and every pitch extractor becomes a fake; returns the one embedder."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
-    monkeypatch.setattr(voices.EmbedderManager, "load", lambda *a, **k: embedder)
+    monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: embedder)
     monkeypatch.setattr(fast, "embedder", lambda *a: None)
     monkeypatch.setattr(fast, "pitch", lambda: None)
     monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))

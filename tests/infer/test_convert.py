@@ -10,6 +10,7 @@ import torch
 
 from rvc.errors import BadInput, Mismatch
 from rvc.features import index
+from rvc.features.manager import EmbedderManager
 from rvc.infer import convert, excitation, finish, loudness, plan
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
@@ -283,7 +284,7 @@ def test_bad_arrays_and_wrong_embedders(voice, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="no sound"):
         voice.convert(np.zeros(0), 16_000)
     wide = fakes.FakeEmbedder(48)
-    monkeypatch.setattr(voices.EmbedderManager, "load", lambda *a, **k: wide)
+    monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: wide)
     with pytest.raises(Mismatch, match="width 32"):
         voices.Voice(voice.path, gpu="-")
 

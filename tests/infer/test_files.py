@@ -81,9 +81,10 @@ def test_through_pipes(home, take, tmp_path):
     pth = tiny.voice(tmp_path / "v.pth")
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from rvc import f0\nfrom rvc.infer import fast, voice\nfrom tests import fakes\n"
+        "from rvc import f0\nfrom rvc.features.manager import EmbedderManager\n"
+        "from rvc.infer import fast\nfrom tests import fakes\n"
         "fast.embedder = lambda *a: None\n"
-        "voice.EmbedderManager.load = lambda *a, **k: fakes.FakeEmbedder(32)\n"
+        "EmbedderManager.load = lambda *a, **k: fakes.FakeEmbedder(32)\n"
         "f0.load = lambda n, d: fakes.FakePitch()\nimport core; core.main(sys.argv[1:])"
     )
     words = ["infer", "--input-path", "-", "--output-path", "-", "--pth-path", str(pth)]

@@ -1,0 +1,141 @@
+"""What belongs to a voice file: its embedder, its index, its speakers, each held against it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rvc.device import Device
+from rvc.errors import Mismatch
+from rvc.features import EMBEDDERS
+from rvc.features.index import Retriever
+from rvc.features.manager import EmbedderManager
+from rvc.infer import fast
+from rvc.nets.checkpoint import VoiceFile
+from rvc.progress import Report
+
+if TYPE_CHECKING:
+    from rvc.features.embedder import Embedder, EmbedderSpec
+
+LOG = logging.getLogger(__name__)
+V1_WIDTH, V1_LAYER = 256, 9
+
+
+def embedder(
+    voice: Path,
+    file: VoiceFile,
+    device: Device,
+    name: str,
+    custom: str | Path | None,
+    report: Report,
+) -> Embedder:
+    """The embedder a voice is to be used with.
+
+    Args:
+        voice: where `file` was read from, for messages.
+        name: "auto" takes what the voice was trained with.
+        custom: folder of a custom embedder.
+
+    Raises:
+        Mismatch: it gives features of another width or kind than the voice was trained on.
+        BadInput, MissingModel: it is not there or damaged.
+    """
+    known, width = file.embedder, file.embed_width
+    own = name in ("auto", known["name"])
+    layer = known.get("layer") if own else None
+    if name == "auto":
+        name = str(known["name"])
+        if name not in EMBEDDERS and custom is None:
+            name, custom = "custom", name
+        elif custom is not None:
+            name = "custom"
+    v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
+    made = _loaded(
+        EmbedderManager(report),
+        device,
+        name,
+        custom,
+        V1_LAYER if v1 else int(layer) if layer else None,
+        bool(known.get("projected", v1)) if own else v1,
+    )
+    if made.spec.width != width:
+        raise Mismatch(
+            f"{voice} needs content features of width {width}; "
+            f"the embedder {made.spec.name} gives {made.spec.width}.",
+            f"Use the embedder the voice was trained with ({known['name']}).",
+        )
+    _compare(voice, known, made.spec)
+    return made
+
+
+def _loaded(
+    manager: EmbedderManager,
+    device: Device,
+    name: str,
+    custom: str | Path | None,
+    layer: int | None,
+    projected: bool,
+) -> Embedder:
+    """As a graph where that can be had, else the network."""
+    if device.name == "cpu" and device.dtype == torch.float32:
+        made = fast.embedder(manager, name, custom, layer, projected)
+        if made is not None:
+            return made
+    return manager.load(name, custom, device.device, device.dtype, layer=layer, projected=projected)
+
+
+def _compare(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
+    """Hold the embedder against what the voice file records of the one it was trained with.
+
+    Raises:
+        Mismatch: it normalises its input otherwise, which no voice survives.
+    """
+    normalize, digest = known.get("normalize"), known.get("digest")
+    if normalize is not None and bool(normalize) != spec.normalize:
+        words = {True: "with", False: "without"}
+        raise Mismatch(
+            f"{voice} was trained {words[bool(normalize)]} input normalisation; the embedder "
+            f"{spec.name} works {words[spec.normalize]} it.",
+            f"Use the embedder the voice was trained with ({known['name']}).",
+        )
+    if digest and digest != spec.digest:
+        LOG.warning(
+            "%s was trained with another embedder file (%s) than %s; it may sound different.",
+            voice,
+            known["name"],
+            spec.name,
+        )
+
+
+def index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
+    """The index of a voice whose features have `width`; None without a path.
+
+    Raises:
+        Mismatch: its features have another width. BadInput: it is missing or damaged.
+    """
+    if path is None:
+        return None
+    retriever = Retriever.load(Path(path))
+    if retriever.width != width:
+        raise Mismatch(
+            f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
+            "Use the index that belongs to the voice.",
+        )
+    return retriever
+
+
+def speakers(meta: dict[str, Any], count: int) -> list[str]:
+    """Names by position where the file has them, else numbers."""
+    named = meta.get("speakers")
+    names = [str(i) for i in range(count)]
+    if isinstance(named, list):
+        named = dict(enumerate(named))
+    if isinstance(named, dict):
+        for key, value in named.items():
+            number, name = (key, value) if str(key).isdecimal() else (value, key)
+            if str(number).isdecimal() and int(number) < count:
+                names[int(number)] = str(name)
+    return names
