@@ -17,6 +17,7 @@ from rvc.hub import fetch
 N_FFT, BINS, PITCHES = 1024, 128, 360
 CENTS = 20.0 * np.arange(PITCHES) + 1997.3794084376191  # above 10 Hz
 VOICED_ABOVE = 0.03
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 STRIDE = 32  # five halvings of the frame axis
 BLOCK, CONTEXT = 1024, 192  # frames; multiples of STRIDE
 
@@ -169,7 +170,7 @@ def fold(net: Network) -> Network:
     net.eval().requires_grad_(False)
     for row in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
         for i, (conv, norm) in enumerate(pairwise(row.children())):
-            if isinstance(norm, nn.BatchNorm2d):
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, CONVOLUTIONS):
                 turned = isinstance(conv, nn.ConvTranspose2d)
                 row[i] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm, turned)
                 row[i + 1] = nn.Identity()
@@ -241,8 +242,7 @@ class RMVPE:
 
 def decode(salience: np.ndarray) -> np.ndarray:
     """(T, 360) -> Hz: mean of the nine bins around the highest, weighted by salience; else 0."""
-    peak = salience.argmax(axis=1)
-    around = peak[:, None] + np.arange(-4, 5)
+    around = salience.argmax(axis=1)[:, None] + np.arange(-4, 5)
     inside = (around >= 0) & (around < PITCHES)
     around = np.clip(around, 0, PITCHES - 1)
     mass = np.where(inside, np.take_along_axis(salience, around, 1), 0.0).astype(np.float64)
