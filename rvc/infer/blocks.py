@@ -7,7 +7,11 @@ as many frames more on both sides as a sample of the result can depend on, and c
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +19,8 @@ from rvc.errors import VoiceError
 
 LOG = logging.getLogger(__name__)
 SHORTEST = 8  # frames
+Decode = Callable[[int, int, tuple[int, int]], np.ndarray]
+Sounds = Iterator[np.ndarray]
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -30,26 +36,20 @@ class Blocks:
     """Runs a decoder block by block and remembers the size that fits into memory.
 
     Args:
-        frames: pitch frames (10 ms) per block.
+        frames: pitch frames (10 ms) per block, at most.
         field: frames that a sample of the result depends on, to either side.
+        workers: blocks that are decoded at once.
     """
 
-    def __init__(self, frames: int, field: int) -> None:
-        self.frames, self.field = frames, field
+    def __init__(self, frames: int, field: int, workers: int = 1) -> None:
+        self.frames, self.field, self.workers = frames, field, workers
 
-    def run(
-        self,
-        decode: Callable[[int, int], np.ndarray],
-        first: int,
-        last: int,
-        low: int,
-        high: int,
-        hop: int,
-    ) -> Iterator[np.ndarray]:
-        """Sound of frames [first, last) in order, as arrays of a multiple of `hop` samples.
+    def run(self, decode: Decode, first: int, last: int, low: int, high: int) -> Sounds:
+        """Sound of frames [first, last) in order, block by block.
 
         Args:
-            decode: (a, b) -> ((b - a) * hop,) samples of frames [a, b), with zeros beyond.
+            decode: (a, b, keep) -> sound of frames [keep[0], keep[1]) of [a, b), with zeros
+                beyond.
             low, high: the frames that exist; [first, last) lies within.
 
         Raises:
@@ -57,17 +57,47 @@ class Blocks:
         """
         at = first
         while at < last:
-            end = min(at + self.frames, last)
-            a, b = max(low, at - self.field), min(high, end + self.field)
             try:
-                sound = decode(a, b)
+                for end, sound in self._decoded(decode, self._spans(at, last), low, high):
+                    yield sound
+                    at = end
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 self._halve(error)
-                continue
-            yield sound[(at - a) * hop : (end - a) * hop]
-            at = end
+
+    def _spans(self, first: int, last: int) -> list[tuple[int, int]]:
+        """[first, last) in equal blocks, enough of them to keep every worker busy to the end."""
+        count = -(-(last - first) // self.frames)
+        count = -(-count // self.workers) * self.workers
+        edges = np.linspace(first, last, count + 1).round().astype(int).tolist()
+        return [(a, b) for a, b in pairwise(edges) if b > a]
+
+    def _decoded(
+        self, decode: Decode, spans: list[tuple[int, int]], low: int, high: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(where a block ends, its sound), in order."""
+        jobs = []
+        for at, end in spans:
+            a, b = max(low, at - self.field), min(high, end + self.field)
+            jobs.append((end, partial(decode, a, b, (at - a, end - a))))
+        if self.workers == 1:
+            yield from ((end, job()) for end, job in jobs)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            ahead: deque[tuple[int, Future[np.ndarray]]] = deque()
+            try:
+                for end, job in jobs:
+                    ahead.append((end, pool.submit(job)))
+                    if len(ahead) > self.workers:
+                        end, sound = ahead.popleft()
+                        yield end, sound.result()
+                while ahead:
+                    end, sound = ahead.popleft()
+                    yield end, sound.result()
+            finally:
+                for _, sound in ahead:
+                    sound.cancel()
 
     def _halve(self, error: BaseException) -> None:
         if self.frames <= SHORTEST:

@@ -105,7 +105,8 @@ class Converter:
 
     def __init__(self, voice: Voice, p: Conversion, noise: Noise, report: Report) -> None:
         self.voice, self.p, self.noise, self.report = voice, p, noise, report
-        self.blocks = Blocks(voice.decoder.block, voice.decoder.context)
+        decoder = voice.decoder
+        self.blocks = Blocks(decoder.block, decoder.context, decoder.workers)
         self.device = voice.device.device
         sid = torch.tensor([voice.speaker(p.sid)], device=self.device)
         with torch.inference_mode():
@@ -205,12 +206,12 @@ class Converter:
         core = (piece.start - piece.first) // FRAME
         source = self._source(hz, core, phase, first)
 
-        def decode(a: int, b: int) -> np.ndarray:
+        def decode(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
             part = None if source is None else source[:, :, a * voice.hop : b * voice.hop]
-            return voice.decoder(z[:, :, a:b], part, self.g, self.noise, first + a)
+            return voice.decoder(z[:, :, a:b], part, self.g, self.noise, first + a, keep)
 
         last = core + (piece.stop - piece.start) // FRAME
-        yield from self.blocks.run(decode, core - 1, last + 1, 0, frames, voice.hop)
+        yield from self.blocks.run(decode, core - 1, last + 1, 0, frames)
 
     def _source(self, hz: np.ndarray, core: int, phase: float, first: int) -> torch.Tensor | None:
         """Excitation (1, 1, T * hop) of a piece, in phase with the pieces before it."""

@@ -19,18 +19,29 @@ class Decoder(Protocol):
     Attributes:
         context: frames on both sides that a sample of the result can depend on.
         block: frames it makes at a time with the least effort.
+        workers: calls that may run side by side.
     """
 
     context: int
     block: int
+    workers: int
 
     def __call__(
-        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
+        self,
+        z: Tensor,
+        source: Tensor | None,
+        g: Tensor,
+        noise: Noise,
+        first: int,
+        keep: tuple[int, int],
     ) -> np.ndarray:
-        """(1, I, T), (1, 1, T * hop), (1, G, 1) -> (T * hop,) float32.
+        """(1, I, T), (1, 1, T * hop), (1, G, 1) -> sound of frames [keep[0], keep[1]) of z.
 
         Args:
             first: frame of the recording that z begins with; places what the layers draw.
+
+        Returns:
+            ((keep[1] - keep[0]) * hop,) float32.
         """
 
 
@@ -38,6 +49,7 @@ class TorchDecoder:
     """The network itself: the reference that every other way has to equal."""
 
     block = 200  # longer ones fall out of the processor's cache
+    workers = 1
 
     def __init__(self, dec: hifigan.Decoder | OnnxDecoder, device: torch.device) -> None:
         self.dec, self.device = dec, device
@@ -45,7 +57,15 @@ class TorchDecoder:
 
     @torch.inference_mode()
     def __call__(
-        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
+        self,
+        z: Tensor,
+        source: Tensor | None,
+        g: Tensor,
+        noise: Noise,
+        first: int,
+        keep: tuple[int, int],
     ) -> np.ndarray:
         drawn = DecoderNoise(noise, first, z.shape[2])
-        return self.dec(z, g=g, source=source, noise=drawn)[0, 0].float().cpu().numpy()
+        sound = self.dec(z, g=g, source=source, noise=drawn)[0, 0]
+        hop = len(sound) // z.shape[2]
+        return sound[keep[0] * hop : keep[1] * hop].float().cpu().numpy()

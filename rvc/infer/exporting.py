@@ -136,13 +136,15 @@ def lift(model: Any) -> None:
     """Give a graph over (B, C, T) a height of one, in place: (B, C, 1, T) inside.
 
     onnxruntime has fast blocked kernels for two-dimensional convolutions only. All other
-    operators of the graph must work element by element.
+    operators of the graph must work element by element or cut pieces out of T.
     """
     from onnx import helper, numpy_helper
 
     graph = model.graph
     tables = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
+        if node.op_type == "Slice":
+            node.input[3] = "length"
         if node.op_type not in ("Conv", "ConvTranspose"):
             continue
         table = tables[node.input[1]]
@@ -151,7 +153,9 @@ def lift(model: Any) -> None:
         for attribute in node.attribute:
             _lift_attribute(attribute)
     graph.initializer.append(numpy_helper.from_array(_array([2]), "height"))
-    before = [_with_height(helper, graph, entry.name) for entry in graph.input]
+    graph.initializer.append(numpy_helper.from_array(_array([3]), "length"))
+    signals = [e.name for e in graph.input if len(e.type.tensor_type.shape.dim) == 3]
+    before = [_with_height(helper, graph, name) for name in signals]
     out = graph.output[0].name
     for node in graph.node:
         node.output[:] = [f"{x}.high" if x == out else x for x in node.output]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from rvc.config import paths
@@ -17,40 +18,54 @@ from rvc.features.manager import EmbedderManager, weights_file
 from rvc.hub.verify import sha256
 from rvc.infer import graphs
 from rvc.infer.noise import Noise
-from rvc.nets.checkpoint import VoiceFile
-from rvc.nets.hifigan import Decoder as DecoderNet
+from rvc.nets.hifigan import Staged
 
-PLAIN = ("HiFi-GAN", "MRF HiFi-GAN")  # decoders that draw no noise themselves
+WORKERS = 4  # blocks at once; each takes memory
 
 
 class GraphDecoder:
-    """A voice's decoder as a graph."""
+    """A voice's decoder as a graph.
+
+    Threads that each make a block of their own never wait for one another, as those that share
+    one do at every layer.
+    """
 
     block = 200  # frames at a time: longer ones are no faster and take more memory
 
-    def __init__(self, graph: graphs.Graph, context: int) -> None:
-        self.graph, self.context = graph, context
+    def __init__(self, graph: graphs.Graph, dec: Staged, workers: int) -> None:
+        self.graph, self.workers = graph, workers
+        self.context, self.later, self.hop = dec.context_frames, dec.later_frames, dec.hop
 
     def __call__(
-        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, first: int
+        self,
+        z: Tensor,
+        source: Tensor | None,
+        g: Tensor,
+        noise: Noise,
+        first: int,
+        keep: tuple[int, int],
     ) -> np.ndarray:
-        given = (z, g) if source is None else (z, g, source)
-        return self.graph(*given)[0, 0].numpy()
+        begin, end = max(0, keep[0] - self.later), min(z.shape[2], keep[1] + self.later)
+        given = (z, g, torch.tensor([begin, end]))
+        sound = self.graph(*given, *([] if source is None else [source]))[0, 0].numpy()
+        return sound[(keep[0] - begin) * self.hop : (keep[1] - begin) * self.hop]
 
 
-def decoder(file: Path, voice: VoiceFile, dec: DecoderNet) -> GraphDecoder | None:
+def decoder(file: Path, dec: nn.Module) -> GraphDecoder | None:
     """The graph of a decoder whose weights come from `file`; takes them from `dec`."""
-    if voice.vocoder not in PLAIN:
+    if not isinstance(dec, Staged):
         return None
+    workers = min(torch.get_num_threads(), WORKERS)
     graph = graphs.load(
         graphs.Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
+        threads=torch.get_num_threads() // workers,
     )
     if graph is None:
         return None
     for name, _ in list(dec.named_children()):
         if name != "m_source":  # only the source is still made by torch
             delattr(dec, name)
-    return GraphDecoder(graph, dec.context_frames)
+    return GraphDecoder(graph, dec, workers)
 
 
 class GraphNetwork(nn.Module):

@@ -31,7 +31,7 @@ from rvc.hub import cache
 
 LOG = logging.getLogger(__name__)
 OPSET = 17
-FORMAT = 3  # of what is written; a change makes older graphs unused
+FORMAT = 4  # of what is written; a change makes older graphs unused
 LIMIT_BYTES = 3 << 30  # of the whole cache
 OFF = "RVC_NO_GRAPHS"  # environment variable that switches graphs off
 IMPOSSIBLE = 3  # exit code of the process that makes one: trying again will not help
@@ -80,11 +80,15 @@ def _processor() -> str:
 
 
 class Graph(nn.Module):
-    """A session that is called like the network it stands for."""
+    """A session that is called like the network it stands for.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        threads: that work on one call; as many as torch uses where 0.
+    """
+
+    def __init__(self, file: Path, threads: int = 0) -> None:
         super().__init__()
-        self.session = session(file)
+        self.session = session(file, threads=threads)
         self.names = [i.name for i in self.session.get_inputs()]
         self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
@@ -95,7 +99,7 @@ class Graph(nn.Module):
         return torch.from_numpy(self.session.run(None, given, _given_back())[0])
 
 
-def load(order: Order) -> Graph | None:
+def load(order: Order, threads: int = 0) -> Graph | None:
     """The graph from the cache, or a new one; None where it cannot be had or switched off."""
     if os.environ.get(OFF):
         return None
@@ -113,18 +117,18 @@ def load(order: Order) -> Graph | None:
         LOG.debug("No graphs: %s", error)
         return None
     try:
-        return _cached(order) or _made(order)
+        return _cached(order, threads) or _made(order, threads)
     except failures as error:
         LOG.warning("The %s runs without a graph: %.300s", order.kind, error)
         return None
 
 
-def _cached(order: Order) -> Graph | None:
+def _cached(order: Order, threads: int) -> Graph | None:
     file = order.file
     if not file.is_file():
         return None
     try:
-        graph = Graph(file)
+        graph = Graph(file, threads)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is made anew
         LOG.warning("%s is damaged and made anew: %s", file, error)
         file.unlink(missing_ok=True)
@@ -133,7 +137,7 @@ def _cached(order: Order) -> Graph | None:
     return graph
 
 
-def _made(order: Order) -> Graph:
+def _made(order: Order, threads: int) -> Graph:
     """Have it made by another process, whose memory goes back to the system."""
     LOG.info("Preparing the %s for this processor (once).", order.kind)
     order.file.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +155,7 @@ def _made(order: Order) -> Graph:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"code {done.returncode}")
-    return Graph(order.file)
+    return Graph(order.file, threads)
 
 
 @lru_cache(maxsize=1)
@@ -184,7 +188,7 @@ def _shared_memory() -> None:
     ort.create_and_register_allocator(kind, ort.OrtArenaCfg(same_as_requested))
 
 
-def session(file: Path, optimised: Path | None = None) -> Any:
+def session(file: Path, optimised: Path | None = None, threads: int = 0) -> Any:
     """An onnxruntime session of a graph in the cache.
 
     Args:
@@ -195,7 +199,7 @@ def session(file: Path, optimised: Path | None = None) -> Any:
 
     _shared_memory()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # lengths differ from call to call
     entries = {

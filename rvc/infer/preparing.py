@@ -19,7 +19,7 @@ from rvc.features.manager import EmbedderManager, forget
 from rvc.infer import exporting, graphs
 from rvc.infer.exporting import Recipe
 from rvc.nets import checkpoint
-from rvc.nets.hifigan import Decoder
+from rvc.nets.hifigan import Staged
 
 HUBERT_FRAME = 400  # samples the first frame of an embedder is wide
 
@@ -29,28 +29,31 @@ def _random(*shape: int, scale: float = 1.0) -> Tensor:
 
 
 class _Decoding(nn.Module):
-    """A decoder with positional inputs only."""
+    """A decoder that makes the sound of some of its frames, with positional inputs only."""
 
-    def __init__(self, dec: Decoder) -> None:
+    def __init__(self, dec: Staged) -> None:
         super().__init__()
         self.dec = dec
 
-    def forward(self, z: Tensor, g: Tensor, source: Tensor | None = None) -> Tensor:
-        return self.dec(z, g=g, source=source)
+    def forward(self, z: Tensor, g: Tensor, keep: Tensor, source: Tensor | None = None) -> Tensor:
+        return self.dec.cropped(z, g, source, keep)
 
 
 def decoder(file: str) -> Recipe:
     """The decoder of the voice in `file`."""
     voice = checkpoint.read_voice(Path(file))
     dec = checkpoint.build(voice, torch.device("cpu")).dec
+    if not isinstance(dec, Staged):
+        raise exporting.Impossible("this kind of decoder has no graph")
     latent, speaker = voice.settings.inter_channels, voice.settings.gin_channels
     examples = []
     for frames in (40, 67):
         given = [_random(1, latent, frames), _random(1, speaker, 1)]
+        given.append(torch.tensor([5, frames - 7]))
         if voice.use_f0:
             given.append(_random(1, 1, frames * dec.hop, scale=0.1))
         examples.append(tuple(given))
-    inputs: dict[str, int | None] = {"z": 2, "g": None}
+    inputs: dict[str, int | None] = {"z": 2, "g": None, "keep": None}
     inputs |= {"source": 2} if voice.use_f0 else {}
     return Recipe(_Decoding(dec), inputs, examples, lift=True)
 

@@ -86,7 +86,7 @@ class Voice:
 
     def _decoder(self) -> Decoder:
         if isinstance(self.net, Synthesizer) and self.device.name == "cpu":
-            made = fast.decoder(self.path, self.file, self.net.dec)
+            made = fast.decoder(self.path, self.net.dec)
             if made is not None:
                 return made
         return TorchDecoder(self.net.dec, self.device.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -48,17 +48,18 @@ def stage_channels(settings: VoiceSettings) -> list[int]:
     return [first // 2 ** (i + 1) for i in range(len(settings.upsample_rates))]
 
 
-def reach_frames(settings: VoiceSettings) -> int:
-    """Latent frames on each side of a sample that can change it."""
-    reach, rate = 3.0 + 3.0 / settings.hop_length, 1
+def reach_frames(settings: VoiceSettings, begun: int = 0) -> int:
+    """Latent frames on each side of a sample that can change it after `begun` stages."""
+    reach, rate = 3.0 / settings.hop_length, 1
     widest = max(settings.resblock_kernel_sizes, default=1)
     dilations = max(settings.resblock_dilation_sizes, key=sum)
     stages = zip(settings.upsample_rates, settings.upsample_kernel_sizes, strict=True)
-    for times, kernel in stages:
-        reach += (kernel / times) / rate
-        rate *= times
-        reach += resblock_reach(widest, dilations) / rate
-    return math.ceil(reach) + 1
+    for i, (times, kernel) in enumerate(stages):
+        after = rate * times
+        if i >= begun:
+            reach += (kernel / times) / rate + resblock_reach(widest, dilations) / after
+        rate = after
+    return math.ceil(reach if begun else reach + 3.0) + 1
 
 
 class Decoder(nn.Module):
@@ -116,7 +117,66 @@ class Decoder(nn.Module):
         return self.source(f0, noise)
 
 
-class HiFiGAN(Decoder):
+class Staged(Decoder):
+    """A decoder whose stages each raise the rate and then add what the source says.
+
+    Attributes:
+        stages: how many there are.
+        later_frames: latent frames on each side that the stages after the first can see.
+    """
+
+    use_f0 = True
+    conv_pre: nn.Module
+    conv_post: nn.Module
+    cond: nn.Module
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        super().__init__(settings)
+        self.stages = len(settings.upsample_rates)
+        self.first_rate = settings.upsample_rates[0]
+        self.later_frames = reach_frames(settings, begun=1)
+
+    def stage(self, i: int, x: Tensor, sound: Tensor | None) -> Tensor:
+        """(B, C, T) and the source (B, 1, S) -> (B, C / 2, T * rate of the stage)."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        z: Tensor,
+        f0: Tensor | None = None,
+        g: Tensor | None = None,
+        source: Tensor | None = None,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> Tensor:
+        sound = self._source(f0, source, noise) if self.use_f0 else None
+        x = self._begun(z, g)
+        for i in range(self.stages):
+            x = self.stage(i, x, sound)
+        return self._ended(x)
+
+    def cropped(self, z: Tensor, g: Tensor, sound: Tensor | None, keep: Tensor) -> Tensor:
+        """The wave of frames [keep[0], keep[1]) of z, right but for `later_frames` at its ends.
+
+        Only the first stage sees far: the others are spared most of a block's margin.
+        """
+        x = self.stage(0, self._begun(z, g), sound)
+        begin, end = keep[0], keep[1]
+        x = x[:, :, begin * self.first_rate : end * self.first_rate]
+        if sound is not None:
+            sound = sound[:, :, begin * self.hop : end * self.hop]
+        for i in range(1, self.stages):
+            x = self.stage(i, x, sound)
+        return self._ended(x)
+
+    def _begun(self, z: Tensor, g: Tensor | None) -> Tensor:
+        x = self.conv_pre(z)
+        return x if g is None else x + self.cond(g)
+
+    def _ended(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
+
+
+class HiFiGAN(Staged):
     """RVC's standard decoder; without F0 it has no source and no noise convolutions."""
 
     needs_f0 = False
@@ -155,28 +215,12 @@ class HiFiGAN(Decoder):
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
         return self.m_source(f0, noise)
 
-    def _blocks(self) -> Iterator[list[nn.Module]]:
-        for i in range(len(self.ups)):
-            yield list(self.resblocks[i * self.kernels : (i + 1) * self.kernels])
-
-    def forward(
-        self,
-        z: Tensor,
-        f0: Tensor | None = None,
-        g: Tensor | None = None,
-        source: Tensor | None = None,
-        noise: Noise = GLOBAL_NOISE,
-    ) -> Tensor:
-        sound = self._source(f0, source, noise) if self.use_f0 else None
-        x = self.conv_pre(z)
-        if g is not None:
-            x = x + self.cond(g)
-        for i, (up, blocks) in enumerate(zip(self.ups, self._blocks(), strict=True)):
-            x = up(leaky(x))
-            if sound is not None:
-                x = x + self.noise_convs[i](sound)
-            x = maybe_checkpointed(self.checkpointing, Mean(blocks), x)
-        return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
+    def stage(self, i: int, x: Tensor, sound: Tensor | None) -> Tensor:
+        x = self.ups[i](leaky(x))
+        if sound is not None:
+            x = x + self.noise_convs[i](sound)
+        blocks = Mean(list(self.resblocks)[i * self.kernels : (i + 1) * self.kernels])
+        return maybe_checkpointed(self.checkpointing, blocks, x)
 
 
 class Mean:

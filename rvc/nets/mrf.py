@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from rvc.nets.hifigan import (
-    FINAL_SLOPE,
-    Decoder,
     Mean,
+    Staged,
     source_convs,
     stage_channels,
     upsampler,
@@ -46,7 +44,7 @@ class Block(nn.Module):
         return x
 
 
-class MRFHiFiGAN(Decoder):
+class MRFHiFiGAN(Staged):
     """HiFi-GAN with a fuller source; for voices with pitch only."""
 
     harmonics = OVERTONES
@@ -82,20 +80,6 @@ class MRFHiFiGAN(Decoder):
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
         return self.m_source(f0, noise)
 
-    def forward(
-        self,
-        z: Tensor,
-        f0: Tensor | None = None,
-        g: Tensor | None = None,
-        source: Tensor | None = None,
-        noise: Noise = GLOBAL_NOISE,
-    ) -> Tensor:
-        sound = self._source(f0, source, noise)
-        x = self.conv_pre(z)
-        if g is not None:
-            x = x + self.cond(g)
-        stages = zip(self.upsamples, self.noise_convs, self.mrfs, strict=True)
-        for up, from_source, blocks in stages:
-            x = up(leaky(x)) + from_source(sound)
-            x = maybe_checkpointed(self.checkpointing, Mean(blocks.children()), x)
-        return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
+    def stage(self, i: int, x: Tensor, sound: Tensor | None) -> Tensor:
+        x = self.upsamples[i](leaky(x)) + self.noise_convs[i](sound)
+        return maybe_checkpointed(self.checkpointing, Mean(self.mrfs[i].children()), x)

@@ -10,11 +10,11 @@ from rvc.infer import voice as voices
 from tests import fakes, tiny
 
 
-def made_here(order):
+def made_here(order, threads):
     """What `graphs._made` does, without a process of its own."""
     order.file.parent.mkdir(parents=True, exist_ok=True)
     preparing.prepare(order)
-    return graphs.Graph(order.file)
+    return graphs.Graph(order.file, threads)
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
 from rvc.audio.resample import torchaudio
 from rvc.features.manager import EmbedderManager
 from rvc.infer import exporting, fast, graphs
 from rvc.infer import voice as voices
+from rvc.infer.blocks import Blocks
 from rvc.infer.decoder import TorchDecoder
+from rvc.nets import checkpoint
 from tests import tiny
 from tests.infer.conftest import sung
 
@@ -42,12 +45,39 @@ def test_a_voice_sounds_the_same_with_and_without_its_graph(
     assert near(*(v.convert(wave, 16_000, seed=4)[0] for v in (with_graph, without)))
 
 
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
+@pytest.mark.parametrize("rate", [32_000, 40_000, 48_000])
+def test_blocks_of_a_graph_equal_the_network_in_one_go(
+    kept, fake_networks, tmp_path, vocoder, rate
+):
+    pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, sample_rate=rate)
+    decode = voices.Voice(pth, gpu="-").decoder
+    dec = checkpoint.build(checkpoint.read_voice(pth), torch.device("cpu")).dec
+    frames, hop, drawn = 90, dec.hop, torch.Generator().manual_seed(0)
+    z, g, source = (
+        torch.randn(1, *shape, generator=drawn)
+        for shape in (
+            (decode.graph.session.get_inputs()[0].shape[1], frames),
+            (decode.graph.session.get_inputs()[1].shape[1], 1),
+            (1, frames * hop),
+        )
+    )
+    with torch.inference_mode():
+        whole = dec(z, g=g, source=source)[0, 0].numpy()
+
+    def part(a, b, keep):
+        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, None, a, keep)
+
+    parts = np.concatenate(list(Blocks(20, decode.context, 2).run(part, 0, frames, 0, frames)))
+    assert near(parts, whole)
+
+
 def test_a_graph_is_made_once_per_content(kept, fake_networks, tmp_path, monkeypatch):
     pth = tiny.voice(tmp_path / "v.pth")
     voices.Voice(pth, gpu="-")
     first = sorted(kept.glob("*"))
     assert [f.suffix for f in first] == [".data", ".onnx"]
-    monkeypatch.setattr(graphs, "_made", lambda order: pytest.fail("made again"))
+    monkeypatch.setattr(graphs, "_made", lambda *given: pytest.fail("made again"))
     voices.Voice(pth, gpu="-")
     monkeypatch.undo()
     monkeypatch.setenv("RVC_HOME", str(kept.parent.parent))

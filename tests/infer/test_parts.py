@@ -1,5 +1,7 @@
 """Noise by position, decoder blocks, spools, features and loudness keep their promises."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -21,47 +23,66 @@ def test_noise_is_a_function_of_seed_and_position_only():
 def decoder(signal, hop=4, reach=3):
     """A convolution over `reach` frames, zero beyond what it is given."""
 
-    def decode(a, b):
+    def decode(a, b, keep):
         part = np.pad(signal[a * hop : b * hop], reach * hop)
-        return np.convolve(part, np.ones(2 * reach * hop + 1), "valid")
+        made = np.convolve(part, np.ones(2 * reach * hop + 1), "valid")
+        return made[keep[0] * hop : keep[1] * hop]
 
     return decode
 
 
 @pytest.mark.parametrize("size", [1, 5, 8, 200])
-def test_blocks_equal_the_whole(size):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_blocks_equal_the_whole(size, workers):
     rng = np.random.default_rng(0)
     decode = decoder(rng.standard_normal(100 * 4))
-    whole = decode(0, 100)
-    run = blocks.Blocks(size, 3).run(decode, 20, 90, 0, 100, 4)
+    whole = decode(0, 100, (0, 100))
+    run = blocks.Blocks(size, 3, workers).run(decode, 20, 90, 0, 100)
     assert np.allclose(np.concatenate(list(run)), whole[80:360], atol=1e-9)
 
 
-def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence():
-    decode = decoder(np.ones(400))
-    sizes = []
+@pytest.mark.parametrize("workers", [1, 2])
+def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence(workers):
+    signal = np.arange(400.0)
+    decode = decoder(signal)
 
-    def tight(a, b):
-        sizes.append(b - a)
-        if b - a > 30:
+    def tight(a, b, keep):
+        if b - a > 30 and a > 20:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return decode(a, b)
+        return decode(a, b, keep)
 
-    machine = blocks.Blocks(64, 3)
-    assert np.concatenate(list(machine.run(tight, 0, 100, 0, 100, 4))).shape == (400,)
-    assert machine.frames == 16, "the size that worked is kept"
+    machine = blocks.Blocks(64, 3, workers)
+    made = np.concatenate(list(machine.run(tight, 0, 100, 0, 100)))
+    assert np.array_equal(made, decode(0, 100, (0, 100)))
+    assert 8 <= machine.frames <= 24, "the size that worked is kept"
 
-    def hopeless(a, b):
+    def hopeless(a, b, keep):
         raise MemoryError
 
     with pytest.raises(VoiceError, match="too little memory"):
-        list(machine.run(hopeless, 0, 100, 0, 100, 4))
+        list(machine.run(hopeless, 0, 100, 0, 100))
 
-    def broken(a, b):
+    def broken(a, b, keep):
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        list(machine.run(broken, 0, 100, 0, 100, 4))
+        list(machine.run(broken, 0, 100, 0, 100))
+
+
+def test_blocks_are_decoded_side_by_side_and_the_work_ends_with_who_asked():
+    together = threading.Barrier(2, timeout=60)
+    begun = []
+
+    def decode(a, b, keep):
+        begun.append(a)
+        together.wait()
+        return np.full(keep[1] - keep[0], float(a))
+
+    run = blocks.Blocks(10, 0, 2).run(decode, 0, 1000, 0, 1000)
+    assert [next(run)[0] for _ in range(2)] == [0, 10]
+    together.abort()
+    run.close()
+    assert len(begun) <= 6
 
 
 def test_fades_of_neighbours_add_up_to_one():
