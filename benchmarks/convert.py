@@ -8,7 +8,7 @@ of random weights (benchmarks/material.py) in --material. Each row is a fresh pr
 taking turns, so that other work on the machine falls on all alike; where it is not idle compare
 ratios rather than seconds. The ways:
 
-    graphs   what `core.py infer` does: checked graphs, decoder blocks of 2 s, pieces of 11 s
+    graphs   what `core.py infer` does: checked graphs, decoder blocks of 1 s, pieces of 8 s
     torch    the same without graphs
     plain    torch, pieces of 38 s, the decoder in one go: how the original works
 

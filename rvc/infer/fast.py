@@ -30,7 +30,7 @@ class GraphDecoder:
     one do at every layer.
     """
 
-    block = 200  # frames at a time: longer ones are no faster and take more memory
+    block = 100  # frames at a time: longer ones are no faster and take more memory
 
     def __init__(self, graph: graphs.Graph, dec: Staged, workers: int) -> None:
         self.graph, self.workers = graph, workers
