@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rvc.audio.resample import resample
 from rvc.config import paths
 from rvc.errors import BadInput
-from rvc.f0 import blocks, weights
+from rvc.f0 import blocks, high, weights
 
 ASSET = "fcpe_c_v001.pt"  # inside torchfcpe
 N_FFT = 1024
@@ -20,6 +21,11 @@ LEAD = (N_FFT - blocks.HOP) // 2  # samples of a frame before its time stamp
 VOICED_ABOVE = 0.006
 GROUPS = 4
 BLOCK = 1024  # frames
+# The network calls every tone from about 1130 Hz on unvoiced, with certainty, although its table
+# goes on to 1975 Hz. At half the speed such a tone is an octave lower, and well known to it.
+DEAF_HZ = 1000.0  # above it the slow sound is believed ...
+SURE = 0.3  # ... from this salience on; consonants and noise stay far below
+AROUND = 24  # frames of 10 ms on both sides that the slow sound is heard with
 
 
 class Gated(nn.Module):
@@ -95,6 +101,8 @@ def _older(state: dict[str, Any]) -> dict[str, Any]:
 class FCPE:
     """Pitch by FCPE: rvc/models/predictors/fcpe.pt if it is there, else torchfcpe's own weights.
 
+    Where a tone above 1 kHz may sound it also hears the sound at half speed.
+
     Raises:
         BadInput: the file holds another network than torchfcpe's.
         MissingModel: neither file nor package.
@@ -141,18 +149,30 @@ class FCPE:
         mel = torch.log(torch.clamp(self.bank @ torch.sqrt(power + 1e-9), min=1e-5))
         return F.pad(mel, (0, last - first - mel.shape[-1]), mode="replicate")
 
-    @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
+        f0_hz, _ = self.heard(wave_16k)
+        for first, last in high.stretches(wave_16k):
+            begin, end = ((t * blocks.HOP) for t in (first - AROUND, last + AROUND))
+            slow = resample(blocks.samples(wave_16k, begin, end), 1, 2)
+            hz, sure = (x[2 * AROUND : 2 * (AROUND + last - first) : 2] for x in self.heard(slow))
+            higher = (sure > SURE) & (2 * hz > DEAF_HZ)
+            f0_hz[first:last] = np.where(higher, 2 * hz, f0_hz[first:last])
+        return blocks.finish(f0_hz, wave_16k)
+
+    @torch.inference_mode()
+    def heard(self, wave_16k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) at 16 kHz -> pitch in Hz and highest salience, (T // 160 + 1,) each."""
         frames = blocks.frame_count(len(wave_16k))
-        f0_hz = np.zeros(frames, np.float32)
+        f0_hz, sure = np.zeros((2, frames), np.float32)
         pieces = list(blocks.spans(frames, BLOCK, self.net.context))
         mean, deviation = self._statistics(wave_16k, frames, pieces)
         for span in pieces:
             lifted = self.lifted(wave_16k, span.first, span.last)
-            salience = self.net.rest(lifted, mean, deviation)[0, span.keep]
-            f0_hz[span.start : span.stop] = self.decode(salience.float().cpu().numpy())
-        return blocks.finish(f0_hz, wave_16k)
+            salience = self.net.rest(lifted, mean, deviation)[0, span.keep].float().cpu().numpy()
+            f0_hz[span.start : span.stop] = self.decode(salience)
+            sure[span.start : span.stop] = salience.max(axis=1)
+        return f0_hz, sure
 
     def _statistics(
         self, wave: np.ndarray, frames: int, pieces: list[blocks.Span]

@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from rvc import f0
-from rvc.f0 import blocks, crepe, fcpe, swift
+from rvc.audio import io
+from rvc.f0 import blocks, crepe, fcpe, high, swift
+from rvc.tools import demo
 from tests.f0 import sounds
 
 LIGHT = ("fcpe", "crepe-tiny", "swift-f0")
@@ -39,19 +42,42 @@ def test_a_broken_recording_gives_no_broken_pitch(name):
     assert np.isfinite(extractor(name)(wave)).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "high"),
-    [("crepe-tiny", 1600), ("swift-f0", 1600), ("fcpe", 1050)],  # fcpe hears no pitch above
-)
-def test_sweep_from_60_hz_up(name, high):
-    wave, truth = sounds.sweep(60, high, 5.0)
+@pytest.mark.parametrize("name", LIGHT)
+def test_sweep_from_60_to_1600_hz(name):
+    wave, truth = sounds.sweep(60, 1600, 5.0)
     assert sounds.gross_error(extractor(name)(wave)[5:-5], truth[5:-5]) < 0.02
+
+
+@pytest.mark.parametrize("hz", [1100, 1200, 1400, 1600])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_fcpe_hears_high_notes_with_vibrato_and_breath(hz, noise):
+    t = np.arange(2 * sounds.RATE) / sounds.RATE
+    truth = hz * 2 ** (np.sin(2 * np.pi * 5.5 * t) / 24)
+    hiss = noise * np.random.default_rng(0).standard_normal(len(t)).astype(np.float32)
+    found = extractor("fcpe")(sounds.voice(truth) + hiss)[10:-10]
+    assert sounds.gross_error(found, truth[::160][10 : 10 + len(found)]) < 0.02
+
+
+@pytest.mark.parametrize("band_hz", [(50, 7500), (1000, 3000), (1200, 1800), (4000, 7500)])
+def test_noise_is_no_high_note(band_hz):
+    noise = np.random.default_rng(0).standard_normal(5 * sounds.RATE)
+    sos = signal.butter(4, band_hz, "bandpass", fs=sounds.RATE, output="sos")
+    hiss = signal.sosfilt(sos, noise)
+    found = extractor("fcpe")((0.3 * hiss / np.abs(hiss).max()).astype(np.float32))
+    assert np.mean(found > 1100) < 0.01
+
+
+def test_speech_is_heard_as_before_and_its_high_stretches_are_few():
+    wave = io.load(demo.SAMPLE, sounds.RATE)[0]
+    once = blocks.finish(extractor("fcpe").heard(wave)[0], wave)
+    assert np.array_equal(extractor("fcpe")(wave), once)
+    assert sum(last - first for first, last in high.stretches(wave)) < 0.03 * len(once)
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_an_octave_up_doubles_the_measured_pitch(name):
-    low, high = (np.median(extractor(name)(sounds.tone(hz))[10:-10]) for hz in (180, 360))
-    assert high / low == pytest.approx(2, rel=0.01)
+    low, higher = (np.median(extractor(name)(sounds.tone(hz))[10:-10]) for hz in (180, 360))
+    assert higher / low == pytest.approx(2, rel=0.01)
     assert low == pytest.approx(180, rel=0.01)
 
 
@@ -64,7 +90,7 @@ def test_full_crepe_hears_a_tone():
     ("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe), ("swift-f0", swift)]
 )
 def test_the_size_of_a_block_does_not_change_the_pitch(name, module, monkeypatch):
-    wave = np.concatenate([sounds.sweep(80, 500, 4.0)[0], np.zeros(8000, np.float32)] * 2)
+    wave = np.concatenate([sounds.sweep(80, 1500, 4.0)[0], np.zeros(8000, np.float32)] * 2)
     whole = extractor(name)(wave)
     monkeypatch.setattr(module, "BLOCK", 200)
     pieces = extractor(name)(wave)
