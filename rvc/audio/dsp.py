@@ -1,4 +1,4 @@
-"""Small numpy/scipy tools on sound: filters, envelopes, levels, quiet points, crossfades.
+"""Small numpy/scipy tools on sound: filters, levels, crossfades.
 
 Waves are float32 (T,) unless said otherwise; nothing here changes its arguments.
 """
@@ -38,29 +38,9 @@ def highpass(wave: np.ndarray, rate: int, zero_phase: bool = True) -> np.ndarray
     return out.astype(np.float32)
 
 
-class Highpass:
-    """The causal high-pass over a stream of blocks: blocks in a row give what one call would."""
-
-    def __init__(self, rate: int) -> None:
-        self.sos = _rumble(rate)
-        self.state = np.zeros((len(self.sos), 2))
-
-    def __call__(self, block: np.ndarray) -> np.ndarray:
-        from scipy import signal
-
-        out, self.state = signal.sosfilt(self.sos, block, zi=self.state)
-        return out.astype(np.float32)
-
-
 def peak(wave: np.ndarray) -> float:
     """Largest absolute sample; 0 for silence and for nothing."""
     return max(float(wave.max(initial=0)), -float(wave.min(initial=0)))
-
-
-def limit_peak(wave: np.ndarray, ceiling: float) -> np.ndarray:
-    """Scale down to `ceiling` where the peak exceeds it; never up."""
-    top = peak(wave)
-    return wave if top <= ceiling else (wave * (ceiling / top)).astype(np.float32)
 
 
 def db(ratio: float) -> float:
@@ -103,53 +83,6 @@ def moving_power(wave: np.ndarray, window: int, hop: int) -> np.ndarray:
         sums = np.concatenate(([0.0], np.cumsum(squares)))
         power[first : first + len(centres)] = sums[high - low[0]] - sums[low - low[0]]
     return np.maximum(power, 0) / window
-
-
-def match_envelope(
-    wave: np.ndarray, rate: int, model: np.ndarray, model_rate: int, amount: float
-) -> np.ndarray:
-    """Give `wave` the loudness curve of `model`.
-
-    Both curves are RMS over 1 s every 0.5 s; the gain is (model/wave)^(1-amount).
-
-    Args:
-        amount: 1 keeps `wave` as it is, 0 forces the model's curve.
-    """
-    if amount >= 1 or not len(wave) or not len(model):
-        return wave
-    ours = np.sqrt(moving_power(wave, rate, rate // 2))
-    theirs = np.sqrt(moving_power(model, model_rate, model_rate // 2))
-    at = np.linspace(0, 1, len(wave), endpoint=False)
-    own = np.interp(at, np.linspace(0, 1, len(ours)), ours)
-    wanted = np.interp(at, np.linspace(0, 1, len(theirs)), theirs)
-    gain = (wanted / np.maximum(own, 1e-6)) ** (1 - amount)
-    return (wave * gain).astype(np.float32)
-
-
-def quiet_cuts(
-    wave: np.ndarray, every: int, reach: int, window: int = 160, grid: int = 160
-) -> list[int]:
-    """Where to cut a long sound with the least harm: near each multiple of `every`, the place
-    with the least energy.
-
-    Args:
-        every: distance of the cuts in samples.
-        reach: how far a cut may move either way, in samples.
-        window: samples whose energy counts for a place.
-        grid: cuts are multiples of this many samples.
-
-    Returns:
-        Increasing positions, none at the start or end.
-    """
-    cuts: list[int] = []
-    for around in range(every, len(wave), every):
-        low = max((around - reach) // grid * grid, grid, (cuts[-1] if cuts else 0) + grid)
-        high = min(around + reach, len(wave) - 1)
-        if high <= low:
-            continue
-        power = moving_power(wave[low:high], window, grid)
-        cuts.append(low + int(power.argmin()) * grid)
-    return cuts
 
 
 def fade_in(size: int) -> np.ndarray:

@@ -25,7 +25,6 @@ from rvc.params import Conversion
 from rvc.progress import Report, silent
 
 ISOLATED_DB = -60.0  # split_audio: silence lies this far below the loudest moment
-PITCH_SHARE = 0.1  # of the work, for the progress bar
 
 
 def convert(

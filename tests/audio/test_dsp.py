@@ -49,61 +49,11 @@ def test_highpass_of_almost_nothing(size):
     assert len(dsp.highpass(np.ones(size, np.float32), RATE)) == size
 
 
-def test_streamed_highpass_is_the_whole_one():
-    wave = np.random.default_rng(0).standard_normal(5000).astype(np.float32)
-    stream = dsp.Highpass(RATE)
-    pieces = np.concatenate([stream(wave[i : i + 777]) for i in range(0, 5000, 777)])
-    np.testing.assert_allclose(pieces, dsp.highpass(wave, RATE, zero_phase=False), atol=1e-6)
-
-
 def test_true_peak_finds_what_lies_between_samples():
     t = np.arange(RATE)
     wave = np.sin(np.pi / 2 * t + np.pi / 4).astype(np.float32)  # samples at ±0.707, peak 1
     assert dsp.peak(wave) == pytest.approx(math.sqrt(0.5), abs=1e-4)
     assert dsp.true_peak(wave, RATE) == pytest.approx(1, abs=0.06)
-
-
-def test_limit_only_turns_down():
-    assert dsp.peak(dsp.limit_peak(tone(100) * 2, 0.99)) == pytest.approx(0.99)
-    quiet = tone(100) * 0.1
-    assert dsp.limit_peak(quiet, 0.99) is quiet
-    assert not dsp.limit_peak(np.zeros(5, np.float32), 0.99).any()
-
-
-def test_envelope_zero_follows_the_model_and_one_keeps_ours():
-    ours = tone(300, 6, 0.2)
-    model = tone(200, 6, 0.4, 8000) * np.repeat([1.0, 0.1, 1.0], 16000).astype(np.float32)
-    assert dsp.match_envelope(ours, RATE, model, 8000, 1) is ours
-    out = dsp.match_envelope(ours, RATE, model, 8000, 0)
-    assert rms(out[RATE // 2 : RATE]) == pytest.approx(0.4 * math.sqrt(0.5), rel=0.1)
-    assert rms(out[int(2.8 * RATE) : int(3.2 * RATE)]) == pytest.approx(0.04 * 0.707, rel=0.2)
-    half = dsp.match_envelope(ours, RATE, model, 8000, 0.5)
-    assert rms(out[:RATE]) > rms(half[:RATE]) > rms(ours[:RATE])
-
-
-def test_envelope_keeps_silence_silent_and_finite():
-    out = dsp.match_envelope(np.zeros(RATE, np.float32), RATE, tone(100), RATE, 0)
-    assert not out.any()
-    out = dsp.match_envelope(tone(100), RATE, np.zeros(RATE, np.float32), RATE, 0)
-    assert np.isfinite(out).all()
-
-
-def test_cuts_fall_into_the_gaps_not_into_loud_sound():
-    wave = tone(100, 10)
-    gaps = [int(2.6 * RATE), int(5.2 * RATE), int(7.3 * RATE)]
-    for gap in gaps:
-        wave[gap : gap + 800] = 0
-    cuts = dsp.quiet_cuts(wave, round(2.5 * RATE), RATE // 2)
-    assert len(cuts) == 3
-    assert all(gap <= cut <= gap + 800 for gap, cut in zip(gaps, cuts, strict=True))
-    assert all(cut % 160 == 0 for cut in cuts)
-
-
-def test_cuts_always_advance():
-    cuts = dsp.quiet_cuts(np.zeros(10 * RATE, np.float32), RATE, RATE)
-    assert cuts == sorted(set(cuts))
-    assert all(0 < cut < 10 * RATE for cut in cuts)
-    assert dsp.quiet_cuts(tone(100, 1), RATE, 800) == []
 
 
 def test_crossfade_of_equal_content_is_invisible():
