@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import soxr
 
 RUMBLE_HZ = 48.0
 RUMBLE_ORDER = 5
@@ -48,25 +47,6 @@ def db(ratio: float) -> float:
     return 20 * math.log10(ratio) if ratio > 0 else -math.inf
 
 
-def true_peak(wave: np.ndarray, rate: int) -> float:
-    """Peak between the samples (4 times oversampled, as ITU-R BS.1770 asks), linear.
-
-    Args:
-        wave: (T,) or (T, C).
-    """
-    finer, top = soxr.ResampleStream(rate, 4 * rate, _channels(wave), "float32", "HQ"), 0.0
-    size = 16 * rate
-    for start in range(0, max(1, len(wave)), size):
-        block = np.ascontiguousarray(wave[start : start + size], np.float32)
-        out = finer.resample_chunk(block, last=start + size >= len(wave))
-        top = max(top, peak(out), peak(block))
-    return top
-
-
-def _channels(wave: np.ndarray) -> int:
-    return 1 if wave.ndim == 1 else wave.shape[1]
-
-
 def moving_power(wave: np.ndarray, window: int, hop: int) -> np.ndarray:
     """Mean square in windows centred on 0, hop, 2·hop ...; beyond the ends counts as silence.
 
@@ -98,45 +78,3 @@ def crossfade(first: np.ndarray, second: np.ndarray, overlap: int) -> np.ndarray
     rise = fade_in(overlap)
     middle = first[-overlap:] * rise[::-1] + second[:overlap] * rise
     return np.concatenate([first[:-overlap], middle, second[overlap:]])
-
-
-def _shelf(rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Head-related shelf of BS.1770 at any rate (+4 dB above about 1.7 kHz)."""
-    k = math.tan(math.pi * 1681.974450955533 / rate)
-    q, high = 0.7071752369554196, 10 ** (3.999843853973347 / 20)
-    mid = high**0.4996667741545416
-    norm = 1 + k / q + k * k
-    b = [(high + mid * k / q + k * k), 2 * (k * k - high), (high - mid * k / q + k * k)]
-    return np.array(b) / norm, np.array([1, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm])
-
-
-def _low_cut(rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """The 38 Hz high-pass of BS.1770 at any rate."""
-    k, q = math.tan(math.pi * 38.13547087602444 / rate), 0.5003270373238773
-    norm = 1 + k / q + k * k
-    return np.array([1.0, -2, 1]), np.array([1, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm])
-
-
-def loudness(wave: np.ndarray, rate: int) -> float:
-    """Integrated loudness in LUFS (ITU-R BS.1770-4, gated); -inf for silence.
-
-    Args:
-        wave: (T,) or (T, C); up to 2 channels count fully.
-    """
-    from scipy import signal
-
-    sides = wave.reshape(len(wave), -1).T.astype(np.float64)
-    hop = max(1, rate // 10)
-    power = np.zeros(max(1, (sides.shape[1] - 4 * hop) // hop + 1))
-    for side in sides:
-        for b, a in (_shelf(rate), _low_cut(rate)):
-            side = signal.lfilter(b, a, side)
-        sums = np.concatenate(([0.0], np.cumsum(side * side)))
-        starts = np.arange(len(power)) * hop
-        ends = np.minimum(starts + 4 * hop, len(side))
-        power += (sums[ends] - sums[starts]) / np.maximum(ends - starts, 1)
-    heard = power[power > 10 ** ((-70 + 0.691) / 10)]
-    if not len(heard):
-        return -math.inf
-    heard = heard[heard > heard.mean() / 10]
-    return -0.691 + 10 * math.log10(heard.mean())

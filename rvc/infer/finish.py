@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rvc.audio import encode
+from rvc.audio.loudness import Envelope, Loudness, TruePeak, envelope_gain
 from rvc.infer import plan
 from rvc.infer.limiter import Limiter
-from rvc.infer.loudness import Envelope, Loudness, TruePeak, envelope_gain
 from rvc.infer.polish import polished
 from rvc.infer.recording import Recording, Resampler
 from rvc.infer.spool import BLOCK, Spool

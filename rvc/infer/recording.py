@@ -13,9 +13,9 @@ import soxr
 
 from rvc.audio import dsp
 from rvc.audio.io import Block
+from rvc.audio.loudness import Loudness
 from rvc.errors import BadInput
 from rvc.infer import plan
-from rvc.infer.loudness import Loudness
 from rvc.infer.plan import RATE
 from rvc.infer.spool import Spool
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from rvc import config, params
 from rvc.audio import dsp, io
+from rvc.audio.loudness import Loudness, TruePeak
 from rvc.errors import BadInput
 from rvc.progress import Report
 from rvc.tools import verdict
@@ -37,7 +38,7 @@ class Picture:
     edges: list[tuple[float, float]] = field(default_factory=list)
     spectra: list[np.ndarray] = field(default_factory=list)
     true_peak: float = 0.0
-    loudness: list[tuple[float, float]] = field(default_factory=list)
+    loudness_lufs: float = -np.inf
 
 
 def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
@@ -61,11 +62,15 @@ def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
 def _look(path: Path, seconds: float, report: Report) -> Picture:
     """Go through the file once, block by block."""
     picture, done = Picture(0), 0.0
+    peak: TruePeak | None = None
+    meter: Loudness | None = None
     for block in io.blocks(path, mono=False, block_s=60):
         wave, rate = block.wave, block.rate
         picture.rate = rate
-        picture.true_peak = max(picture.true_peak, dsp.true_peak(wave, rate))
-        picture.loudness.append((dsp.loudness(wave, rate), len(wave) / rate))
+        if peak is None or meter is None:
+            peak, meter = TruePeak(wave.shape[1]), Loudness(rate, wave.shape[1])
+        peak.add(wave)
+        meter.add(wave)
         mono = wave.mean(axis=1)
         step = max(1, round(max(seconds, len(wave) / rate) * rate / COLUMNS))
         for start in range(0, len(mono), step):
@@ -78,13 +83,14 @@ def _look(path: Path, seconds: float, report: Report) -> Picture:
             picture.spectra.append(power.astype(np.float32))
         done += len(wave) / rate
         report(round(done, 1), round(max(seconds, done), 1), NOTE)
+    if peak is not None and meter is not None:
+        picture.true_peak, picture.loudness_lufs = peak.peak, meter.lufs()
     return picture
 
 
 def _numbers(found: Measured, picture: Picture, head: io.Info) -> dict[str, Any]:
     """Everything in the description, JSON-ready."""
-    power = sum(s * 10 ** (lufs / 10) for lufs, s in picture.loudness)
-    loudness = 10 * np.log10(power / found.seconds + 1e-12)
+    loudness = picture.loudness_lufs
     voiced = found.f0_hz[found.f0_hz > 0]
     heard = found.peak > 0
     return {
@@ -96,7 +102,7 @@ def _numbers(found: Measured, picture: Picture, head: io.Info) -> dict[str, Any]
         "seconds": round(found.seconds, 3),
         "peak_dbfs": round(dsp.db(found.peak), 1) if heard else None,
         "true_peak_dbtp": round(dsp.db(picture.true_peak), 1) if heard else None,
-        "loudness_lufs": round(float(loudness), 1) if loudness > -70 else None,
+        "loudness_lufs": round(loudness, 1) if loudness > -70 else None,
         "speech_dbfs": round(found.speech_db, 1) if heard else None,
         "pauses_dbfs": round(found.floor_db, 1) if heard else None,
         "silence_share": round(found.silence_share, 3),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rvc.audio import dsp, io, slicer
+from rvc.audio.loudness import Loudness
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 from rvc.tools import spectra
@@ -125,14 +126,14 @@ def _read(path: Path, found: Measured) -> None:
     """Go through the recording in blocks and gather everything."""
     parts: list[tuple[np.ndarray, ...]] = []
     flat = steady = 0
-    loud_power = 0.0
+    meter = Loudness(found.rate)
     found.spectrum = np.zeros(found.rate // (2 * SPECTRUM_HZ))
     for block in io.blocks(path, block_s=BLOCK_S):
         wave, rate = block.wave, block.rate
         found.seconds += len(wave) / rate
         found.peak = max(found.peak, dsp.peak(wave))
         flat += _flat(wave)
-        loud_power += len(wave) / rate * 10 ** (dsp.loudness(wave, rate) / 10)
+        meter.add(wave)
         low = resample(wave, rate, RATE)
         level, hop = slicer.level_db(low, RATE)
         active = level > active_level_db(float(np.percentile(level, 5)), level)
@@ -146,7 +147,7 @@ def _read(path: Path, found: Measured) -> None:
         )
     found.clipped = flat / max(1, round(found.seconds * found.rate))
     found.steady = steady / max(1, len(found.f0_hz))
-    found.loudness_lufs = float(10 * np.log10(loud_power / found.seconds + 1e-12))
+    found.loudness_lufs = meter.lufs()
 
 
 def _short(low: np.ndarray, active: np.ndarray, hop: int) -> tuple[Any, ...]:

@@ -8,10 +8,11 @@ import pytest
 import soundfile
 import torch
 
+from rvc.audio import loudness
 from rvc.errors import BadInput, Mismatch
 from rvc.features import index
 from rvc.features.manager import EmbedderManager
-from rvc.infer import convert, excitation, finish, loudness, plan
+from rvc.infer import convert, excitation, finish, plan
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
 from rvc.infer.decoder import TorchDecoder

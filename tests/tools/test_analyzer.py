@@ -36,6 +36,13 @@ def test_what_the_file_is(tmp_path, rate, channels, subtype, bits):
     assert f"{rate} Hz" in result["message"]
 
 
+def test_a_minute_of_silence_does_not_make_it_quieter(tmp_path):
+    wave = np.concatenate([tone(seconds=60, rate=8000), np.zeros(60 * 8000)])
+    soundfile.write(tmp_path / "a.wav", wave, 8000)
+    picture = analyzer._look(tmp_path / "a.wav", 120.0, lambda *_: None)
+    assert picture.loudness_lufs == pytest.approx(-9, abs=0.3)
+
+
 def test_spectral_features_lie_where_the_tone_is(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(3000), 48000)
     picture = analyzer._look(tmp_path / "a.wav", 2.0, lambda *_: None)
