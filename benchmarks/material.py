@@ -47,7 +47,7 @@ def embedder(folder: Path) -> None:
 
 
 def pitch(file: Path) -> None:
-    """RMVPE; the last layer leans towards voiced so that the voice's source has work to do."""
+    """RMVPE; with random weights it calls nearly everything voiced."""
     import torch
 
     from rvc.f0.rmvpe import Network

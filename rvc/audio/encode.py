@@ -14,6 +14,8 @@ import soundfile
 from rvc.errors import BadInput, VoiceError
 
 Format = Literal["WAV", "FLAC", "MP3", "OGG", "OPUS", "M4A"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+ALIASES: dict[str, Format] = {"AAC": "M4A", "MP4": "M4A", "OGA": "OGG"}  # other extensions
 MPEG_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 RATES_HZ = {
     "MP3": MPEG_HZ,
@@ -41,13 +43,13 @@ def format_of(path: Path | str, given: str | None = None) -> Format:
         BadInput: neither is one we write.
     """
     name = (given or Path(path).suffix.lstrip(".")).upper()
-    name = {"AAC": "M4A", "MP4": "M4A", "OGA": "OGG"}.get(name, name)
-    for known in get_args(Format):
+    name = ALIASES.get(name, name)
+    for known in FORMATS:
         if name == known:
             return known
     raise BadInput(
         f"{path}: cannot write {name or 'a file without extension'}.",
-        "Use " + ", ".join(get_args(Format)) + ".",
+        "Use " + ", ".join(FORMATS) + ".",
     )
 
 

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from rvc.params import Conversion, Infer
 from rvc.progress import Report
 
 PIPE = Path("-")
-SUFFIXES = {"OGA": "OGG", "MP4": "M4A", "AAC": "M4A"}
 
 
 def infer(p: Infer, report: Report) -> dict[str, Any]:
@@ -52,12 +52,10 @@ def destination(path: Path, format: str) -> tuple[Path, str]:
     if path.is_dir():
         raise BadInput(f"{path} is a folder.", "Give the name of a file for the result.")
     named = path.suffix.lstrip(".").upper()
-    named = SUFFIXES.get(named, named)
-    if format == "WAV" and named in ("MP3", "FLAC", "OGG", "M4A", "OPUS"):
+    named = encode.ALIASES.get(named, named)
+    known = named in encode.FORMATS
+    if named == format or (known and format == "WAV"):
         return path, named
-    if named == format:
-        return path, format
-    known = named in ("WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS")
     return Path(f"{path.with_suffix('') if known else path}.{format.lower()}"), format
 
 
@@ -70,14 +68,13 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
     with _source(p.input_path) as source:
-        loaded = voice.load(p.pth_path, p.index_path, p, report)
         given = export = None
         if p.f0_file is not None:
-            path = p.f0_file
-            given = lambda frames: pitchfile.read(path, frames)  # noqa: E731
+            pitchfile.read(p.f0_file, 1)  # a bad one is told before the work
+            given = partial(pitchfile.read, p.f0_file)
         if p.f0_export is not None:
-            to = p.f0_export
-            export = lambda f0_hz: pitchfile.write(to, f0_hz)  # noqa: E731
+            export = partial(pitchfile.write, p.f0_export)
+        loaded = voice.load(p.pth_path, p.index_path, p, report)
         return convert(source, target, loaded, p, report, given, export)
 
 

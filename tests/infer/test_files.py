@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from rvc.infer import files
 from tests import tiny
 from tests.infer.conftest import sung
 
@@ -75,6 +76,30 @@ def test_pitch_goes_out_and_comes_back(cli, pth, take, tmp_path):
     done = infer(cli, take, b, pth, "--f0-file", curve)
     assert done.code == 3
     assert "f0.csv" in done.err
+
+
+def test_a_bad_pitch_file_is_told_before_anything_is_loaded(cli, take, tmp_path):
+    curve = tmp_path / "f0.csv"
+    for text in ("no numbers\nat all", "0.0,9999"):
+        curve.write_text(text)
+        done = infer(cli, take, tmp_path / "o.wav", tmp_path / "no.pth", "--f0-file", curve)
+        assert done.code == 3
+        assert "f0.csv" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "expected"),
+    [
+        ("a.wav", "WAV", ("a.wav", "WAV")),
+        ("a.oga", "WAV", ("a.oga", "OGG")),
+        ("a.mp4", "M4A", ("a.mp4", "M4A")),
+        ("a.mp3", "FLAC", ("a.flac", "FLAC")),
+        ("a.b", "WAV", ("a.b.wav", "WAV")),
+        ("a", "MP3", ("a.mp3", "MP3")),
+    ],
+)
+def test_where_the_result_goes(tmp_path, name, format, expected):
+    assert files.destination(tmp_path / name, format) == (tmp_path / expected[0], expected[1])
 
 
 def test_through_pipes(home, take, tmp_path):
