@@ -1,6 +1,7 @@
 """The page in a real browser, with engines that do no work: what a person sees and keeps."""
 
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -9,22 +10,33 @@ from pathlib import Path
 import pytest
 
 from tests.browsing import (
+    LIMIT_MS,
     REPOSITORY,
     Server,
+    choose,
     give_voice,
-    open_page,
+    holds,
     panel,
+    ready,
     recording,
     reload,
     upload,
 )
 
 pytest_plugins = ["tests.browsing"]
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_here(server):
+    """Every test begins on a machine without voices, recordings and jobs."""
+    for folder in ("logs", "assets/audios", "assets/datasets", ".cache/jobs"):
+        shutil.rmtree(server.home / folder, ignore_errors=True)
+        (server.home / folder).mkdir(parents=True, exist_ok=True)
 
 
 def test_first_visit_says_what_to_do(page):
-    assert "Choose a recording and a voice" in panel(page, "empty").inner_text()
+    panel(page, "empty", says="Choose a recording and a voice")
     page.locator("device-chip", has_text="a test").wait_for()
     assert page.title() == "Voice cloning"
     assert page.locator("#convert").is_visible()
@@ -35,23 +47,23 @@ def test_first_visit_says_what_to_do(page):
 
 def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):
     page.locator("#convert").click()
-    toast = page.locator("[data-testid=toast-body]")
+    toast = page.locator("[data-testid=toast-body]", has_text="No recording is chosen.")
     toast.wait_for()
-    assert "No recording is chosen." in toast.inner_text()
     assert not re.search(r"\bError\b", toast.inner_text())
 
 
-def test_upload_convert_listen_and_download(page, server, tmp_path):
+def test_upload_convert_listen_and_download(server, visit, tmp_path):
     give_voice(server)
-    reload(page)
+    page = visit()
     page.get_by_text("40 kHz · mini · epoch 7").wait_for()
     upload(page, recording(tmp_path / "speech.wav"))
-    page.locator("#convert").click()
-    panel(page, "running").locator("[role=progressbar]").wait_for()
-    done = panel(page, "done")
-    assert "Converted speech.wav." in done.inner_text()
+    with server.held():
+        page.locator("#convert").click()
+        panel(page, "running").locator("[role=progressbar]").wait_for()
+    done = panel(page, "done", says="Converted speech.wav.")
     for side in ("Before", "After"):
         done.get_by_role("button", name=side, exact=True).click()
+        done.locator(f"button[aria-pressed=true]:text-is('{side}')").wait_for()
         page.wait_for_function(
             "() => Math.abs(document.querySelector('ab-player audio').duration - 1) < 0.01"
         )
@@ -62,23 +74,21 @@ def test_upload_convert_listen_and_download(page, server, tmp_path):
     assert Path(download.value.path()).read_bytes() == (tmp_path / "speech.wav").read_bytes()
 
 
-def test_a_corrupt_file_is_a_sentence_with_a_hint(page, server, tmp_path):
+def test_a_corrupt_file_is_a_sentence_with_a_hint(server, visit, tmp_path):
     give_voice(server)
-    reload(page)
+    page = visit()
+    page.foreseen = "Waveform load"
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is not sound")
     upload(page, broken)
     page.locator("#convert").click()
-    failed = panel(page, "failed")
-    text = failed.inner_text()
-    assert "broken.wav is not a recording." in text
-    assert "Choose a sound file." in text
+    failed = panel(page, "failed", says="broken.wav is not a recording.")
+    assert "Choose a sound file." in failed.inner_text()
     assert failed.get_by_role("button", name="Copy details").is_visible()
     assert not re.search(r"\bError\b", page.locator("body").inner_text())
-    page.problems[:] = [p for p in page.problems if "Waveform load" not in p]
 
 
-def train(page, server, tmp_path, name, epochs):
+def train(page, tmp_path, name, epochs):
     page.locator("#tab-training-button").click()
     page.locator("#voice-name input").fill(name)
     page.locator("#voice-name input").press("Enter")
@@ -93,60 +103,54 @@ def train(page, server, tmp_path, name, epochs):
 
 
 def test_a_voice_trained_here_converts(page, server, tmp_path):
-    train(page, server, tmp_path, "clara", 3)
+    train(page, tmp_path, "clara", 3)
     panel(page, "done", "#tab-training")
     page.locator("#tab-inference-button").click()
     page.get_by_role("button", name="Refresh").first.click()
+    choose(page, page.locator("#voice input"), "clara")
     upload(page, recording(tmp_path / "words.wav"))
-    page.locator("#voice input").fill("clara")
-    page.locator("#voice input").press("Enter")
     page.locator("#tab-inference .facts", has_text="epoch 3").wait_for()
     page.locator("#convert").click()
-    page.locator("job-panel", has_text="Converted words").wait_for()
+    panel(page, "done", says="Converted words")
     made = [f.name for f in (server.home / "assets" / "audios").iterdir()]
     assert "words clara.wav" in made
 
 
-def test_training_survives_reload_and_restart_stops_and_resumes(page, chromium, server, tmp_path):
-    try:
-        train(page, server, tmp_path, "berta", 10000)
-        reload(page)
-        page.locator("#tab-training job-panel .job-left", has_text="left").wait_for()
-        page.locator("#back").click()
-        page.wait_for_function(
-            "() => document.querySelector('#voice-name input').value === 'berta'"
-        )
-        assert page.get_by_label("Epochs", exact=True).input_value() == "10000"
-        page.locator("#next").click()
-        page.locator("#tab-training job-panel .job-left", has_text="left").wait_for()
-        server.stop()
-        panel(page, "lost", "#tab-training")
-        server.start()
-        running = panel(page, "running", "#tab-training")
-        second = open_page(chromium.new_context(), server.url)  # a browser that knows nothing yet
-        second.locator("#tab-training-button").click()
-        assert panel(second, "running", "#tab-training")
-        assert second.locator("step-bar [aria-current]").inner_text().split() == ["3", "Run"]
-        second.locator("voice-progress h3", has_text="berta").wait_for()
-        second.context.close()
-        running.get_by_role("button", name="Stop").click()
-        panel(page, "cancelled", "#tab-training")
-        state = server.home / "logs" / "berta" / "state.pt"
-        stopped_at = int(state.read_text())
-        assert 0 < stopped_at < 10000
-        reload(page)
-        panel(page, "cancelled", "#tab-training")
-        page.get_by_role("button", name="Recordings").click()
-        page.get_by_text("2 recordings").wait_for()
-        page.locator("#next").click()
-        page.get_by_label("Epochs", exact=True).fill(str(stopped_at + 5))
-        page.locator("#create").click()
-        done = panel(page, "done", "#tab-training")
-        assert f"up to epoch {stopped_at + 5}" in done.inner_text()
-        page.locator(".stages", has_text="2 clips · 1 min").wait_for()
-        page.locator(".charts svg").first.wait_for()
-    finally:  # the browser notes every request a stopped server did not answer
-        page.problems.clear()
+def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, server, tmp_path):
+    train(page, tmp_path, "berta", 10000)
+    reload(page)
+    left = page.locator("#tab-training job-panel .job-left", has_text="left")
+    left.wait_for()
+    page.locator("#back").click()
+    holds(page.locator("#voice-name input"), "berta")
+    holds(page.get_by_label("Epochs", exact=True), "10000")
+    page.locator("#next").click()
+    left.wait_for()
+    page.foreseen = "ERR_CONNECTION"  # every request that a stopped server does not answer
+    server.stop()
+    panel(page, "lost", "#tab-training")
+    server.start()
+    panel(page, "running", "#tab-training")
+    second = visit()  # a browser that knows nothing yet
+    second.locator("#tab-training-button").click()
+    panel(second, "running", "#tab-training")
+    second.locator("step-bar [aria-current]", has_text=re.compile(r"3\s*Run")).wait_for()
+    second.locator("voice-progress h3", has_text="berta").wait_for()
+    panel(page, "running", "#tab-training").get_by_role("button", name="Stop").click()
+    panel(page, "cancelled", "#tab-training")
+    state = server.home / "logs" / "berta" / "state.pt"
+    stopped_at = int(state.read_text())
+    assert 0 < stopped_at < 10000
+    reload(page)
+    panel(page, "cancelled", "#tab-training")
+    page.get_by_role("button", name="Recordings").click()
+    page.get_by_text("2 recordings").wait_for()
+    page.locator("#next").click()
+    page.get_by_label("Epochs", exact=True).fill(str(stopped_at + 5))
+    page.locator("#create").click()
+    panel(page, "done", "#tab-training", f"up to epoch {stopped_at + 5}")
+    page.locator(".stages", has_text="2 clips · 1 min").wait_for()
+    page.locator(".charts svg").first.wait_for()
 
 
 def test_keyboard_alone_reaches_the_main_action(page):
@@ -160,13 +164,13 @@ def test_keyboard_alone_reaches_the_main_action(page):
 
 
 @pytest.mark.parametrize("tab", ["inference", "training", "settings", "report"])
-def test_a_phone_shows_everything_within_its_width(chromium, server, tab):
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = open_page(context, server.url)
+def test_a_phone_shows_everything_within_its_width(visit, tab):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True)
     page.locator(f"#tab-{tab}-button").click()
-    page.wait_for_timeout(300)
+    page.locator(f"#tab-{tab} h2:visible").first.wait_for()
+    page.locator("device-chip b").wait_for()
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
 
 
 def test_light_and_dark_stay_as_chosen(page):
@@ -177,14 +181,15 @@ def test_light_and_dark_stay_as_chosen(page):
     page.wait_for_function("() => document.body.classList.contains('dark')")
 
 
-def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(chromium, server):
+def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(server, visit):
     give_voice(server)
-    context = chromium.new_context()
-    context.route("**/ui/forms.js", lambda route: (time.sleep(3), route.continue_()))
-    page = open_page(context, server.url)
-    page.wait_for_function("() => document.querySelector('#voice input').value === 'anna'")
-    assert page.problems == []
-    context.close()
+
+    def late(route):
+        time.sleep(3)
+        route.continue_()
+
+    page = visit(prepare=lambda context: context.route("**/ui/forms.js", late))
+    holds(page.locator("#voice input"), "anna")
 
 
 def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server, tmp_path):
@@ -193,17 +198,18 @@ def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server,
     held = []
     context.route("**/api/ready", lambda route: held.append(route))
     page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.goto(server.url)
     page.locator("#convert").wait_for()
     page.wait_for_function("() => document.documentElement.inert")
     upload(page, recording(tmp_path / "early.wav"))
+    context.unroute("**/api/ready")
     for route in held:
         route.continue_()
-    page.locator("html[data-loaded]").wait_for()
-    page.wait_for_timeout(500)
-    assert page.locator("#chosen-recording input").input_value().startswith("early")
+    ready(page)
     page.locator("#convert").click()
-    page.locator("job-panel", has_text="Converted early").wait_for()
+    panel(page, "done", says="Converted early.wav.")
+    holds(page.locator("#chosen-recording input"), "early.*")
     context.close()
 
 
@@ -216,16 +222,15 @@ def test_gradio_serves_nothing_but_results(server):
         assert refused.value.code in (403, 404)
 
 
-def test_the_network_needs_the_token(chromium, tmp_path):
+def test_the_network_needs_the_token(visit, tmp_path):
     running = Server(tmp_path, "--server-name", "0.0.0.0")
     try:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(running.url)
         assert refused.value.code == 401
         link = re.search(r"http://\S+\?token=\S+", running.log.read_text())[0]
-        context = chromium.new_context()
-        page = open_page(context, link)
+        page = visit(link)
         assert "token" not in page.url
-        context.close()
+        page.context.close()
     finally:
         running.stop()

@@ -45,26 +45,38 @@ export const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
 export const ENDED = ["done", "failed", "cancelled"];
 export const TRAINING = ["create-voice", "preprocess", "extract", "train", "index"];
 
+const PATIENCE_MS = 30000; // then the server is said not to answer
+
 class Jobs extends EventTarget {
   list = [];
   known = false; // whether the server has answered once
   lost = false;
   #timer = null;
+  #asking = false;
+  #again = false;
 
+  // One question at a time: who asks during an answer is answered by the next, which follows at once.
   async refresh() {
     clearTimeout(this.#timer);
-    let wait = 4000;
+    this.#again = this.#asking;
+    if (this.#asking) return;
+    this.#asking = true;
     try {
-      this.list = await ask("jobs?limit=60");
+      this.list = await ask("jobs?limit=60", { signal: AbortSignal.timeout(PATIENCE_MS) });
       this.known = true;
       this.lost = false;
-      if (this.list.some((job) => !ENDED.includes(job.state))) wait = 1000;
     } catch {
       this.lost = true;
-      wait = 2000;
     }
+    this.#asking = false;
+    this.#timer = setTimeout(() => this.refresh(), this.#again ? 0 : this.#wait());
     this.dispatchEvent(new Event("change"));
-    this.#timer = setTimeout(() => this.refresh(), document.hidden ? 10000 : wait);
+  }
+
+  #wait() {
+    if (document.hidden) return 10000;
+    if (this.lost) return 2000;
+    return this.list.some((job) => !ENDED.includes(job.state)) ? 1000 : 4000;
   }
 }
 

@@ -40,7 +40,7 @@ class JobPanel extends HTMLElement {
 
   #update() {
     const job = this.job;
-    const state = jobs.lost ? "lost" : job?.state ?? "empty";
+    const state = jobs.lost ? "lost" : job?.state ?? (jobs.known ? "empty" : "unknown");
     const running = job && !ENDED.includes(job.state);
     const shown = `${job?.id} ${state === "stopping" ? "running" : state}`;
     if (shown !== this.shown) {
@@ -54,6 +54,7 @@ class JobPanel extends HTMLElement {
 
   #content(job, state) {
     if (state === "lost") return [notice("lost", T("The server is not answering. Trying again…"))];
+    if (state === "unknown") return []; // nothing is claimed before the server has answered
     if (!job) return [notice("empty", this.getAttribute("empty") ?? "")];
     if (state === "done") return this.#done(job);
     const files = table(job);
