@@ -10,68 +10,61 @@ from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
 from tabs import controls
 from tabs.events import endpoint
-from tabs.i18n import LANGUAGES
+from tabs.i18n import LANGUAGES, Translate
 from tabs.page import Page
 
 
 def build(page: Page) -> None:
     """A form over `config.Settings`; saving is one atomic write."""
     t = page.t
-    now = load_settings()
-    languages = [(t("As the system"), "auto"), *((name, code) for code, name in LANGUAGES.items())]
     with gr.Column(elem_classes="card narrow"):
         page.heading("Settings", "Kept in assets/config.json.")
-        language = gr.Dropdown(
-            languages,
-            value=now.language,
-            label=t("Language"),
-            info=t("Takes effect when the program is started again."),
-        )
-        author = gr.Textbox(
-            now.model_author,
-            label=t("Author"),
-            info=t("Written into the voices you train."),
-            max_lines=1,
-        )
-        precision = gr.Radio(
-            ["auto", "fp32", "fp16", "bf16"],
-            value=now.precision,
-            label=t("Precision"),
-            info=t("auto takes what is safe and fast on this device."),
-        )
-        offline = gr.Checkbox(
-            now.offline, label=t("Offline"), info=t("Never open a network connection.")
-        )
-        mirrors = gr.Textbox(
-            "\n".join(now.mirrors),
-            lines=2,
-            label=t("Mirrors"),
-            info=t("Further places to get model files from, one address per line."),
-        )
+        fields = _fields(t)
         save = gr.Button(t("Save"), variant="primary", elem_id="save-settings")
         told = gr.HTML()
 
-    fields = {
-        "language": language,
-        "model_author": author,
-        "precision": precision,
-        "offline": offline,
-        "mirrors": mirrors,
-    }
-
-    def kept() -> list[Any]:
-        now = load_settings()
-        return [now.language, now.model_author, now.precision, now.offline, "\n".join(now.mirrors)]
-
-    page.on_load(kept, [], list(fields.values()))
-
     def keep(*values: Any) -> str:
-        given = dict(zip(fields, values, strict=True))
-        given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
-        if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
-            raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
-        save_settings(controls.read(Settings, load_settings().model_dump() | given))
+        _keep(dict(zip(fields, values, strict=True)))
         return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
 
+    page.on_load(_kept, [], list(fields.values()))
     text = "Keep the settings in assets/config.json."
     endpoint(save.click, keep, fields, told, t, "save_settings", text)
+
+
+def _fields(t: Translate) -> dict[str, Any]:
+    """The controls, empty: what is kept is filled in when the page is opened."""
+    languages = [(t("As the system"), "auto"), *((name, code) for code, name in LANGUAGES.items())]
+    return {
+        "language": gr.Dropdown(
+            languages,
+            label=t("Language"),
+            info=t("Takes effect when the program is started again."),
+        ),
+        "model_author": gr.Textbox(
+            label=t("Author"), info=t("Written into the voices you train."), max_lines=1
+        ),
+        "precision": gr.Radio(
+            ["auto", "fp32", "fp16", "bf16"],
+            label=t("Precision"),
+            info=t("auto takes what is safe and fast on this device."),
+        ),
+        "offline": gr.Checkbox(label=t("Offline"), info=t("Never open a network connection.")),
+        "mirrors": gr.Textbox(
+            lines=2,
+            label=t("Mirrors"),
+            info=t("Further places to get model files from, one address per line."),
+        ),
+    }
+
+
+def _kept() -> list[Any]:
+    now = load_settings()
+    return [now.language, now.model_author, now.precision, now.offline, "\n".join(now.mirrors)]
+
+
+def _keep(given: dict[str, Any]) -> None:
+    given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
+    if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
+        raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
+    save_settings(controls.read(Settings, load_settings().model_dump() | given))
