@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -42,6 +43,10 @@ SMALL = {
     "sample_rate": 24000, "vocoder": "lite", "f0_method": "fcpe", "embedder_model": "mini",
     "batch_size": 2, "save_every_epoch": 50, "holdout": 0.0,
 }  # fmt: skip
+DRAWN = {  # what comes late
+    "inference": "() => document.querySelector('ab-player')?.image",
+    "training": "() => document.querySelector('.charts svg')",
+}
 COLOURS = 128
 LIMIT_S = 600.0
 
@@ -49,6 +54,7 @@ LIMIT_S = 600.0
 def main(tabs: list[str]) -> None:
     """Make the state, then one picture per tab (per step of a training), light, dark and narrow."""
     TARGET.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any other end: nothing is left over
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
         furnish(home)
@@ -126,9 +132,11 @@ def photograph(context: Any, url: str, shape: str, tabs: list[str]) -> None:
     page.evaluate(
         "localStorage.setItem('voice.form.training', JSON.stringify({model_name: 'anna'}))"
     )
-    page.reload()
+    browsing.reload(page)
     for tab in tabs:
         page.locator(f"#tab-{tab}-button").click()
+        if tab in DRAWN:
+            page.wait_for_function(DRAWN[tab])
         page.wait_for_timeout(2000)
         if tab != "training":
             keep(page, f"{tab}_{shape}")
