@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,12 +31,14 @@ class Page:
     Attributes:
         t: translation.
         fence: which files may be touched.
-        loads: what to do when a browser opens the page, in order.
+        forms: the components whose values the browser keeps, by form and name.
+        loads: what to look up when a browser opens the page: how, from what, for what.
     """
 
     t: Translate
     fence: Fence
-    loads: list[dict[str, Any]] = field(default_factory=list)
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    loads: list[tuple[Callable[..., Any], list[Any], list[Any]]] = field(default_factory=list)
 
     def heading(self, text: str, help_text: str = "", number: int | None = None) -> None:
         """A section's title, with one line that says what it is for."""
@@ -86,13 +89,11 @@ class Page:
         for name, component in components.items():
             save = f"async (value) => {FORMS}.save({key!r}, {name!r}, value)"
             component.change(None, component, None, js=save, api_visibility="private")
-        every = list(components.values())
-        back = f"async (...now) => {FORMS}.restore({key!r}, {list(components)!r}, now)"
-        self.loads.insert(0, {"fn": None, "inputs": every, "outputs": every, "js": back})
+        self.forms[key] = components
 
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
         """Do something whenever a browser opens the page, after the values are back."""
-        self.loads.append({"fn": fn, "inputs": inputs, "outputs": outputs})
+        self.loads.append((fn, inputs, outputs))
 
     def voice_list(self, text: str, help_text: str) -> gr.Dropdown:
         """A list of the voices here that is fresh whenever the page is opened."""
@@ -175,29 +176,29 @@ def build(page: Page) -> gr.Blocks:
                 with gr.Tab(page.t(title), id=identifier, elem_id=f"tab-{identifier}"):
                     module.build(page)
         events.for_programs()
-        _chain(blocks, page.loads)
+        _chain(blocks, page)
     return blocks
 
 
-def _chain(blocks: gr.Blocks, loads: list[dict[str, Any]]) -> None:
+def _chain(blocks: gr.Blocks, page: Page) -> None:
     """First give the browser its values back, then look up in one request what depends on them.
 
     Only then can the page be used.
     """
-    event = None
-    for load in (one for one in loads if one["fn"] is None):
-        event = (blocks.load if event is None else event.then)(**load, **QUIET)
-    asked = [one for one in loads if one["fn"] is not None]
+    names = json.dumps({key: list(form) for key, form in page.forms.items()})
+    kept = [component for form in page.forms.values() for component in form.values()]
+    back = f"async (...now) => {FORMS}.restore({names}, now)"
+    event = blocks.load(None, kept, kept, js=back, **QUIET)
 
     def look_up(*values: Any) -> list[Any]:
         left = iter(values)
         answers: list[Any] = []
-        for one in asked:
-            answer = one["fn"](*[next(left) for _ in one["inputs"]])
-            answers += list(answer) if len(one["outputs"]) > 1 else [answer]
+        for fn, inputs, outputs in page.loads:
+            answer = fn(*[next(left) for _ in inputs])
+            answers += list(answer) if len(outputs) > 1 else [answer]
         return answers
 
-    inputs = [component for one in asked for component in one["inputs"]]
-    outputs = [component for one in asked for component in one["outputs"]]
-    event = (blocks.load if event is None else event.then)(look_up, inputs, outputs, **QUIET)
+    asked = [component for _, inputs, _ in page.loads for component in inputs]
+    filled = [component for _, _, outputs in page.loads for component in outputs]
+    event = event.then(look_up, asked, filled, **QUIET)
     event.then(None, js=f"async () => {FORMS}.loaded()", **QUIET)

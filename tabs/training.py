@@ -11,7 +11,7 @@ from rvc import params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import fence, machine, training
+from rvc.server import fence, machine, training, voices
 from tabs import controls
 from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
@@ -36,16 +36,27 @@ def build(page: Page) -> None:
         with _step(4):
             page.heading("Result", "The finished voice; it is also listed under Inference.")
             gr.HTML('<voice-progress part="files"></voice-progress>')
-            use = gr.Button(t("Convert with this voice"), size="sm", elem_classes="left")
     with gr.Row(elem_classes="actions"):
         back = gr.Button(t("Back"), elem_id="back", size="lg")
         forward = gr.Button(t("Next"), elem_id="next", size="lg")
         create = gr.Button(t("Create the voice"), variant="primary", elem_id="create", size="lg")
-    moves = {back: "move(-1)", forward: "move(1)", use: "open('inference')"}
-    for button, move in moves.items():
-        button.click(None, js=f"() => window.voice.{move}", api_visibility="private")
+        use = gr.Button(t("Convert with this voice"), variant="primary", elem_id="use", size="lg")
+    for button, step in {back: -1, forward: 1}.items():
+        button.click(None, js=f"() => window.voice.move({step})", api_visibility="private")
+    _use(page, use, name)
     _start(page, {"create-voice": create} | stages, form, name, dataset)
     page.remember("training", {"model_name": name, "dataset_path": dataset} | form.fields)
+
+
+def _use(page: Page, button: gr.Button, name: gr.Dropdown) -> None:
+    """Take the finished voice to Inference."""
+
+    def made(title: str | None) -> Any:
+        found = [v for v in voices.voices() if v.pth.parent.name == (title or "").strip()]
+        return gr.Dropdown(page.voices(), value=str(found[0].pth)) if found else gr.skip()
+
+    chosen = button.click(made, name, page.forms["inference"]["voice"], **QUIET)
+    chosen.then(None, js="() => window.voice.open('inference')", api_visibility="private")
 
 
 def _step(number: int) -> gr.Column:

@@ -4,18 +4,22 @@ Run as `python -m tests.fake_engines VERB job.json` they do a job; `python -m te
 app …` serves the page with them.
 """
 
+import json
 import pickle
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from rvc import params, tasks
 from rvc.config import experiment, paths
-from rvc.errors import BadInput, Cancelled
+from rvc.errors import BadInput
 from rvc.train import manifest
 
 STEP_S = 0.05
+FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are few.",
+           "hint": "Ten minutes are better.", "values": {}}  # fmt: skip
 HOLD = "hold"  # while the program's folder has a file of this name, no work ends
 
 
@@ -41,23 +45,45 @@ def create(p, report):
     stage.details = {"total_seconds": 61.0}
     stage.warnings = ["one.wav: clipped, 3 % of it lies at full scale"]
     manifest.record(folder, stage)
+    found = {"kind": "finding", "step": 0, "epoch": 0} | FINDING
+    note(folder, found)
     state = folder / "state.pt"
     epoch = int(state.read_text()) if state.is_file() else 0
     try:
         while epoch < p.total_epoch:
-            report(epoch, p.total_epoch, f"train: epoch {epoch}/{p.total_epoch}")
+            report(
+                epoch, p.total_epoch, f"train: Training | epoch {epoch}/{p.total_epoch} mel 9.00"
+            )
             time.sleep(STEP_S)
             epoch += 1
-            with (folder / "metrics.jsonl").open("a") as out:
-                out.write(f'{{"kind": "steps", "step": {epoch}, "epoch": 1, "mel": {9 / epoch}}}\n')
-    except Cancelled:
+            note(folder, {"kind": "steps", "step": epoch, "epoch": 1, "mel": 9 / epoch})
+    finally:
         state.write_text(str(epoch))
-        raise
     manifest.record(folder, manifest.Stage("train", outputs=["x"], details={"epoch": epoch}))
     made = {"voice": folder / f"{p.model_name}.pth", "index": folder / f"{p.model_name}.index"}
     voice(made["voice"], epoch)
     said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
     return said | {key: str(file) for key, file in made.items()}
+
+
+def note(folder, record):
+    with (folder / "metrics.jsonl").open("a") as out:
+        out.write(json.dumps(record) + "\n")
+
+
+def stage(name, p, report):
+    """Pretend to do one stage of a training."""
+    report(1, 1, name)
+    folder = experiment(p.model_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.record(folder, manifest.Stage(name, inputs=2, outputs=["a", "b"]))
+    return {"message": f"Finished {name} of {p.model_name}."}
+
+
+preprocess = partial(stage, "preprocess")
+extract = partial(stage, "extract")
+train = partial(stage, "train")
+index = partial(stage, "index")
 
 
 def voice(file, epoch=1):
@@ -70,6 +96,9 @@ def voice(file, epoch=1):
 VERBS = {
     "infer": tasks.Verb(params.Infer, "tests.fake_engines:infer"),
     "create-voice": tasks.Verb(params.CreateVoice, "tests.fake_engines:create"),
+} | {
+    name: tasks.Verb(tasks.VERBS[name].params, f"tests.fake_engines:{name}")
+    for name in ("preprocess", "extract", "train", "index")
 }
 
 

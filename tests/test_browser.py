@@ -88,7 +88,11 @@ def test_a_corrupt_file_is_a_sentence_with_a_hint(server, visit, tmp_path):
     assert not re.search(r"\bError\b", page.locator("body").inner_text())
 
 
-def train(page, tmp_path, name, epochs):
+STAGES = {"preprocess": "Cut recordings", "extract": "Pitch and features", "train": "Training",
+          "index": "Index"}  # fmt: skip
+
+
+def name_and_recordings(page, tmp_path, name):
     page.locator("#tab-training-button").click()
     page.locator("#voice-name input").fill(name)
     page.locator("#voice-name input").press("Enter")
@@ -97,6 +101,10 @@ def train(page, tmp_path, name, epochs):
     )
     page.get_by_text("2 recordings").wait_for()
     page.locator("#next").click()
+
+
+def train(page, tmp_path, name, epochs):
+    name_and_recordings(page, tmp_path, name)
     page.get_by_label("Epochs", exact=True).fill(str(epochs))
     page.locator("#create").click()
     page.locator("#tab-training job-panel:is([data-state=running], [data-state=done])").wait_for()
@@ -105,15 +113,63 @@ def train(page, tmp_path, name, epochs):
 def test_a_voice_trained_here_converts(page, server, tmp_path):
     train(page, tmp_path, "clara", 3)
     panel(page, "done", "#tab-training")
-    page.locator("#tab-inference-button").click()
-    page.get_by_role("button", name="Refresh").first.click()
-    choose(page, page.locator("#voice input"), "clara")
+    page.locator("#create").wait_for(state="hidden")
+    page.get_by_role("button", name="Convert with this voice").click()
+    holds(page.locator("#voice input"), "clara")
     upload(page, recording(tmp_path / "words.wav"))
     page.locator("#tab-inference .facts", has_text="epoch 3").wait_for()
     page.locator("#convert").click()
     panel(page, "done", says="Converted words")
     made = [f.name for f in (server.home / "assets" / "audios").iterdir()]
     assert "words clara.wav" in made
+
+
+def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
+    give_voice(server, "dora")
+    page.get_by_role("button", name="Refresh").first.click()
+    choose(page, page.locator("#voice input"), "dora")
+    page.locator("#tab-inference .facts", has_text="epoch 7").wait_for()
+
+
+def test_training_on_begins_without_the_ticks_of_the_run_before(page, tmp_path):
+    train(page, tmp_path, "emil", 3)
+    panel(page, "done", "#tab-training")
+    stages = page.locator("#tab-training .stages li")
+    assert stages.filter(has_text="Training").get_attribute("class") == "finished"
+    page.locator("#back").click()
+    page.get_by_label("Epochs", exact=True).fill("10000")
+    page.get_by_role("button", name="Train on").click()
+    running = panel(page, "running", "#tab-training", "Epoch")
+    assert "mel" not in running.locator(".job-note").inner_text()
+    page.locator(".stages li.now", has_text="Training").wait_for()
+    assert page.locator(".stages li.finished").all_inner_texts()[0].startswith("Cut recordings")
+    assert page.locator(".stages li.finished").count() == 1
+    running.get_by_role("button", name="Stop").click()
+    panel(page, "cancelled", "#tab-training")
+
+
+def test_what_the_training_found_is_said_once_with_a_hint(page, tmp_path):
+    train(page, tmp_path, "fred", 2)
+    panel(page, "done", "#tab-training")
+    page.locator("#back").click()
+    page.get_by_label("Epochs", exact=True).fill("4")
+    page.get_by_role("button", name="Train on").click()
+    panel(page, "done", "#tab-training", "up to epoch 4")
+    found = page.locator("#tab-training voice-progress .notice", has_text="Two recordings are few.")
+    found.filter(has_text="Ten minutes are better.").wait_for()
+    assert found.count() == 1
+
+
+def test_one_stage_after_the_other_by_hand(page, server, tmp_path):
+    name_and_recordings(page, tmp_path, "gina")
+    page.locator("#next").click()
+    page.get_by_role("button", name="Run one stage").click()
+    for stage, title in STAGES.items():
+        page.locator(f"#stage-{stage}").click()
+        panel(page, "done", "#tab-training", f"Finished {stage} of gina.")
+        page.locator(".stages li.finished", has_text=title).wait_for()
+    kept = (server.home / "logs" / "gina" / "manifest.json").read_text()
+    assert all(f'"{stage}"' in kept for stage in STAGES)
 
 
 def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, server, tmp_path):
@@ -153,14 +209,69 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, ser
     page.locator(".charts svg").first.wait_for()
 
 
-def test_keyboard_alone_reaches_the_main_action(page):
+def reach(page, wanted, key="Tab"):
+    """Go on with the keyboard until the focus is on what a selector names."""
     seen = []
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.id"))
-        if "convert" in seen:
+    for _ in range(80):
+        page.keyboard.press(key)
+        seen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 80)"))
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
             return
     raise AssertionError(seen)
+
+
+def test_keyboard_alone_reaches_the_main_action(page):
+    reach(page, "#convert")
+
+
+def test_keyboard_alone_trains_and_stops(page, tmp_path):
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    recording(folder / "one.wav")
+    reach(page, "#tab-training-button")
+    page.keyboard.press("Enter")
+    for field, value in {"#voice-name input": "hugo", "#dataset input": str(folder)}.items():
+        reach(page, field)
+        page.keyboard.type(value)
+        page.keyboard.press("Enter")
+    page.get_by_text("1 recordings").wait_for()
+    reach(page, "#next")
+    page.keyboard.press("Enter")
+    reach(page, "input[aria-label*=Epochs]")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("10000")
+    reach(page, "#create")
+    page.keyboard.press("Enter")
+    panel(page, "running", "#tab-training", "Epoch")
+    reach(page, ".job-stop", "Shift+Tab")
+    page.keyboard.press("Enter")
+    panel(page, "cancelled", "#tab-training")
+    assert page.evaluate("document.activeElement.matches('#tab-training job-panel')")
+
+
+def test_the_jobs_are_asked_for_once_at_a_time(visit):
+    asked, most = set(), []
+
+    def about_jobs(request):
+        return "/api/jobs?" in request.url
+
+    def begun(request):
+        if about_jobs(request):
+            asked.add(request)
+            most.append(len(asked))
+
+    def late(route):
+        time.sleep(0.5)
+        route.continue_()
+
+    page = visit(prepare=lambda context: context.route("**/api/jobs?*", late))
+    page.on("request", begun)
+    page.on("requestfinished", lambda request: asked.discard(request))
+    for _ in range(3):
+        with page.expect_event("requestfinished", about_jobs):
+            page.evaluate("() => { for (let i = 0; i < 4; i++) window.voice.poke(); }")
+    assert set(most) == {1}
+    assert len(most) <= 2 * 3 + 2
 
 
 @pytest.mark.parametrize("tab", ["inference", "training", "settings", "report"])
@@ -195,18 +306,26 @@ def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(s
 def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server, tmp_path):
     give_voice(server)
     context = chromium.new_context()
-    held = []
-    context.route("**/api/ready", lambda route: held.append(route))
+    held, free = [], []
+
+    def hold(route):
+        route.continue_() if free else held.append(route)
+
+    context.route("**/api/ready", hold)
     page = context.new_page()
     page.set_default_timeout(LIMIT_MS)
     page.goto(server.url)
     page.locator("#convert").wait_for()
-    page.wait_for_function("() => document.documentElement.inert")
+    page.wait_for_function("() => document.querySelector('gradio-app').inert")
+    page.get_by_role("status").filter(has_text="Loading…").wait_for()
+    assert page.locator("gradio-app").get_attribute("aria-busy") == "true"
     upload(page, recording(tmp_path / "early.wav"))
-    context.unroute("**/api/ready")
+    free.append(True)
     for route in held:
         route.continue_()
     ready(page)
+    assert page.locator("gradio-app").get_attribute("aria-busy") == "false"
+    page.locator("p.loading").wait_for(state="hidden")
     page.locator("#convert").click()
     panel(page, "done", says="Converted early.wav.")
     holds(page.locator("#chosen-recording input"), "early.*")

@@ -27,8 +27,9 @@ def texts():
         said |= set(re.findall(r'\bT\("((?:[^"\\\\]|\\\\.)+)"\)', code))
     models = (REPOSITORY / "assets" / "ui" / "models.js").read_text(encoding="utf-8")
     said |= set(re.findall(r'": "([^"]+)",', models))
+    core = (REPOSITORY / "assets" / "ui" / "core.js").read_text(encoding="utf-8")
     training = (REPOSITORY / "assets" / "ui" / "training.js").read_text(encoding="utf-8")
-    said |= set(re.findall(r'^  \w+: "([^"]+)",', training, re.MULTILINE))
+    said |= set(re.findall(r'^  \w+: "([^"]+)",', core, re.MULTILINE))
     said |= set(re.findall(r'\["\w+", "([^"]+)"\]', training))
     return {text for text in said if text.strip()}
 

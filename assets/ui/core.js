@@ -43,7 +43,18 @@ export const fileUrl = (path) =>
 export const baseName = (path) => path.split(/[\\/]/).pop();
 export const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
 export const ENDED = ["done", "failed", "cancelled"];
-export const TRAINING = ["create-voice", "preprocess", "extract", "train", "index"];
+export const STAGES = {
+  preprocess: "Cut recordings",
+  extract: "Pitch and features",
+  train: "Training",
+  index: "Index",
+};
+export const TRAINING = ["create-voice", ...Object.keys(STAGES)];
+export const runs = (job) => Boolean(job) && !ENDED.includes(job.state);
+
+// Which stage of a training a job is at; "" before it has said so.
+export const stageOf = (job) =>
+  job.verb in STAGES ? job.verb : Object.keys(STAGES).find((name) => job.note.startsWith(name)) ?? "";
 
 const PATIENCE_MS = 30000; // then the server is said not to answer
 

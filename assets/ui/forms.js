@@ -1,14 +1,23 @@
 // Values people entered, kept in the browser; light or dark; moving between tabs.
 
-import { T, ask } from "./core.js";
+import { T, ask, make } from "./core.js";
 
 let chosen = {}; // by the server, where the usual model files are absent
 const known = ask("ready").then((found) => (chosen = found.chosen), () => {});
 
 // Until the lists are filled, nothing can be pressed: an answer on its way would undo the choice.
-const page = document.documentElement;
-page.inert = true;
-setTimeout(() => (page.inert = false), 15000); // even where the answer never comes
+// The sign that says so stands beside what cannot be used, where a screen reader finds it.
+const app = document.querySelector("gradio-app");
+const sign = make("p", "loading", T("Loading…"), { role: "status" });
+document.body.append(sign);
+usable(false);
+setTimeout(() => usable(true), 15000); // even where the answer never comes
+
+function usable(on) {
+  app.inert = !on;
+  app.setAttribute("aria-busy", !on);
+  sign.hidden = on;
+}
 
 const bag = (key) => {
   try {
@@ -25,16 +34,19 @@ Object.assign(window.voice, {
     window.dispatchEvent(new CustomEvent("voice-saved", { detail: { key, name, value } }));
   },
   value: (key, name) => bag(key)[name],
-  async restore(key, names, now) {
+  async restore(forms, now) {
     await known;
-    const kept = bag(key);
-    const usable = (name, value) => (value === "auto" ? undefined : chosen[name]);
+    const instead = (name, value) => (value === "auto" ? undefined : chosen[name]);
     const as_is = { __type__: "update" }; // what Gradio takes for "no change"
-    return names.map((name, i) => kept[name] ?? usable(name, now[i]) ?? as_is);
+    const fields = Object.entries(forms).flatMap(([key, names]) => {
+      const kept = bag(key);
+      return names.map((name) => [name, kept[name]]);
+    });
+    return fields.map(([name, kept], i) => kept ?? instead(name, now[i]) ?? as_is);
   },
   loaded() {
-    page.inert = false;
-    page.dataset.loaded = "";
+    usable(true);
+    document.documentElement.dataset.loaded = "";
   },
   open(tab) {
     document.getElementById(`tab-${tab}-button`)?.click();

@@ -1,7 +1,7 @@
 // <job-list>: every job of this machine behind one button, so that none is ever out of sight.
 
-import { ENDED, SOUND, T, ask, baseName, button, fileUrl, jobs, make } from "./core.js";
-import { plainly } from "./parts.js";
+import { SOUND, T, ask, baseName, button, fileUrl, jobs, make, runs } from "./core.js";
+import { doing, plainly } from "./parts.js";
 
 const SHOWN = 30;
 const ICON =
@@ -24,7 +24,7 @@ class JobList extends HTMLElement {
   }
 
   #update() {
-    const running = jobs.list.filter((job) => !ENDED.includes(job.state)).length;
+    const running = jobs.list.filter(runs).length;
     this.count.textContent = running || "";
     if (this.dialog.open) this.#list();
   }
@@ -44,10 +44,10 @@ class JobList extends HTMLElement {
 
   #row(job) {
     const row = make("div", `job-row ${job.state}`);
-    const running = !ENDED.includes(job.state);
+    const running = runs(job);
     const part = job.total > 0 ? `${Math.round((100 * job.done) / job.total)} %` : "…";
     row.append(make("b", "job-mark", running ? part : MARKS[job.state]));
-    const said = job.result?.message ?? job.error?.message ?? job.note.split(" | ").pop();
+    const said = job.result?.message ?? job.error?.message ?? doing(job);
     const words = make("div", "grow");
     words.append(make("p", "strong", title(job)), make("p", "hint", plainly(said, job).split("\n")[0]));
     row.append(words);

@@ -1,19 +1,22 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { ENDED, SOUND, T, ask, button, duration, jobs, make } from "./core.js";
-import { again, complaint, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
+import { SOUND, T, ask, button, duration, jobs, make, runs } from "./core.js";
+import { again, complaint, doing, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
 class JobPanel extends HTMLElement {
   connectedCallback() {
     this.verbs = (this.getAttribute("verbs") ?? "").split(" ");
     this.update = () => this.#update();
     jobs.addEventListener("change", this.update);
+    if (this.hasAttribute("follows")) window.addEventListener("voice-saved", this.update);
     this.setAttribute("aria-live", "polite");
+    this.tabIndex = -1;
     this.#update();
   }
 
   disconnectedCallback() {
     jobs.removeEventListener("change", this.update);
+    window.removeEventListener("voice-saved", this.update);
   }
 
   get job() {
@@ -28,7 +31,6 @@ class JobPanel extends HTMLElement {
   #followed(mine) {
     const name = window.voice.value?.(this.getAttribute("follows"), "model_name");
     const own = mine.filter((job) => !name || job.params.model_name === name);
-    const runs = (job) => !ENDED.includes(job.state);
     return own.find(runs) ?? mine.find(runs) ?? own[0];
   }
 
@@ -41,15 +43,17 @@ class JobPanel extends HTMLElement {
   #update() {
     const job = this.job;
     const state = jobs.lost ? "lost" : job?.state ?? (jobs.known ? "empty" : "unknown");
-    const running = job && !ENDED.includes(job.state);
     const shown = `${job?.id} ${state === "stopping" ? "running" : state}`;
     if (shown !== this.shown) {
       this.shown = shown;
       this.dataset.state = state;
+      this.dataset.verb = job?.verb ?? "";
+      const within = this.contains(document.activeElement);
       this.replaceChildren(...this.#content(job, state));
+      if (within) this.focus({ preventScroll: true }); // or the keyboard would start at the top again
       this.dispatchEvent(new CustomEvent("job", { bubbles: true, detail: job }));
     }
-    if (running && !jobs.lost) this.#progress(job);
+    if (runs(job) && !jobs.lost) this.#progress(job);
   }
 
   #content(job, state) {
@@ -66,11 +70,12 @@ class JobPanel extends HTMLElement {
   }
 
   #running(job) {
-    this.note = make("div", "job-note");
+    const quiet = { "aria-live": "off" }; // what changes every second is not read out
+    this.note = make("div", "job-note", "", quiet);
     this.bar = make("div", "job-bar-fill");
     const bar = make("div", "job-bar", "", { role: "progressbar", "aria-label": T("Progress") });
     bar.append(this.bar);
-    this.left = make("div", "job-left");
+    this.left = make("div", "job-left", "", quiet);
     const stop = button(T("Stop"), "job-stop", async () => {
       const again = stop.textContent !== T("Stop"); // a second press does not wait for a save
       stop.textContent = T("Stopping…");
@@ -87,8 +92,9 @@ class JobPanel extends HTMLElement {
     const part = known ? Math.min(1, job.done / job.total) : 0;
     this.bar.style.width = known ? `${100 * part}%` : "";
     this.bar.classList.toggle("unknown", !known);
-    this.bar.parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
-    const text = job.note.split(" | ").pop() || T("Getting ready…");
+    if (known) this.bar.parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
+    else this.bar.parentElement.removeAttribute("aria-valuenow");
+    const text = doing(job);
     if (this.note.textContent !== text) this.note.replaceChildren(...linked(text));
     const left = job.eta_s == null ? "" : `${duration(job.eta_s)} ${T("left")}`;
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;

@@ -1,6 +1,6 @@
 // <missing-models sets="…">: what has still to be downloaded for the best quality, and one button.
 
-import { ENDED, T, ask, button, jobs, make, post } from "./core.js";
+import { T, ask, button, jobs, make, post, runs } from "./core.js";
 
 const SETS = {
   predictors: "Pitch (rmvpe, fcpe)",
@@ -32,7 +32,9 @@ class MissingModels extends HTMLElement {
   }
 
   async #load() {
+    const asked = (this.asked = Symbol());
     const rows = await ask("models").catch(() => []);
+    if (asked !== this.asked) return; // a later answer counts
     const absent = (this.getAttribute("sets") ?? "")
       .split(" ")
       .map((set) => [set, rows.filter((row) => !row.present && row.name.startsWith(set))])
@@ -49,7 +51,7 @@ class MissingModels extends HTMLElement {
       list.append(make("li", "", `${T(SETS[set] ?? set)} · ${Math.round(bytes / 1e6)} MB`));
     }
     card.append(list, make("p", "hint", T("Without them only what ships with the program can be used.")));
-    if (this.job && !ENDED.includes(this.job.state)) {
+    if (runs(this.job)) {
       card.append(make("job-panel", "", "", { verbs: "assets" }));
       return [card];
     }

@@ -1,6 +1,6 @@
 // Pieces of what a job has to say.
 
-import { SOUND, T, TRAINING, ask, baseName, button, fileUrl, jobs, make, post } from "./core.js";
+import { SOUND, STAGES, T, TRAINING, ask, baseName, button, fileUrl, jobs, make, post, stageOf } from "./core.js";
 
 export function notice(kind, text, hint = "") {
   const box = make("div", `notice ${kind}`);
@@ -16,6 +16,16 @@ export function plainly(said, { params, result }) {
   const known = told.filter((value) => typeof value === "string" && /[\\/]/.test(value));
   const short = known.reduce((text, path) => text.replaceAll(path, baseName(path)), said);
   return params.input_folder ? short.replaceAll(`${params.input_folder}/`, "") : short;
+}
+
+// What a job does just now. Figures of a training are in its curves; here an epoch is enough.
+export function doing(job) {
+  const note = job.note.split(" | ").pop();
+  if (!note) return T("Getting ready…");
+  if (!TRAINING.includes(job.verb)) return note;
+  const epoch = /epoch (\d+)\/(\d+)/.exec(note);
+  if (epoch) return T("Epoch %1 of %2").replace("%1", epoch[1]).replace("%2", epoch[2]);
+  return T(STAGES[stageOf(job)] ?? note);
 }
 
 export function complaint(job, listed) {

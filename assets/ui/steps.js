@@ -2,7 +2,7 @@
 //
 // The step is kept by the browser's tab alone. A tab that kept none shows the running training.
 
-import { ENDED, T, TRAINING, jobs, make } from "./core.js";
+import { T, TRAINING, jobs, make, runs } from "./core.js";
 
 const KEY = "voice.step";
 const RUN = 3;
@@ -58,7 +58,7 @@ class StepBar extends HTMLElement {
   }
 }
 
-const running = () => jobs.list.some((job) => TRAINING.includes(job.verb) && !ENDED.includes(job.state));
+const running = () => jobs.list.some((job) => TRAINING.includes(job.verb) && runs(job));
 
 Object.assign(window.voice, {
   step: (step) => document.querySelector("step-bar")?.go(step),

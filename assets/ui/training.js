@@ -1,14 +1,8 @@
 // <voice-progress part="stages|files">: what has become of the voice named in the training form.
 
-import { ENDED, T, ask, baseName, duration, fileUrl, jobs, make } from "./core.js";
+import { STAGES, T, ask, baseName, duration, fileUrl, jobs, make, runs, stageOf } from "./core.js";
 
-const STAGES = ["preprocess", "extract", "train", "index"];
-const TITLES = {
-  preprocess: "Cut recordings",
-  extract: "Pitch and features",
-  train: "Training",
-  index: "Index",
-};
+const NAMES = Object.keys(STAGES);
 const CURVES = [
   ["mel", "Sound (mel)"], ["kl", "Content (kl)"], ["fm", "Features (fm)"],
   ["g_norm", "Gradient, generator"], ["d_norm", "Gradient, discriminator"],
@@ -34,36 +28,47 @@ class VoiceProgress extends HTMLElement {
     const name = shown?.params.model_name ?? window.voice.value?.("training", "model_name");
     const job = shown ?? jobs.list.find((j) => j.params.model_name === name);
     const still = `${name} ${job?.id} ${job?.state}`;
-    if (still === this.still && (!job || ENDED.includes(job.state))) return;
+    if (still === this.still && !runs(job)) return;
     this.still = still;
-    if (!name) return this.#show(null);
-    try {
-      this.#show(await ask(`training/${encodeURIComponent(name)}`));
-    } catch {
-      this.#show(null);
-    }
+    const asked = (this.asked = Symbol());
+    const facts = name ? await ask(`training/${encodeURIComponent(name)}`).catch(() => null) : null;
+    if (asked === this.asked) this.#show(facts, runs(job) ? job : null);
   }
 
-  #show(facts) {
-    const text = JSON.stringify(facts);
+  #show(facts, job) {
+    const text = JSON.stringify([facts, job && stageOf(job)]);
     if (text === this.text) return;
     this.text = text;
+    this.toggleAttribute("data-voice", Boolean(facts?.files.some((file) => file.endsWith(".pth"))));
+    label("create", facts?.resumable ? T("Train on") : T("Create the voice"));
     const open = new Set([...this.querySelectorAll("details[open]")].map((d) => d.dataset.stage));
-    this.replaceChildren(...(this.getAttribute("part") === "files" ? files(facts) : progress(facts)));
+    this.replaceChildren(...(this.getAttribute("part") === "files" ? files(facts) : progress(facts, job)));
     for (const fold of this.querySelectorAll("details")) fold.open = open.has(fold.dataset.stage);
   }
 }
 
-function progress(facts) {
+function label(id, text) {
+  const words = [...(document.getElementById(id)?.childNodes ?? [])].find((n) => n.nodeValue?.trim());
+  if (words) words.nodeValue = text; // the node itself belongs to Gradio
+}
+
+// What an earlier run has left is no tick of the run that is under way.
+function progress(facts, job) {
   const list = make("ol", "stages");
-  for (const name of STAGES) list.append(stage(name, facts?.stages.find((s) => s.name === name)));
+  const at = job ? NAMES.indexOf(stageOf(job)) : NAMES.length;
+  NAMES.forEach((name, i) => {
+    const old = i > at && job?.verb === "create-voice";
+    const record = i === at || old ? undefined : facts?.stages.find((s) => s.name === name);
+    list.append(stage(name, record, i === at));
+  });
   const charts = make("div", "charts");
   for (const [key, title] of CURVES) {
     const points = facts?.curves[key];
     if (points?.length > 1) charts.append(chart(T(title), points));
   }
-  const found = (facts?.findings ?? []).map((f) => {
-    const box = make("div", `notice ${f.level === "warning" ? "lost" : "quiet"}`);
+  const newest = new Map((facts?.findings ?? []).map((f) => [f.rule, f])); // each is said once
+  const found = [...newest.values()].map((f) => {
+    const box = make("div", `notice ${{ error: "bad", warning: "lost" }[f.level] ?? "quiet"}`);
     box.append(make("p", "", f.sentence), make("p", "hint", f.hint ?? ""));
     return box;
   });
@@ -79,10 +84,12 @@ function sample(path) {
   return figure;
 }
 
-function stage(name, record) {
-  const item = make("li", record ? "finished" : "");
+function stage(name, record, now) {
+  const item = make("li", record ? "finished" : now ? "now" : "");
+  if (now) item.setAttribute("aria-current", "true");
   const head = make("div", "stage-head");
-  head.append(make("b", "", T(TITLES[name])), make("span", "", record ? facts(record) : T("not yet")));
+  const said = record ? facts(record) : now ? T("under way") : T("not yet");
+  head.append(make("b", "", T(STAGES[name])), make("span", "", said));
   item.append(head);
   const troubles = [
     ...(record?.failures ?? []).map((f) => `${f.file}: ${f.cause}`),
