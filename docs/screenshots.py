@@ -54,7 +54,7 @@ LIMIT_S = 600.0
 def main(tabs: list[str]) -> None:
     """Make the state, then one picture per tab (per step of a training), light, dark and narrow."""
     TARGET.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as any other end: nothing is left over
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as ever: all is cleared away
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
         furnish(home)
