@@ -171,6 +171,7 @@ def ready(page):
 
 
 def reload(page):
+    page.foreseen += "|AbortError: signal is aborted"  # Gradio ends its own stream when one leaves
     page.reload()
     ready(page)
 

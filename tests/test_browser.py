@@ -134,8 +134,7 @@ def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
 def test_training_on_begins_without_the_ticks_of_the_run_before(page, tmp_path):
     train(page, tmp_path, "emil", 3)
     panel(page, "done", "#tab-training")
-    stages = page.locator("#tab-training .stages li")
-    assert stages.filter(has_text="Training").get_attribute("class") == "finished"
+    page.locator("#tab-training .stages li.finished", has_text="Training").wait_for()
     page.locator("#back").click()
     page.get_by_label("Epochs", exact=True).fill("10000")
     page.get_by_role("button", name="Train on").click()
@@ -182,7 +181,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, ser
     holds(page.get_by_label("Epochs", exact=True), "10000")
     page.locator("#next").click()
     left.wait_for()
-    page.foreseen = "ERR_CONNECTION"  # every request that a stopped server does not answer
+    page.foreseen += "|ERR_CONNECTION"  # every request that a stopped server does not answer
     server.stop()
     panel(page, "lost", "#tab-training")
     server.start()
