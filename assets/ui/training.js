@@ -30,9 +30,11 @@ class VoiceProgress extends HTMLElement {
     const still = `${name} ${job?.id} ${job?.state}`;
     if (still === this.still && !runs(job)) return;
     this.still = still;
-    const asked = (this.asked = Symbol());
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const facts = name ? await ask(`training/${encodeURIComponent(name)}`).catch(() => null) : null;
-    if (asked === this.asked) this.#show(facts, runs(job) ? job : null);
+    if (turn < this.answered) return; // a later answer was quicker
+    this.answered = turn;
+    this.#show(facts, runs(job) ? job : null);
   }
 
   #show(facts, job) {
