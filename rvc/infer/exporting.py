@@ -1,12 +1,10 @@
-"""Writes a network as a graph laid out for this processor, holding its weights only once."""
+"""Writes a network as a bare graph, holding its weights only once."""
 
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rvc.device import tidy
-from rvc.hub import cache
-from rvc.infer import graphs
+from rvc.infer import graphs, packing
 
-TOLERANCE = 1e-4  # of the peak
 PAGE = 1 << 16  # weights begin at multiples of it, so that every system can map them
-
-
-class Impossible(ValueError):
-    """There is no such graph, however often one tries."""
 
 
 @dataclass(frozen=True)
@@ -45,39 +36,13 @@ class Recipe:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(recipe: Callable[[], Recipe], file: Path) -> None:
-    """Export, optimise, compare, and only then put the graph in its place.
-
-    Raises:
-        Impossible: it does not equal the network.
-    """
-    with tempfile.TemporaryDirectory(prefix=cache.PART, dir=file.parent) as folder:
-        plain, part = Path(folder) / "plain.onnx", Path(folder) / file.name
-        examples, expected = _exported(recipe(), plain)
-        tidy()
-        graphs.session(plain, optimised=part)
-        tidy()
-        _agree(graphs.Graph(part), examples, expected)
-        for suffix in (".data", ".onnx"):
-            os.replace(part.with_suffix(suffix), file.with_suffix(suffix))
-    cache.prune(file, graphs.LIMIT_BYTES)
-
-
-def _exported(recipe: Recipe, file: Path) -> tuple[Sequence[tuple[Tensor, ...]], list[Tensor]]:
-    """The examples and what the network makes of them; it is given up here to free memory."""
+def make(recipe: Recipe, folder: Path) -> None:
+    """Leave in `folder` what rvc.infer.packing needs: the bare graph, and what it has to equal."""
     recipe.net.eval()
-    export(recipe, file)
+    export(recipe, folder / packing.PLAIN)
     with torch.inference_mode():
-        return recipe.examples, [recipe.net(*example) for example in recipe.examples]
-
-
-def _agree(
-    graph: graphs.Graph, examples: Sequence[tuple[Tensor, ...]], expected: Sequence[Tensor]
-) -> None:
-    for example, known in zip(examples, expected, strict=True):
-        error = float((known - graph(*example)).abs().max() / known.abs().max().clamp(min=1e-9))
-        if not error <= TOLERANCE:
-            raise Impossible(f"its graph is off by {error:.1e} of the peak")
+        expected = [recipe.net(*example).numpy() for example in recipe.examples]
+    packing.remember(folder, [[x.numpy() for x in e] for e in recipe.examples], expected)
 
 
 def export(recipe: Recipe, file: Path) -> None:

@@ -1,9 +1,9 @@
 """Networks as graphs for onnxruntime, which runs them faster than torch on a CPU.
 
-A graph is exported once (rvc.infer.exporting, in a process of its own), compared with the network,
-and kept in the cache under a name made of the contents of the weights. Its weights are mapped from
-the file as the processor wants them, not copied. Without a graph, or where anything about it
-fails, torch does the work.
+A graph is made once (rvc.infer.preparing exports it, rvc.infer.packing lays it out and compares it
+with the network, each in a process of its own) and kept in the cache under a name made of the
+contents of the weights. Its weights are mapped from the file as the processor wants them, not
+copied. Without a graph, or where anything about it fails, torch does the work.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,14 +29,15 @@ from torch import Tensor, nn
 from rvc.config import REPOSITORY, paths
 from rvc.device import tidy
 from rvc.hub import cache
+from rvc.infer.packing import IMPOSSIBLE
+from rvc.infer.sessions import given_back, session
 
 LOG = logging.getLogger(__name__)
 OPSET = 17
 FORMAT = 4  # of what is written; a change makes older graphs unused
 LIMIT_BYTES = 3 << 30  # of the whole cache
 OFF = "RVC_NO_GRAPHS"  # environment variable that switches graphs off
-IMPOSSIBLE = 3  # exit code of the process that makes one: trying again will not help
-MAKING_S = 900  # longest time one is given to be made
+MAKING_S = 900  # longest time a step of making one is given
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Graph(nn.Module):
 
     def __init__(self, file: Path, threads: int = 0) -> None:
         super().__init__()
-        self.session = session(file, threads=threads)
+        self.session = session(file, threads or torch.get_num_threads())
         self.names = [i.name for i in self.session.get_inputs()]
         self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
@@ -96,7 +98,7 @@ class Graph(nn.Module):
         given = {
             n: np.ascontiguousarray(x.numpy()) for n, x in zip(self.names, inputs, strict=True)
         }
-        return torch.from_numpy(self.session.run(None, given, _given_back())[0])
+        return torch.from_numpy(self.session.run(None, given, given_back())[0])
 
 
 def load(order: Order, threads: int = 0) -> Graph | None:
@@ -138,12 +140,20 @@ def _cached(order: Order, threads: int) -> Graph | None:
 
 
 def _made(order: Order, threads: int) -> Graph:
-    """Have it made by another process, whose memory goes back to the system."""
+    """Have it made by other processes, whose memory goes back to the system."""
     LOG.info("Preparing the %s for this processor (once).", order.kind)
     order.file.parent.mkdir(parents=True, exist_ok=True)
     tidy()  # both processes lie in memory now
+    with tempfile.TemporaryDirectory(prefix=cache.PART, dir=order.file.parent) as folder:
+        _step(order, "preparing", order.dumps(), folder)
+        _step(order, "packing", folder, str(order.file))
+    cache.prune(order.file, LIMIT_BYTES)
+    return Graph(order.file, threads)
+
+
+def _step(order: Order, module: str, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "rvc.infer.preparing", order.dumps()],
+        [sys.executable, "-m", f"rvc.infer.{module}", *arguments],
         cwd=REPOSITORY,
         env=dict(os.environ) | {"RVC_HOME": str(paths().root.resolve())},
         capture_output=True,
@@ -155,65 +165,3 @@ def _made(order: Order, threads: int) -> Graph:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"code {done.returncode}")
-    return Graph(order.file, threads)
-
-
-@lru_cache(maxsize=1)
-def _given_back() -> Any:
-    """Options of a run after which working memory goes back to the system.
-
-    Otherwise pieces of different lengths leave ever more holes in it.
-    """
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
-
-
-@lru_cache(maxsize=1)
-def _shared_memory() -> None:
-    """One pool of working memory for all graphs, which grows by no more than is asked for."""
-    import onnxruntime as ort
-
-    kind = ort.OrtMemoryInfo(
-        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
-    )
-    same_as_requested = {
-        "max_mem": 0,
-        "arena_extend_strategy": 1,
-        "initial_chunk_size_bytes": -1,
-        "max_dead_bytes_per_chunk": -1,
-    }
-    ort.create_and_register_allocator(kind, ort.OrtArenaCfg(same_as_requested))
-
-
-def session(file: Path, optimised: Path | None = None, threads: int = 0) -> Any:
-    """An onnxruntime session of a graph in the cache.
-
-    Args:
-        optimised: the file is fresh from the exporter: optimise it and write the result here,
-            its weights beside it.
-    """
-    import onnxruntime
-
-    _shared_memory()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
-    options.log_severity_level = 3
-    options.enable_mem_pattern = False  # lengths differ from call to call
-    entries = {
-        "session.use_env_allocators": "1",
-        "session.intra_op.allow_spinning": "0",  # be a good neighbour
-    }
-    if optimised is None:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    else:
-        options.optimized_model_filepath = str(optimised)
-        kept = "session.optimized_model_external_initializers"
-        entries[f"{kept}_file_name"] = optimised.with_suffix(".data").name
-        entries[f"{kept}_min_size_in_bytes"] = "1024"
-        entries["session.save_external_prepacked_constant_initializers"] = "1"
-    for key, value in entries.items():
-        options.add_session_config_entry(key, value)
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,7 @@
-"""What is turned into graphs, and the process that does it: python -m rvc.infer.preparing ORDER."""
+"""What is turned into graphs, and the process that does it.
+
+python -m rvc.infer.preparing ORDER FOLDER
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ from rvc.errors import VoiceError
 from rvc.f0 import rmvpe
 from rvc.features.hubert import SpeechEncoder
 from rvc.features.manager import EmbedderManager, forget
-from rvc.infer import exporting, graphs
+from rvc.infer import exporting, graphs, packing
 from rvc.infer.exporting import Recipe
 from rvc.nets import checkpoint
 from rvc.nets.hifigan import Staged
@@ -44,7 +46,7 @@ def decoder(file: str) -> Recipe:
     voice = checkpoint.read_voice(Path(file))
     dec = checkpoint.build(voice, torch.device("cpu")).dec
     if not isinstance(dec, Staged):
-        raise exporting.Impossible("this kind of decoder has no graph")
+        raise packing.Impossible("this kind of decoder has no graph")
     latent, speaker = voice.settings.inter_channels, voice.settings.gin_channels
     examples = []
     for frames in (40, 67):
@@ -76,7 +78,7 @@ def embedder(name: str, custom: str | None, layer: int | None, projected: bool) 
     made = EmbedderManager().load(name, custom, layer=layer, projected=projected)
     forget()
     if not isinstance(made.network, SpeechEncoder):
-        raise exporting.Impossible("this kind of embedder has no graph")
+        raise packing.Impossible("this kind of embedder has no graph")
     shape = {"kernels": list(made.network.kernels), "strides": list(made.network.strides)}
     return Recipe(
         _Hearing(made.network),
@@ -99,19 +101,14 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
 }
 
 
-def prepare(order: graphs.Order) -> None:
-    """Put the graph that is ordered into the cache."""
-    recipe: Callable[[], Recipe] = partial(RECIPES[order.kind], **order.given)
-    exporting.make(recipe, order.file)
-
-
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when the graph is in its place; else the last line of stderr says why not."""
+    """Exit code 0 when the graph is in the folder; else the last line of stderr says why not."""
     try:
-        prepare(graphs.Order.loads(arguments[0]))
-    except (exporting.Impossible, torch.onnx.OnnxExporterError) as error:
+        order = graphs.Order.loads(arguments[0])
+        exporting.make(RECIPES[order.kind](**order.given), Path(arguments[1]))
+    except (packing.Impossible, torch.onnx.OnnxExporterError) as error:
         print(" ".join(str(error).split())[:300], file=sys.stderr)
-        return graphs.IMPOSSIBLE
+        return packing.IMPOSSIBLE
     except VoiceError as error:
         print(error, file=sys.stderr)
         return 1

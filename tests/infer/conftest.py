@@ -5,21 +5,20 @@ import pytest
 
 from rvc import f0
 from rvc.features.manager import EmbedderManager
-from rvc.infer import fast, graphs, preparing
+from rvc.infer import fast, graphs, packing, preparing
 from rvc.infer import voice as voices
 from tests import fakes, tiny
 
 
-def made_here(order, threads):
-    """What `graphs._made` does, without a process of its own."""
-    order.file.parent.mkdir(parents=True, exist_ok=True)
-    preparing.prepare(order)
-    return graphs.Graph(order.file, threads)
+def done_here(order, module, *arguments):
+    """What `graphs._step` does, without a process of its own."""
+    if {"preparing": preparing, "packing": packing}[module].main(list(arguments)):
+        raise RuntimeError(module)
 
 
 @pytest.fixture(autouse=True)
 def _graphs_are_made_here(monkeypatch):
-    monkeypatch.setattr(graphs, "_made", made_here)
+    monkeypatch.setattr(graphs, "_step", done_here)
 
 
 @pytest.fixture

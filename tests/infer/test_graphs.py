@@ -6,7 +6,7 @@ import torch
 
 from rvc.audio.resample import torchaudio
 from rvc.features.manager import EmbedderManager
-from rvc.infer import exporting, fast, graphs
+from rvc.infer import fast, graphs, packing
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
 from rvc.infer.decoder import TorchDecoder
@@ -14,7 +14,7 @@ from rvc.nets import checkpoint
 from tests import tiny
 from tests.infer.conftest import sung
 
-MADE = graphs._made
+STEP = graphs._step
 
 
 @pytest.fixture
@@ -77,14 +77,14 @@ def test_a_graph_is_made_once_per_content(kept, fake_networks, tmp_path, monkeyp
     voices.Voice(pth, gpu="-")
     first = sorted(kept.glob("*"))
     assert [f.suffix for f in first] == [".data", ".onnx"]
-    monkeypatch.setattr(graphs, "_made", lambda *given: pytest.fail("made again"))
+    monkeypatch.setattr(graphs, "_step", lambda *given: pytest.fail("made again"))
     voices.Voice(pth, gpu="-")
     monkeypatch.undo()
     monkeypatch.setenv("RVC_HOME", str(kept.parent.parent))
 
 
 def test_a_graph_is_made_by_another_process(kept, fake_networks, tmp_path, monkeypatch):
-    monkeypatch.setattr(graphs, "_made", MADE)
+    monkeypatch.setattr(graphs, "_step", STEP)
     pth = tiny.voice(tmp_path / "v.pth")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, fast.GraphDecoder)
     monkeypatch.setattr(graphs, "MAKING_S", 0.01)
@@ -105,14 +105,14 @@ def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
     voices.Voice(pth, gpu="-")
     next(kept.glob("*.onnx")).write_bytes(b"nonsense")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, fast.GraphDecoder)
-    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    monkeypatch.setattr(packing, "TOLERANCE", -1.0)
     other = tiny.voice(tmp_path / "w.pth", seed=3)
     assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
     assert len(list(kept.glob("*.onnx"))) == 1
 
 
 def test_what_has_no_graph_is_not_tried_again_and_again(kept, fake_networks, tmp_path, monkeypatch):
-    monkeypatch.setattr(graphs, "_made", MADE)
+    monkeypatch.setattr(graphs, "_step", STEP)
     monkeypatch.setattr(graphs.subprocess, "run", lambda *a, **k: Refusal)
     pth = tiny.voice(tmp_path / "v.pth")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
