@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rvc.config import load_settings
 from rvc.errors import BadInput, Mismatch
@@ -190,35 +190,21 @@ def describe() -> dict[str, object]:
     }
 
 
-TRIM, MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
-KEPT, LARGE = 128 << 10, 4 << 20  # bytes
+def forget_lengths() -> None:
+    """Keep memory from growing with every new length of input a network sees on a CPU.
 
-
-def steady_memory() -> None:
-    """Keep the memory of a process from growing with every new length of input on a CPU.
-
-    oneDNN keeps the code it makes for each length of each layer, 1024 of them: 1 MB for every
-    few seconds of a recording. Making it again costs nothing that can be measured. Acts before
-    the first convolution of the process.
-
-    glibc gives a large array back to the system when it is freed, but after the first ones takes
-    ever larger ones (up to 32 MB) from a heap that other lengths leave holes in. Where LARGE begins
-    is a compromise: the lower, the less memory and the more page faults.
+    oneDNN keeps the code it makes for each length of each layer, 1024 of them, and so does the
+    layer between torch and oneDNN: 1 MB for every few seconds of a recording, and holes around it.
+    Making it again costs nothing that can be measured. Acts before the first convolution of the
+    process.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8")
-    fix = _glibc("mallopt")
-    if fix:
-        fix(TRIM, KEPT)
-        fix(MMAP, LARGE)
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "8")
 
 
 def tidy() -> None:
     """Give memory that loading used back to the system; glibc would keep it."""
-    trim = _glibc("malloc_trim")
-    if trim:
-        trim(0)
-
-
-def _glibc(name: str) -> Any:
-    """A function that only glibc has; None elsewhere."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from rvc import f0, params
 from rvc.config import paths
-from rvc.device import Device, choose, steady_memory, tidy
+from rvc.device import Device, choose, forget_lengths, tidy
 from rvc.errors import BadInput
 from rvc.infer import fast, fitting
 from rvc.infer.decoder import Decoder, TorchDecoder
@@ -54,7 +54,7 @@ class Voice:
         embedder_model_custom: str | Path | None = None,
         report: Report = silent,
     ) -> None:
-        steady_memory()
+        forget_lengths()
         self.path = Path(pth_path)
         as_onnx = self.path.suffix.lower() == ".onnx"
         self.file = (onnx if as_onnx else checkpoint).read_voice(self.path)
