@@ -58,19 +58,30 @@ def guard(
         return module.float()
     for part in module.modules():
         _cast_own(part, dtype)
-    kept = {id(m) for part in module.modules() if _keeps(part) for m in part.modules()}
+    cpu = torch.device(device).type == "cpu"
+    kept = {id(m) for part in module.modules() if _keeps(part, cpu) for m in part.modules()}
     for part in module.modules():
         if id(part) in kept:
             _cast_own(part, torch.float32)
-    _hook(module, dtype, kept)
+    _hook(module, dtype, kept, cpu)
     for name in entries:
         _wrap(module, name)
     return module
 
 
-def _keeps(part: nn.Module) -> bool:
+def _keeps(part: nn.Module, cpu: bool) -> bool:
     named = type(part).__name__.endswith("Norm")
-    return isinstance(part, NORMS) or named or bool(getattr(part, "keep_fp32", False))
+    known = isinstance(part, NORMS) or named or bool(getattr(part, "keep_fp32", False))
+    return known or (cpu and _misgrouped(part))
+
+
+def _misgrouped(part: nn.Module) -> bool:
+    """Whether oneDNN may get a layer wrong in bfloat16: processors with AMX give noise for kernels
+    of even length over groups whose width is not a multiple of 16."""
+    if not isinstance(part, nn.modules.conv._ConvNd) or part.groups == 1:
+        return False
+    even = any(size % 2 == 0 for size in part.kernel_size)
+    return even and int(part.in_channels) // int(part.groups) % 16 != 0
 
 
 def _cast_own(part: nn.Module, dtype: torch.dtype) -> None:
@@ -80,10 +91,10 @@ def _cast_own(part: nn.Module, dtype: torch.dtype) -> None:
             tensor.data = tensor.data.to(dtype)
 
 
-def _hook(module: nn.Module, dtype: torch.dtype, kept: set[int]) -> None:
+def _hook(module: nn.Module, dtype: torch.dtype, kept: set[int], cpu: bool) -> None:
     for part in module.modules():
         if id(part) in kept:
-            if _keeps(part):
+            if _keeps(part, cpu):
                 part.register_forward_pre_hook(_caster(torch.float32), with_kwargs=True)
                 part.register_forward_hook(lambda _m, _i, out: cast(out, dtype))
         elif isinstance(part, LAYERS):
