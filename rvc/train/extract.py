@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from rvc.train import filelist, manifest, measure
 log = logging.getLogger(__name__)
 GROUP = 8  # slices that share a pass on a GPU
 FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EMFILE)
+AHEAD = 4  # groups per worker handed out before the first is looked at
 HOPELESS = 20  # failures after which a run that cannot pass any more is given up
 
 
@@ -174,9 +177,13 @@ def _work_through(
     redone = 0
     with _single_threaded(single):
         pool = ThreadPoolExecutor(workers, initializer=_worker, initargs=(single,))
-        pending = _submit(pool, works, [names[i : i + size] for i in range(0, len(names), size)])
+        turns = cycle(works)
+        pending: dict[Future[list[bool]], Sequence[str]] = {}
+        groups = deque(names[i : i + size] for i in range(0, len(names), size))
         try:
-            while pending:
+            while groups or pending:
+                while groups and len(pending) < AHEAD * workers:
+                    pending |= _submit(pool, turns, [groups.popleft()])
                 finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
                     group, error = pending.pop(future), future.exception()
@@ -184,7 +191,7 @@ def _work_through(
                         done.outputs.extend(group)
                         redone += sum(future.result())
                     elif len(group) > 1 and not _fatal(error):  # find the one that is at fault
-                        pending |= _submit(pool, works, [[name] for name in group])
+                        pending |= _submit(pool, turns, [[name] for name in group])
                     else:
                         _note(done, group[0], error)
                 _give_up(done, report)
@@ -194,9 +201,9 @@ def _work_through(
 
 
 def _submit(
-    pool: ThreadPoolExecutor, works: Sequence[measure.Measure], groups: Sequence[Sequence[str]]
+    pool: ThreadPoolExecutor, turns: Iterator[measure.Measure], groups: Sequence[Sequence[str]]
 ) -> dict[Future[list[bool]], Sequence[str]]:
-    return {pool.submit(works[i % len(works)], group): group for i, group in enumerate(groups)}
+    return {pool.submit(next(turns), group): group for group in groups}
 
 
 def _worker(single: bool) -> None:
