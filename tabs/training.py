@@ -11,7 +11,7 @@ from rvc import params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import fence, machine, training, voices
+from rvc.server import fence, machine, training
 from tabs import controls
 from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
@@ -52,8 +52,9 @@ def _use(page: Page, button: gr.Button, name: gr.Dropdown) -> None:
     """Take the finished voice to Inference."""
 
     def made(title: str | None) -> Any:
-        found = [v for v in voices.voices() if v.pth.parent.name == (title or "").strip()]
-        return gr.Dropdown(page.voices(), value=str(found[0].pth)) if found else gr.skip()
+        listed = page.voices()
+        own = [pth for _, pth in listed if Path(pth).parent.name == (title or "").strip()]
+        return gr.Dropdown(listed, value=own[0]) if own else gr.skip()
 
     chosen = button.click(made, name, page.forms["inference"]["voice"], **QUIET)
     chosen.then(None, js="() => window.voice.open('inference')", api_visibility="private")

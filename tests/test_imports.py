@@ -93,6 +93,11 @@ sys.exit(f"loaded {{found}}" if found else 0)
     assert done.returncode == 0, done.stderr
 
 
+def test_laying_out_a_graph_loads_no_torch():
+    code = "import sys, rvc.infer.packing; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_names_in_types_and_registries_agree():
     assert get_args(f0.Method) == tuple(f0.METHODS)
     assert get_args(features.EmbedderName) == tuple(features.EMBEDDERS)

@@ -121,6 +121,21 @@ def test_guard_keeps_norms_and_phase_exact_and_returns_fp32():
     assert (got - want).abs().max() < 0.1 * want.abs().max()
 
 
+@pytest.mark.parametrize(
+    ("channels", "groups", "kernel", "kept"),
+    [(64, 16, 128, True), (48, 4, 16, True), (768, 16, 128, False), (64, 16, 41, False)],
+)
+def test_convolutions_that_amx_gets_wrong_stay_in_fp32_on_a_cpu(channels, groups, kernel, kept):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=groups))
+    x = torch.randn(1, channels, 50)
+    want = net(x)
+    net = precision.guard(net, torch.bfloat16, "cpu")
+    assert net[0].weight.dtype == (torch.float32 if kept else torch.bfloat16)
+    got = net(x)
+    assert (got - want).square().mean() < 1e-4 * want.square().mean()
+
+
 def test_guard_makes_fp16_on_cpu_impossible(caplog):
     net = precision.guard(Mixed(), torch.float16, "cpu")
     assert {p.dtype for p in net.parameters()} == {torch.float32}

@@ -20,7 +20,6 @@ from rvc.errors import VoiceError
 LOG = logging.getLogger(__name__)
 SHORTEST = 8  # frames
 Decode = Callable[[int, int, tuple[int, int]], np.ndarray]
-Sounds = Iterator[np.ndarray]
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -44,7 +43,9 @@ class Blocks:
     def __init__(self, frames: int, field: int, workers: int = 1) -> None:
         self.frames, self.field, self.workers = frames, field, workers
 
-    def run(self, decode: Decode, first: int, last: int, low: int, high: int) -> Sounds:
+    def run(
+        self, decode: Decode, first: int, last: int, low: int, high: int
+    ) -> Iterator[np.ndarray]:
         """Sound of frames [first, last) in order, block by block.
 
         Args:

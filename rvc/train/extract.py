@@ -173,17 +173,18 @@ def _work_through(
     on_cpu = device == "cpu"
     size = 1 if on_cpu else GROUP
     workers = max(1, min(cores, len(names))) if on_cpu else 2 * len(works)
-    single = on_cpu and workers > 1
     redone = 0
-    with _single_threaded(single):
-        pool = ThreadPoolExecutor(workers, initializer=_worker, initargs=(single,))
+    with _single_threaded(on_cpu and workers > 1):
+        threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads,))
         turns = cycle(works)
         pending: dict[Future[list[bool]], Sequence[str]] = {}
         groups = deque(names[i : i + size] for i in range(0, len(names), size))
         try:
             while groups or pending:
                 while groups and len(pending) < AHEAD * workers:
-                    pending |= _submit(pool, turns, [groups.popleft()])
+                    group = groups.popleft()
+                    pending[pool.submit(next(turns), group)] = group
                 finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
                     group, error = pending.pop(future), future.exception()
@@ -191,24 +192,13 @@ def _work_through(
                         done.outputs.extend(group)
                         redone += sum(future.result())
                     elif len(group) > 1 and not _fatal(error):  # find the one that is at fault
-                        pending |= _submit(pool, turns, [[name] for name in group])
+                        groups.extendleft([name] for name in group)
                     else:
                         _note(done, group[0], error)
                 _give_up(done, report)
         finally:
             pool.shutdown(cancel_futures=True)
     return redone
-
-
-def _submit(
-    pool: ThreadPoolExecutor, turns: Iterator[measure.Measure], groups: Sequence[Sequence[str]]
-) -> dict[Future[list[bool]], Sequence[str]]:
-    return {pool.submit(next(turns), group): group for group in groups}
-
-
-def _worker(single: bool) -> None:
-    if single:
-        torch.set_num_threads(1)
 
 
 def _fatal(error: BaseException) -> bool:
