@@ -90,13 +90,13 @@ def measure(way: str, args: argparse.Namespace) -> dict[str, float]:
 
     from rvc import Voice
     from rvc.audio.io import load
-    from rvc.infer import convert, plan
+    from rvc.infer import convert, segment
 
     wave, rate = load(args.input)
     wave = wave[: round(args.seconds * rate)]
     voice = Voice(args.pth, args.index, gpu=args.gpu)
     if way == "plain":
-        plan.PIECE_S, voice.decoder.block = 38.0, 1 << 30
+        segment.PIECE_S, voice.decoder.block = 38.0, 1 << 30
     first: list[float] = []
     heard = convert._heard
     convert._heard = lambda *a: (first.append(time.time()), heard(*a))[1]  # before any network
@@ -122,11 +122,11 @@ def silence(args: argparse.Namespace) -> dict[str, float]:
 
     from rvc import Voice
     from rvc.audio.io import load
-    from rvc.infer import plan
+    from rvc.infer import segment
 
     wave, rate = load(args.input, rate=16_000)
-    level = plan.levels(wave)
-    loud = np.repeat(plan.sounding(level, float(np.percentile(level, 95)) - 40), plan.FRAME)
+    level = segment.levels(wave)
+    loud = np.repeat(segment.sounding(level, float(np.percentile(level, 95)) - 40), segment.FRAME)
     dense = np.resize(wave[loud[: len(wave)]], 30 * rate)
     gaps = dense.copy()
     for start in range(3):

@@ -41,7 +41,7 @@ def slices(home: Path, wave: np.ndarray) -> float:
     """A preprocessed voice of three-second slices; returns its length in seconds."""
     import soundfile
 
-    from rvc.train import manifest
+    from rvc.dataset import manifest
 
     folder = home / "logs" / "bench"
     names = []
@@ -62,8 +62,8 @@ def hubert(folder: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from rvc.features.hubert import SpeechEncoder
-    from rvc.features.shape import Shape
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.shape import Shape
 
     settings = {"model_type": "hubert", "feat_extract_norm": "group"}
     shape = Shape.read(settings)
@@ -119,7 +119,8 @@ def main() -> None:
 
 def measure(home: Path, wave: np.ndarray, options: argparse.Namespace) -> None:
     from rvc import f0, params
-    from rvc.train import extract, index
+    from rvc.dataset import extract
+    from rvc.train import index
 
     minutes = slices(home, wave) / 60
     embedder = hubert(home / "hubert")

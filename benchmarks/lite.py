@@ -18,7 +18,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rvc.audio.mel import mel
 from rvc.nets import VOCODERS
-from rvc.nets import settings as configs
+from rvc.nets import config as configs
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import slices
 from rvc.nets.synthesizer import Synthesizer

@@ -37,8 +37,8 @@ INDEX_ROWS = 31_476
 def embedder(folder: Path) -> None:
     import torch
 
-    from rvc.features.hubert import SpeechEncoder
-    from rvc.features.shape import Shape
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.shape import Shape
 
     folder.mkdir(parents=True, exist_ok=True)
     network = SpeechEncoder(Shape.read(HUBERT_BASE), 12, False)
@@ -59,11 +59,11 @@ def pitch(file: Path) -> None:
 def voice(file: Path) -> None:
     import torch
 
-    from rvc.nets import settings
+    from rvc.nets import config
     from rvc.nets.checkpoint import voice_of, write_voice
     from rvc.nets.synthesizer import Synthesizer
 
-    sizes = settings.load(40_000, "HiFi-GAN", "v2")
+    sizes = config.load(40_000, "HiFi-GAN", "v2")
     net = Synthesizer(sizes, n_speakers=109, with_posterior=False)
     with torch.no_grad():
         for name, value in net.dec.named_parameters():  # fresh decoders pass hardly any sound
@@ -77,7 +77,7 @@ def voice(file: Path) -> None:
 def index(file: Path) -> None:
     import numpy as np
 
-    from rvc.features import index
+    from rvc.retrieval import index
 
     rows = np.random.default_rng(0).standard_normal((INDEX_ROWS, 768), np.float32)
     index.write(index.build(rows, cores=2), file)

@@ -50,14 +50,14 @@ def clips(settings: Any, batch: int, step: int) -> Any:
 
 def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     """One contestant: does a step whenever told to, answers with its time and losses."""
-    from benchmarks.reference_step import make_plain, reference_step
     from rvc.device import Device
-    from rvc.nets import VOCODERS, settings
+    from rvc.nets import VOCODERS, config
     from rvc.params import Train
-    from rvc.train import setup
-    from rvc.train.loop import train_step
-    from rvc.train.ranks import Ranks
+    from rvc.train import build
+    from rvc.train.distributed import Ranks
+    from rvc.train.step import train_step
     from rvc.train.tuning import tune
+    from tests.train.reference_step import make_plain, reference_step
 
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
@@ -70,11 +70,11 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
         model_name="x", sample_rate=args.rate, save_every_epoch=1, vocoder=args.vocoder,
         batch_size=args.batch,
     )  # fmt: skip
-    voice = settings.load(args.rate, args.vocoder)
-    m = setup.Material([], [], voice, 768, {}, {}, {})
+    voice = config.load(args.rate, args.vocoder)
+    m = build.Material([], [], voice, 768, {}, {}, {})
     chosen = Device(device, DTYPES[args.dtype], "as asked")
-    s = setup.networks(p, m, chosen, 1)
-    recipe = setup.recipe(p, m, chosen, Ranks())
+    s = build.networks(p, m, chosen, 1)
+    recipe = build.recipe(p, m, chosen, Ranks())
     step = train_step
     if kind == "reference":
         make_plain(s, recipe)

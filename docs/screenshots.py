@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image  # noqa: E402
 
 from rvc.config import KIT  # noqa: E402
-from tests import browsing  # noqa: E402
+from tests.tabs import browsing  # noqa: E402
 
 TARGET = ROOT / "docs" / "screenshots"
 TABS = (

@@ -23,9 +23,9 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.corpus import HUMANS
 from rvc.audio.mel import mel
+from rvc.embedders.manager import EmbedderManager
 from rvc.f0.contour import coarse
-from rvc.features.manager import EmbedderManager
-from rvc.nets import settings as net_settings
+from rvc.nets import config as net_settings
 from rvc.nets.checkpoint import load_into
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import TEMPERATURE, Synthesizer

@@ -26,8 +26,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from rvc.features.manager import EmbedderManager
-from rvc.features.whisper import Projector
+from rvc.embedders.manager import EmbedderManager
+from rvc.embedders.whisper import Projector
 
 SEED = 7
 PARALLEL = ("slt", "awb", "slt-hts", "ked", "espeak-en-us+m1", "espeak-en-gb+m3", "espeak-en-us+f4")

@@ -23,7 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.bottleneck import perturbed, stretched
 from rvc import f0
-from rvc.features.manager import EmbedderManager
+from rvc.embedders.manager import EmbedderManager
 
 MINUTES = {"slt-hts": 36.0, "en": 10.0, "espeak": 1.5, "ked": 2.0}  # others 6
 DEMO = "slt-hts"

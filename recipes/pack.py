@@ -17,10 +17,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.base import SPEAKERS, Data
 from recipes.corpus import HUMANS
-from rvc.features import index
-from rvc.features.manager import EmbedderManager
-from rvc.nets import settings as net_settings
+from rvc.embedders.manager import EmbedderManager
+from rvc.nets import config as net_settings
 from rvc.nets.checkpoint import Weights, public_names, read_voice, voice_of, write_voice
+from rvc.retrieval import index
 
 DEMO = "slt-hts"
 ROWS = 2000  # of the index: k-means centres, 1.6 MB

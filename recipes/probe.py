@@ -85,7 +85,7 @@ def _linear(train: tuple, test: tuple, classes: int) -> float:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from rvc.features.manager import EmbedderManager
+    from rvc.embedders.manager import EmbedderManager
 
     layer = int(sys.argv[2]) if len(sys.argv) > 2 else None
     embedder = EmbedderManager().load("custom", sys.argv[1], layer=layer)

@@ -11,7 +11,7 @@ from rvc import params, tasks
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import fence, machine, training
+from rvc.server import fence, machine, progress
 from tabs import controls
 from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
@@ -86,7 +86,7 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
     with gr.Row(elem_classes="grid"):
         with gr.Column(min_width=260, elem_classes="cell"):
             name = gr.Dropdown(
-                training.names(),
+                progress.names(),
                 value=None,
                 allow_custom_value=True,
                 label=t("Name of the voice"),
@@ -130,7 +130,7 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
     dataset.change(lambda folder: _listing(page, folder), dataset, listing, **QUIET)
     page.on_load(lambda folder: (gr.Dropdown(datasets()), _listing(page, folder)),
                  [dataset], [dataset, listing])  # fmt: skip
-    page.on_load(lambda: gr.Dropdown(training.names()), [], [name])
+    page.on_load(lambda: gr.Dropdown(progress.names()), [], [name])
     return name, dataset
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import core
 
-pytest.register_assert_rewrite("tests.browsing")
+pytest.register_assert_rewrite("tests.tabs.browsing")
 
 
 @pytest.fixture(autouse=True)

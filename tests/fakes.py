@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rvc.features.embedder import EmbedderSpec
+from rvc.embedders.embedder import EmbedderSpec
 
 
 class FakeEmbedder:

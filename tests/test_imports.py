@@ -8,17 +8,18 @@ from typing import get_args
 
 import pytest
 
-from rvc import f0, features, nets
+from rvc import embedders, f0, nets
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "rvc rvc.errors rvc.config rvc.progress",
-    "rvc.f0 rvc.features rvc.nets",  # registries: names only
+    "rvc.f0 rvc.embedders rvc.nets",  # registries: names only
     "rvc.params rvc.params.*",
-    "rvc.audio rvc.audio.* rvc.hub rvc.hub.* rvc.device rvc.precision",
-    "rvc.f0.* rvc.features.* rvc.nets.*",
-    "rvc.infer rvc.infer.*",
-    "rvc.train rvc.train.* rvc.realtime rvc.realtime.* rvc.tools rvc.tools.*",
+    "rvc.audio rvc.audio.* rvc.hub rvc.hub.* rvc.device rvc.precision rvc.workers",
+    "rvc.f0.* rvc.embedders.* rvc.nets.*",
+    "rvc.onnx rvc.onnx.* rvc.retrieval rvc.retrieval.* rvc.infer rvc.infer.*",
+    "rvc.dataset rvc.dataset.* rvc.evaluate rvc.evaluate.* rvc.train rvc.train.* rvc.voices "
+    "rvc.voices.* rvc.tts rvc.tts.* rvc.tools rvc.tools.*",
     "rvc.tasks rvc.jobs rvc.jobs.*",
     "rvc.cli rvc.server rvc.server.*",
     "core tabs tabs.* app",
@@ -94,11 +95,11 @@ sys.exit(f"loaded {{found}}" if found else 0)
 
 
 def test_laying_out_a_graph_loads_no_torch():
-    code = "import sys, rvc.infer.packing; sys.exit('torch' in sys.modules)"
+    code = "import sys, rvc.onnx.packing; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_names_in_types_and_registries_agree():
     assert get_args(f0.Method) == tuple(f0.METHODS)
-    assert get_args(features.EmbedderName) == tuple(features.EMBEDDERS)
+    assert get_args(embedders.EmbedderName) == tuple(embedders.EMBEDDERS)
     assert get_args(nets.VocoderName) == tuple(nets.VOCODERS)

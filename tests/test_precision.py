@@ -9,9 +9,9 @@ from torch import nn
 
 from rvc import device, precision
 from rvc.config import Settings, save_settings
+from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
-from rvc.features.manager import EmbedderManager
-from tests import tiny_embedders as tiny
+from tests.embedders import tiny_embedders as tiny
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from rvc.device import choose
+from rvc.embedders import whisper
+from rvc.embedders.hubert import SpeechEncoder
+from rvc.embedders.shape import Shape
 from rvc.f0 import fcpe, rmvpe
-from rvc.features import whisper
-from rvc.features.hubert import SpeechEncoder
-from rvc.features.shape import Shape
 from rvc.nets.discriminators import Discriminators
 from rvc.precision import autocast, guard
 from tests import tiny
-from tests import tiny_embedders as embedders
+from tests.embedders import tiny_embedders as embedders
 from tests.train.tiny import TinyDiscriminators
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from rvc.nets import settings as configs
+from rvc.nets import config as configs
 from rvc.nets.checkpoint import voice_of, write_checkpoint, write_voice
-from rvc.nets.settings import VoiceSettings
+from rvc.nets.config import VoiceSettings
 from rvc.nets.synthesizer import Synthesizer
 
 EMBED_WIDTH = 32

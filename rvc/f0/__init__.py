@@ -13,7 +13,7 @@ METHODS = {  # name -> factory(device), imported on first use
     "fcpe": "rvc.f0.fcpe:FCPE",
     "crepe": "rvc.f0.crepe:Crepe",
     "crepe-tiny": "rvc.f0.crepe:CrepeTiny",
-    "swift-f0": "rvc.f0.swift:SwiftF0",
+    "swift-f0": "rvc.f0.swift_f0:SwiftF0",
     "hybrid[crepe+rmvpe]": "rvc.f0.hybrid:crepe_rmvpe",
     "hybrid[crepe+fcpe]": "rvc.f0.hybrid:crepe_fcpe",
     "hybrid[rmvpe+fcpe]": "rvc.f0.hybrid:rmvpe_fcpe",

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rvc.f0 import blocks, weights
+from rvc.f0 import framing, weights
 from rvc.f0.rmvpe import CENTS, PITCHES
 
 WINDOW = 1024
@@ -79,13 +79,13 @@ class Crepe:
         out = []
         for start in range(first, last, BATCH):
             stop = min(last, start + BATCH)
-            part = blocks.samples(
+            part = framing.samples(
                 wave,
-                start * blocks.HOP - WINDOW // 2,
-                (stop - 1) * blocks.HOP + WINDOW // 2,
+                start * framing.HOP - WINDOW // 2,
+                (stop - 1) * framing.HOP + WINDOW // 2,
                 reflect=False,
             )
-            frames = torch.from_numpy(part).to(self.device).unfold(0, WINDOW, blocks.HOP)
+            frames = torch.from_numpy(part).to(self.device).unfold(0, WINDOW, framing.HOP)
             frames = frames - frames.mean(dim=1, keepdim=True)
             frames = frames / frames.std(dim=1, keepdim=True).clamp(min=1e-10)
             out.append(self.net(frames).float().cpu().numpy())
@@ -94,12 +94,12 @@ class Crepe:
     @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        f0_hz = np.zeros(blocks.frame_count(len(wave_16k)), np.float32)
-        for span in blocks.spans(len(f0_hz), BLOCK, CONTEXT):
+        f0_hz = np.zeros(framing.frame_count(len(wave_16k)), np.float32)
+        for span in framing.spans(len(f0_hz), BLOCK, CONTEXT):
             f0_hz[span.start : span.stop] = decode(
                 self.probabilities(wave_16k, span.first, span.last)
             )[span.keep]
-        return blocks.finish(f0_hz, wave_16k)
+        return framing.finish(f0_hz, wave_16k)
 
 
 class CrepeTiny(Crepe):

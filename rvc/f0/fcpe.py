@@ -13,7 +13,8 @@ from torch import nn
 from rvc.audio.resample import resample
 from rvc.config import paths
 from rvc.errors import BadInput
-from rvc.f0 import blocks, high, weights
+from rvc.f0 import framing as blocks
+from rvc.f0 import high, weights
 
 ASSET = "fcpe_c_v001.pt"  # inside torchfcpe
 N_FFT = 1024

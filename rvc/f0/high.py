@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rvc.f0 import blocks
+from rvc.f0 import framing
 
 N_FFT = 1024
 LOW, BAND = slice(4, 58), slice(64, 136)  # bins: 60-900 Hz, and 1000-2100 Hz with the fundamental
@@ -20,7 +20,7 @@ def stretches(wave: np.ndarray) -> list[tuple[int, int]]:
 
     And where there is less below: a vowel has harmonics there, a consonant has no tone.
     """
-    frames = blocks.frame_count(len(wave))
+    frames = framing.frame_count(len(wave))
     parts = [_open(wave, t, min(frames, t + BLOCK)) for t in range(0, frames, BLOCK)]
     opened = np.flatnonzero(np.concatenate(parts))
     runs = np.split(opened, np.flatnonzero(np.diff(opened) > BRIDGE) + 1)
@@ -35,8 +35,8 @@ def stretches(wave: np.ndarray) -> list[tuple[int, int]]:
 def _open(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     """Frames [first, last) -> (last - first,) bool."""
     half = N_FFT // 2
-    part = blocks.samples(wave, first * blocks.HOP - half, (last - 1) * blocks.HOP + half)
-    windows = np.lib.stride_tricks.sliding_window_view(part, N_FFT)[:: blocks.HOP]
+    part = framing.samples(wave, first * framing.HOP - half, (last - 1) * framing.HOP + half)
+    windows = np.lib.stride_tricks.sliding_window_view(part, N_FFT)[:: framing.HOP]
     spectrum = np.fft.rfft(windows * np.hanning(N_FFT).astype(np.float32), axis=1)
     power = np.square(np.abs(spectrum[:, : BAND.stop]))
     band = power[:, BAND]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rvc.config import paths
-from rvc.f0 import blocks, weights
+from rvc.f0 import framing, weights
 from rvc.hub import fetch
 
 N_FFT, BINS, PITCHES = 1024, 128, 360
@@ -209,16 +209,16 @@ class RMVPE:
         self.device = torch.device(device)
         self.net = (read(file) if net is None else net).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
-        bank = blocks.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
+        bank = framing.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
         self.bank = torch.from_numpy(bank).to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
 
     def mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
         """Log-mel of frames [first, last) of a 16 kHz wave (T,) -> (1, 128, last - first)."""
-        start, stop = first * blocks.HOP - N_FFT // 2, (last - 1) * blocks.HOP + N_FFT // 2
-        part = torch.from_numpy(blocks.samples(wave, start, stop)).to(self.device)
+        start, stop = first * framing.HOP - N_FFT // 2, (last - 1) * framing.HOP + N_FFT // 2
+        part = torch.from_numpy(framing.samples(wave, start, stop)).to(self.device)
         spectrum = torch.stft(
-            part[None], N_FFT, blocks.HOP, window=self.window, center=False, return_complex=True
+            part[None], N_FFT, framing.HOP, window=self.window, center=False, return_complex=True
         )
         return torch.log(torch.clamp(self.bank @ spectrum.abs(), min=1e-5))
 
@@ -233,11 +233,11 @@ class RMVPE:
     @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        f0_hz = np.zeros(blocks.frame_count(len(wave_16k)), np.float32)
-        for span in blocks.spans(len(f0_hz), BLOCK, CONTEXT):
+        f0_hz = np.zeros(framing.frame_count(len(wave_16k)), np.float32)
+        for span in framing.spans(len(f0_hz), BLOCK, CONTEXT):
             salience = self.salience(self.mel(wave_16k, span.first, span.last))[0, span.keep]
             f0_hz[span.start : span.stop] = decode(salience.float().cpu().numpy())
-        return blocks.finish(f0_hz, wave_16k)
+        return framing.finish(f0_hz, wave_16k)
 
 
 def decode(salience: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Model files: the catalogue, the download room, the library of voices."""
+"""Model files of others: the catalogue, the download room, reading what strangers wrote."""

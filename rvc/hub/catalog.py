@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from rvc.config import paths
+from rvc.embedders import EMBEDDERS
 from rvc.errors import BadInput
-from rvc.features import EMBEDDERS
 
 FILE = Path(__file__).with_name("catalog.json")
 

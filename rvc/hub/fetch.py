@@ -16,7 +16,7 @@ from rvc.config import load_settings
 from rvc.errors import DownloadFailed, MissingModel
 from rvc.hub import catalog
 from rvc.hub.catalog import Asset
-from rvc.hub.verify import sha256
+from rvc.hub.digest import sha256
 from rvc.progress import Report, silent
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
+from rvc.hub.digest import renamed, sha256
 from rvc.hub.kinds import is_page
 from rvc.hub.speed import Speed
-from rvc.hub.verify import renamed, sha256
 from rvc.progress import Report
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rvc.audio import io
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
-from rvc.infer import files, voice
+from rvc.infer import infer, voice
 from rvc.params import BatchInfer
 from rvc.progress import Report
 
@@ -48,7 +48,7 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
         try:
             done.append(
                 {"file": str(task.source)}
-                | files.convert(task.source, task.target, loaded, p, _within(report, number, work))
+                | infer.convert(task.source, task.target, loaded, p, _within(report, number, work))
             )
         except Cancelled as error:
             error.result = {"converted": done, "failed": failed}

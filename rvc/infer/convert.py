@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from rvc.audio.io import Block
+from rvc.audio.spool import Spool
+from rvc.audio.timeline import Timeline
 from rvc.device import tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
-from rvc.infer import excitation, features, plan
+from rvc.infer import excitation, features, segment
 from rvc.infer.blocks import Blocks, fades
-from rvc.infer.finish import Finished, finish
 from rvc.infer.noise import LatentNoise, Noise, SourceNoise
-from rvc.infer.plan import FRAME, GRID, RATE, Piece
+from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import Recording
-from rvc.infer.spool import Spool
-from rvc.infer.timeline import Timeline
+from rvc.infer.segment import FRAME, GRID, RATE, Piece
 from rvc.infer.voice import Voice
 from rvc.params import Conversion
 from rvc.progress import Report, silent
@@ -76,7 +76,7 @@ def stream(
         for number, (wave, levels) in enumerate(
             zip(recording.waves, recording.levels, strict=True)
         ):
-            threshold = plan.silence_threshold(levels)
+            threshold = segment.silence_threshold(levels)
             pieces = worker.pieces(levels, len(wave), threshold)
             f0_hz = worker.pitch(wave, pieces, given_f0)
             if hear_f0 is not None and number == 0:
@@ -115,7 +115,9 @@ class Converter:
         """What of the signal is converted, and in which pieces."""
         if self.p.split_audio and len(levels_db):
             threshold_db = max(threshold_db, float(levels_db.max()) + ISOLATED_DB)
-        return plan.plan(levels_db, samples, threshold_db=threshold_db, isolated=self.p.split_audio)
+        return segment.plan(
+            levels_db, samples, threshold_db=threshold_db, isolated=self.p.split_audio
+        )
 
     def pitch(
         self,
@@ -229,7 +231,7 @@ def _heard(wave: Spool, piece: Piece, more: int = 0) -> np.ndarray:
     first, last = piece.first, piece.last + more
     if first >= piece.low and last <= piece.high:
         return wave.read(first, last)
-    index = plan.mirrored(first, last, piece.low, piece.high)
+    index = segment.mirrored(first, last, piece.low, piece.high)
     begin = int(index.min())
     return wave.read(begin, int(index.max()) + 1)[index - begin]
 
@@ -237,5 +239,5 @@ def _heard(wave: Spool, piece: Piece, more: int = 0) -> np.ndarray:
 def _around(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     """Pitch (T,) of [first, last), mirrored like the sound."""
     low, high = piece.low // FRAME, max(piece.low // FRAME + 1, -(-piece.high // FRAME))
-    index = plan.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
+    index = segment.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
     return f0_hz[np.minimum(index, len(f0_hz) - 1)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rvc.infer.noise import DecoderNoise, Noise
 from rvc.nets import hifigan
-from rvc.nets.onnx import OnnxDecoder
+from rvc.onnx.voice import OnnxDecoder
 
 
 class Decoder(Protocol):

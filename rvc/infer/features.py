@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from rvc.infer.plan import GRID, Piece
+from rvc.infer.segment import GRID, Piece
 
 UNPROTECTED = 0.5  # values from here on switch protection off
 
 
 class Blender(Protocol):
-    """What is needed of an index: rvc.features.index.Retriever."""
+    """What is needed of an index: rvc.retrieval.index.Retriever."""
 
     def blend(self, features: np.ndarray, rate: float) -> np.ndarray:
         """(T, W) -> (T, W): mixed by `rate` with the nearest stored features."""

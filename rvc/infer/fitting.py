@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rvc.device import Device
+from rvc.embedders import EMBEDDERS
+from rvc.embedders.manager import EmbedderManager
 from rvc.errors import Mismatch
-from rvc.features import EMBEDDERS
-from rvc.features.index import Retriever
-from rvc.features.manager import EmbedderManager
-from rvc.infer import fast
 from rvc.nets.checkpoint import VoiceFile
+from rvc.onnx import accelerate
 from rvc.progress import Report
+from rvc.retrieval.index import Retriever
 
 if TYPE_CHECKING:
-    from rvc.features.embedder import Embedder, EmbedderSpec
+    from rvc.embedders.embedder import Embedder, EmbedderSpec
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
@@ -81,7 +81,7 @@ def _loaded(
 ) -> Embedder:
     """As a graph where that can be had, else the network."""
     if device.name == "cpu" and device.dtype == torch.float32:
-        made = fast.embedder(manager, name, custom, layer, projected)
+        made = accelerate.embedder(manager, name, custom, layer, projected)
         if made is not None:
             return made
     return manager.load(name, custom, device.device, device.dtype, layer=layer, projected=projected)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rvc.audio import dsp, effects
-from rvc.infer.spool import BLOCK, Spool
+from rvc.audio.spool import BLOCK, Spool
 from rvc.params import Conversion
 from rvc.progress import Report
 

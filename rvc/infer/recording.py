@@ -14,10 +14,10 @@ import soxr
 from rvc.audio import dsp
 from rvc.audio.io import Block
 from rvc.audio.loudness import Loudness
+from rvc.audio.spool import Spool
 from rvc.errors import BadInput
-from rvc.infer import plan
-from rvc.infer.plan import RATE
-from rvc.infer.spool import Spool
+from rvc.infer import segment
+from rvc.infer.segment import RATE
 
 LOG = logging.getLogger(__name__)
 Stereo = Literal["mono", "mid", "each"]
@@ -138,7 +138,7 @@ class Recording:
                 shaped = dsp.highpass(wave if shape is None else shape(wave), RATE)
                 ready.append(shaped[before : before + PREPARE])
                 # neither rumble nor what a filter lets ring on is sound
-                low, high = (plan.levels(w[before : before + PREPARE]) for w in (wave, shaped))
+                low, high = (segment.levels(w[before : before + PREPARE]) for w in (wave, shaped))
                 levels.append(np.minimum(low, high))
             raw.close()
             self.waves[number] = ready

@@ -14,10 +14,11 @@ from rvc import f0, params
 from rvc.config import paths
 from rvc.device import Device, choose, forget_lengths, tidy
 from rvc.errors import BadInput
-from rvc.infer import fast, fitting
+from rvc.infer import fitting
 from rvc.infer.decoder import Decoder, TorchDecoder
-from rvc.nets import checkpoint, onnx
+from rvc.nets import checkpoint
 from rvc.nets.synthesizer import Synthesizer
+from rvc.onnx import accelerate, voice
 from rvc.progress import Report, silent
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Voice:
         forget_lengths()
         self.path = Path(pth_path)
         as_onnx = self.path.suffix.lower() == ".onnx"
-        self.file = (onnx if as_onnx else checkpoint).read_voice(self.path)
+        self.file = (voice if as_onnx else checkpoint).read_voice(self.path)
         self.device: Device = choose(gpu, part="convert")
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
@@ -69,8 +70,8 @@ class Voice:
             self.path, self.file, self.device, embedder_model, embedder_model_custom, report
         )
         self.rest()
-        self.net: Synthesizer | onnx.OnnxNet = (
-            onnx.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
+        self.net: Synthesizer | voice.OnnxNet = (
+            voice.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
         )
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._decoder()
@@ -86,7 +87,7 @@ class Voice:
 
     def _decoder(self) -> Decoder:
         if isinstance(self.net, Synthesizer) and self.device.name == "cpu":
-            made = fast.decoder(self.path, self.net.dec)
+            made = accelerate.decoder(self.path, self.net.dec)
             if made is not None:
                 return made
         return TorchDecoder(self.net.dec, self.device.device)
@@ -94,7 +95,7 @@ class Voice:
     def rest(self) -> None:
         """Give memory back that is only needed while a piece is converted."""
         network = getattr(self.embedder, "network", None)
-        if isinstance(network, fast.GraphNetwork):
+        if isinstance(network, accelerate.GraphNetwork):
             network.rest()
 
     def speaker(self, sid: str) -> int:
@@ -120,7 +121,7 @@ class Voice:
         key = (method, self.device.name, marks)
         with _lock:
             if key not in _extractors:
-                graph = fast.pitch() if key[:2] == ("rmvpe", "cpu") else None
+                graph = accelerate.pitch() if key[:2] == ("rmvpe", "cpu") else None
                 if graph is not None:
                     return graph
                 _extractors[key] = f0.load(method, self.device.name)
@@ -156,7 +157,7 @@ def load(
     with _lock:
         if key not in _voices:
             if p.f0_method == "rmvpe" and choose(p.gpu, part="convert").name == "cpu":
-                fast.pitch()  # if its graph has to be made, then before the voice takes memory
+                accelerate.pitch()  # a graph is made before the voice takes memory
             made = Voice(
                 pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report
             )

@@ -52,7 +52,7 @@ VOCODERS = {
         "Applio's and RVC's standard.",
     ),
     "MRF HiFi-GAN": VocoderInfo(
-        "rvc.nets.mrf:MRFHiFiGAN",
+        "rvc.nets.mrf_hifigan:MRFHiFiGAN",
         (24000, 32000, 40000, 48000),
         "v2",
         "HiFi-GAN with nine harmonics.",

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from rvc.errors import BadInput, Mismatch, StageFailed
 from rvc.hub import safe
 from rvc.nets import VOCODERS
+from rvc.nets.config import VoiceSettings, from_list
 from rvc.nets.layers import Blank, fold_weight_norm
-from rvc.nets.settings import VoiceSettings, from_list
 from rvc.nets.synthesizer import Synthesizer
 
 SPELLINGS = (

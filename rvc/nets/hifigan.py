@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from rvc.nets.config import VoiceSettings
 from rvc.nets.layers import (
     GLOBAL_NOISE,
     Noise,
@@ -17,7 +18,6 @@ from rvc.nets.layers import (
     normed,
     resblock_reach,
 )
-from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import HarmonicSource
 
 FINAL_SLOPE = 0.01

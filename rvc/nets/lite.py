@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rvc.nets.config import VoiceSettings
 from rvc.nets.hifigan import Decoder
 from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed, sequence_mask
 from rvc.nets.lite_real import RealLite
-from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import frame_phase, hold
 
 BLOCKS = 8

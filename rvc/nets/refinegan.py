@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rvc.audio.resample import ROLLOFF, ZERO_CROSSINGS, kaiser_resample
+from rvc.nets.config import VoiceSettings
 from rvc.nets.hifigan import Decoder
 from rvc.nets.layers import (
     GLOBAL_NOISE,
@@ -20,7 +21,6 @@ from rvc.nets.layers import (
     normed,
     resblock_reach,
 )
-from rvc.nets.settings import VoiceSettings
 from rvc.nets.source import glide, sample_phase, sines
 
 SLOPE = 0.2

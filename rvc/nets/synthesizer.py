@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from rvc.errors import Mismatch
 from rvc.nets import VOCODERS
+from rvc.nets.config import VoiceSettings
 from rvc.nets.encoders import PosteriorEncoder
 from rvc.nets.flow import Flow
 from rvc.nets.hifigan import Decoder
 from rvc.nets.layers import GLOBAL_NOISE, Noise, slices
-from rvc.nets.settings import VoiceSettings
 
 TEMPERATURE = 0.66666
 

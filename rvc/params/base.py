@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rvc.features import EmbedderName
+from rvc.embedders import EmbedderName
 
 SampleRate = Literal[24000, 32000, 40000, 48000]
 ALL_CORES = max(1, min(64, os.cpu_count() or 1))

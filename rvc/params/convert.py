@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from rvc.embedders import EmbedderName
 from rvc.f0 import Method
-from rvc.features import EmbedderName
 from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, Paths, option
 
 

@@ -18,7 +18,7 @@ from rvc import cli, jobs, tasks
 from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
 from rvc.hub import catalog
-from rvc.server import docs, machine, training, voices
+from rvc.server import machine, openapi_page, progress, voices
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
 
 STATUS: dict[type[VoiceError], int] = {
@@ -108,7 +108,7 @@ async def voice_list() -> list[dict[str, Any]]:
 
 
 async def training_list() -> list[str]:
-    return await run_in_threadpool(training.names)
+    return await run_in_threadpool(progress.names)
 
 
 async def model_files() -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ async def model_files() -> list[dict[str, Any]]:
 
 
 async def training_progress(name: str) -> dict[str, Any]:
-    return await run_in_threadpool(training.progress, name)
+    return await run_in_threadpool(progress.progress, name)
 
 
 async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _server_of(fence: Fence) -> Callable[..., Any]:
 
 
 async def documentation(request: Request) -> HTMLResponse:
-    return HTMLResponse(docs.page(request.app.openapi()))
+    return HTMLResponse(openapi_page.page(request.app.openapi()))
 
 
 async def _explain(request: Request, error: Exception) -> JSONResponse:

@@ -1,1 +1,1 @@
-"""Things done with voices and sound beside training and converting."""
+"""Small verbs: model files, analyses, the demo."""

@@ -12,10 +12,10 @@ import numpy as np
 from rvc import config, params
 from rvc.audio import dsp, io
 from rvc.audio.loudness import Loudness, TruePeak
+from rvc.dataset.report import verdict
+from rvc.dataset.report.measure import Job, Measured, measure
 from rvc.errors import BadInput
 from rvc.progress import Report
-from rvc.tools import verdict
-from rvc.tools.recording import Job, Measured, measure
 
 COLUMNS = 1200  # of the picture, whatever the length
 FFT = 2048

@@ -13,7 +13,7 @@ from rvc import params
 from rvc.errors import BadInput, DownloadFailed, Mismatch, MissingModel
 from rvc.hub import fetch
 from rvc.hub.catalog import Asset
-from rvc.hub.verify import sha256
+from rvc.hub.digest import sha256
 from rvc.nets.checkpoint import read_checkpoint
 from rvc.progress import Report, silent
 

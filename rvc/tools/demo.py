@@ -10,7 +10,7 @@ from typing import Any
 from rvc import params
 from rvc.config import KIT, experiment, paths
 from rvc.errors import MissingModel
-from rvc.infer import files
+from rvc.infer import infer as files
 from rvc.params import Demo
 from rvc.progress import Report, silent
 
@@ -57,7 +57,8 @@ def infer(source: Path, target: Path, voice: Path, index: Path | None, **more: A
 
 def pipeline(report: Report = silent) -> dict[str, Any]:
     """Preprocess, extract, train two epochs, index and convert, on the sample itself."""
-    from rvc.train import extract, index, launch, preprocess
+    from rvc.dataset import extract, preprocess
+    from rvc.train import index, train
 
     folder = experiment(SHOW)
     shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +69,7 @@ def pipeline(report: Report = silent) -> dict[str, Any]:
     kit: dict[str, Any] = {"embedder_model": "mini", "f0_method": "fcpe"}
     extract.run(params.Extract(cpu_cores=1, gpu="-", **kit, **common), report)
     quick: dict[str, Any] = {"vocoder": "lite", "total_epoch": 2, "save_every_epoch": 2}
-    launch.run(params.Train(gpu="-", batch_size=2, holdout=0.0, **quick, **common), report)
+    train.run(params.Train(gpu="-", batch_size=2, holdout=0.0, **quick, **common), report)
     index.run(params.Index(model_name=SHOW), report)
     voice = max(folder.glob(f"{SHOW}_*e_*s.pth"), key=lambda f: f.stat().st_mtime)
     target = paths().audios / "demo_pipeline_output.wav"

@@ -10,8 +10,7 @@ import numpy as np
 
 from rvc import config, device, f0, params
 from rvc.audio import io
-from rvc.f0 import contour
-from rvc.infer import pitchfile
+from rvc.f0 import contour, curve_file
 from rvc.progress import Report, silent
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -32,7 +31,7 @@ def run(p: params.F0Curve, report: Report = silent) -> dict[str, Any]:
     report(2, 3, "Drawing")
     table = p.csv_path or config.paths().logs / "f0_curve.csv"
     picture = p.plot_path or config.paths().logs / "f0_plot.png"
-    pitchfile.write(table, f0_hz)
+    curve_file.write(table, f0_hz)
     draw(f0_hz, picture, f"{p.input_path.name}, {p.f0_method}")
     report(3, 3, "Drawing")
     facts = describe(f0_hz)

@@ -1,1 +1,1 @@
-"""From recordings to a trained voice."""
+"""From features to a trained voice."""

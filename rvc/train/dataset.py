@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from rvc.dataset.clips import Clip
 from rvc.errors import StageFailed
-from rvc.train.clips import Clip
 
 MAX_FRAMES = 900  # longest stretch of one clip in a batch (9 s at 100 frames/s), as in Applio
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rvc.errors import MissingModel
-from rvc.tools import judges
+from rvc.evaluate import judges
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from rvc.errors import StorageFailed
 from rvc.nets import checkpoint
-from rvc.nets.settings import VoiceSettings
+from rvc.nets.config import VoiceSettings
 from rvc.params import Train
-from rvc.train.loop import State
+from rvc.train.step import State
 
 LATEST = 2333333  # Applio's number for "only the latest"
 

@@ -28,7 +28,7 @@ class Finding:
 
 
 class Emit(Protocol):
-    """Takes one line for `metrics.jsonl` (`rvc.train.curves.Curves.record` fits)."""
+    """Takes one line for `metrics.jsonl` (`rvc.train.metrics.Curves.record` fits)."""
 
     def __call__(self, kind: str, step: int, epoch: int, **values: Any) -> None: ...
 

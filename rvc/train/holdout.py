@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from rvc.train.clips import Clip
+from rvc.dataset.clips import Clip
 
 SLICE = re.compile(r"^\d+_(\d+)_(\d+)$")
 LEAST_CLIPS = 20  # a speaker with fewer keeps them all for training

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rvc import config, params
+from rvc.dataset import filelist, manifest, slice_features
 from rvc.errors import Mismatch, StageFailed
-from rvc.features import index
 from rvc.progress import Report, silent
-from rvc.train import filelist, manifest, measure
+from rvc.retrieval import index
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def load(
     parts: list[np.ndarray] = []
     for count, name in enumerate(sorted(names)):
         try:
-            part = np.load(measure.paths(folder, name)[0], allow_pickle=False)
+            part = np.load(slice_features.paths(folder, name)[0], allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             done.fail(f"extracted/{name}.npy", error)
             continue

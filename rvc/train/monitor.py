@@ -14,7 +14,7 @@ from typing import Any
 
 from rvc.errors import StageFailed
 from rvc.train.findings import Emit, Ledger, nowhere
-from rvc.train.finite import BadSteps, Verdict
+from rvc.train.nonfinite import BadSteps, Verdict
 
 __all__ = ["Monitor", "Verdict"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from rvc.dataset import manifest
+from rvc.dataset.clips import Clip
 from rvc.errors import Mismatch, StageFailed
-from rvc.train import manifest
-from rvc.train.clips import Clip
 
 LEAST_SPEECH_S = 10.0
 LISTEN_S = 2.5  # time spent on listening, at most

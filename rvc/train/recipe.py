@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from rvc.audio.mel import mel, spectrogram
-from rvc.nets.settings import VoiceSettings
+from rvc.nets.config import VoiceSettings
 from rvc.precision import autocast
 from rvc.train import losses
 from rvc.train.dataset import Batch
-from rvc.train.ranks import Ranks
+from rvc.train.distributed import Ranks
 
 
 @dataclass(frozen=True)

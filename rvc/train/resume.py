@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rvc.errors import Mismatch
-from rvc.train.loop import State
+from rvc.train.step import State
 
 SHOWN = 3
 

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from rvc import device
+from rvc.dataset import manifest
+from rvc.dataset.report import report as dataset_report
 from rvc.errors import Cancelled, VoiceError
 from rvc.params import DatasetReport, Train
 from rvc.progress import Report, silent
-from rvc.tools import dataset_report
-from rvc.train import export, manifest, resume, setup, state, summary, unseen
-from rvc.train.batchsize import largest
-from rvc.train.curves import Curves
+from rvc.train import build, checkpoint, export, report, resume, unseen
+from rvc.train.batch_size import largest
+from rvc.train.distributed import Ranks
 from rvc.train.holdout import minutes
-from rvc.train.judge import Judge
-from rvc.train.loop import Course, State, fit
-from rvc.train.ranks import Ranks
+from rvc.train.metrics import Curves
 from rvc.train.recipe import Recipe
-from rvc.train.session import Session
+from rvc.train.step import Course, State, fit
 from rvc.train.stopping import Stop
+from rvc.train.trainer import Session
 from rvc.train.tuning import tune
+from rvc.train.validation import Judge
 from rvc.train.watch import ParameterWatch
 
 log = logging.getLogger(__name__)
@@ -35,17 +36,17 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     began = time.monotonic()
     log.info("Training on %s.", chosen.why)
     tune(chosen.device, tf32=p.precision != "fp32")
-    m = setup.material(p, folder)
-    recipe = setup.recipe(p, m, chosen, ranks)
-    payload = state.load(folder)
+    m = build.material(p, folder)
+    recipe = build.recipe(p, m, chosen, ranks)
+    payload = checkpoint.load(folder)
     if payload is not None and payload["step"] == 0:
         payload = None  # nothing was learnt yet, so nothing binds the settings
     if payload is None and ranks.first:
         look_at_data(folder, report)
     p = _with_batch(p, m, recipe, chosen, payload)
-    data = setup.dataset(p, m, chosen.device)
-    sampler = setup.sampler(p, data, ranks)
-    identity = setup.identity(p, m, ranks)
+    data = build.dataset(p, m, chosen.device)
+    sampler = build.sampler(p, data, ranks)
+    identity = build.identity(p, m, ranks)
     s = _state(p, m, chosen, folder, identity, payload)
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
     _announce(p, m, sampler, s)
@@ -88,7 +89,7 @@ def look_at_data(folder: Path, report: Report) -> None:
 
 def _session(
     p: Train,
-    m: setup.Material,
+    m: build.Material,
     folder: Path,
     recipe: Recipe,
     s: State,
@@ -99,7 +100,7 @@ def _session(
     payload: dict[str, Any] | None,
 ) -> Session:
     """The callbacks of this run."""
-    first, meta = recipe.ranks.first, setup.voice_meta(m)
+    first, meta = recipe.ranks.first, build.voice_meta(m)
     written = Curves(folder, s.step) if first else None
     judge = Judge(
         folder,
@@ -131,7 +132,7 @@ def _session(
 
 def _with_batch(
     p: Train,
-    m: setup.Material,
+    m: build.Material,
     recipe: Recipe,
     chosen: device.Device,
     payload: dict[str, Any] | None,
@@ -145,14 +146,14 @@ def _with_batch(
     else:
         clips = len(m.learn) // ranks.world
         size = ranks.tell(
-            largest(lambda: setup.networks(p, m, chosen, 1), recipe, m.embed_width, clips)
+            largest(lambda: build.networks(p, m, chosen, 1), recipe, m.embed_width, clips)
         )
     return p.model_copy(update={"batch_size": size})
 
 
 def _state(
     p: Train,
-    m: setup.Material,
+    m: build.Material,
     chosen: device.Device,
     folder: Path,
     identity: dict[str, Any],
@@ -160,15 +161,15 @@ def _state(
 ) -> State:
     """Where the training stands: the saved state, or a beginning."""
     if payload is None:
-        return setup.begin(p, m, chosen, folder)
+        return build.begin(p, m, chosen, folder)
     resume.check(payload["identity"], identity)
-    s = setup.networks(p, m, chosen, len(payload["g"]["emb_g.weight"]))
+    s = build.networks(p, m, chosen, len(payload["g"]["emb_g.weight"]))
     resume.unpack(s, payload)
     log.info("Going on in epoch %d after step %d.", s.epoch, s.step)
     return s
 
 
-def _announce(p: Train, m: setup.Material, sampler: Any, s: State) -> None:
+def _announce(p: Train, m: build.Material, sampler: Any, s: State) -> None:
     people = len({clip.speaker for clip in m.learn})
     log.info(
         "%d clips, %.1f minutes, %d speaker%s: %d steps per epoch, %d epochs to go.",
@@ -197,7 +198,7 @@ def _record(
     details = {"epoch": s.epoch - 1, "step": s.step, **watched}
     done = manifest.Stage("train", fingerprint, len(identity["clips"]), voices, details=details)
     done.seconds = seconds
-    summary.write(folder, p.model_name, watched["findings"])
+    report.write(folder, p.model_name, watched["findings"])
     manifest.record(folder, done)
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from rvc import f0
 from rvc.audio import io
 from rvc.config import paths
+from rvc.embedders import EMBEDDERS
+from rvc.embedders.manager import EmbedderManager
 from rvc.errors import VoiceError
 from rvc.f0 import contour
-from rvc.features import EMBEDDERS
-from rvc.features.manager import EmbedderManager
 
 log = logging.getLogger(__name__)
 

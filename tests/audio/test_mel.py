@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from rvc.audio import mel
-from rvc.nets import settings
+from rvc.nets import config
 from rvc.train import losses
 from tests.nets.golden import array, numbers
 
 
 def test_spectrogram_and_mel_match_the_original():
-    wave, s = array("disc.real")[:, 0], settings.load(40000)
+    wave, s = array("disc.real")[:, 0], config.load(40000)
     spec = mel.spectrogram(wave, s.filter_length, s.hop_length, s.win_length)
     assert torch.allclose(spec, array("spec40k"), atol=1e-5)
     shape = (s.sample_rate, s.filter_length, s.hop_length, s.win_length, s.n_mel_channels)

@@ -9,7 +9,7 @@ from scipy import signal
 
 from rvc import f0
 from rvc.audio import io
-from rvc.f0 import blocks, crepe, fcpe, high, swift
+from rvc.f0 import crepe, fcpe, framing, high, swift_f0
 from rvc.tools import demo
 from tests.f0 import sounds
 
@@ -69,7 +69,7 @@ def test_noise_is_no_high_note(band_hz):
 
 def test_speech_is_heard_as_before_and_its_high_stretches_are_few():
     wave = io.load(demo.SAMPLE, sounds.RATE)[0]
-    once = blocks.finish(extractor("fcpe").heard(wave)[0], wave)
+    once = framing.finish(extractor("fcpe").heard(wave)[0], wave)
     assert np.array_equal(extractor("fcpe")(wave), once)
     assert sum(last - first for first, last in high.stretches(wave)) < 0.03 * len(once)
 
@@ -87,7 +87,7 @@ def test_full_crepe_hears_a_tone():
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe), ("swift-f0", swift)]
+    ("name", "module"), [("fcpe", fcpe), ("crepe-tiny", crepe), ("swift-f0", swift_f0)]
 )
 def test_the_size_of_a_block_does_not_change_the_pitch(name, module, monkeypatch):
     wave = np.concatenate([sounds.sweep(80, 1500, 4.0)[0], np.zeros(8000, np.float32)] * 2)
@@ -119,16 +119,16 @@ def test_a_wave_that_lies_in_a_file_gives_the_same(name, tmp_path):
 
 def test_samples_mirror_at_both_ends_and_repeat_for_short_sounds():
     wave = np.arange(5, dtype=np.float32)
-    assert blocks.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
-    assert blocks.samples(wave, -2, 7, reflect=False).tolist() == [0, 0, 0, 1, 2, 3, 4, 0, 0]
-    assert blocks.samples(wave, 6, 8, reflect=False).tolist() == [0, 0]
-    assert blocks.samples(wave[:1], -2, 3).tolist() == [0] * 5
-    assert blocks.samples(wave[:0], 0, 3).tolist() == [0] * 3
+    assert framing.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
+    assert framing.samples(wave, -2, 7, reflect=False).tolist() == [0, 0, 0, 1, 2, 3, 4, 0, 0]
+    assert framing.samples(wave, 6, 8, reflect=False).tolist() == [0, 0]
+    assert framing.samples(wave[:1], -2, 3).tolist() == [0] * 5
+    assert framing.samples(wave[:0], 0, 3).tolist() == [0] * 3
 
 
 @pytest.mark.parametrize("frames", [1, 99, 100, 120, 121, 1000])
 def test_spans_cover_every_frame_once(frames):
-    pieces = list(blocks.spans(frames, 100, 10))
+    pieces = list(framing.spans(frames, 100, 10))
     assert [f for p in pieces for f in range(p.start, p.stop)] == list(range(frames))
     assert all(p.first <= p.start and p.last >= p.stop for p in pieces)
     assert all(len(range(p.first, p.last)[p.keep]) == p.stop - p.start for p in pieces)

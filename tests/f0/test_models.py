@@ -9,7 +9,7 @@ import torch
 
 from rvc import f0
 from rvc.errors import BadInput, MissingModel
-from rvc.f0 import blocks, fcpe, hybrid, rmvpe, weights
+from rvc.f0 import fcpe, framing, hybrid, rmvpe, weights
 from tests.f0 import sounds
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -155,7 +155,7 @@ def test_fcpe_frames_far_from_a_cut_do_not_feel_it():
 
 def test_mel_filters_have_equal_area():
     for htk in (True, False):
-        bank = blocks.mel_filters(40, 1024, 0.0, 8000.0, htk)
+        bank = framing.mel_filters(40, 1024, 0.0, 8000.0, htk)
         area = bank.sum(axis=1) * (16000 / 1024)
         assert np.abs(area[20:] - 1).max() < 0.1
         assert (bank >= 0).all()

@@ -18,16 +18,18 @@ import torch
 from rvc import f0, params, tasks
 from rvc.audio import io as sound
 from rvc.device import choose
+from rvc.embedders import fairseq
+from rvc.embedders import weights as embedder_weights
+from rvc.embedders.manager import EmbedderManager
 from rvc.errors import VoiceError
-from rvc.features import child, fairseq, faissfile
-from rvc.features import weights as embedder_weights
-from rvc.features.manager import EmbedderManager
-from rvc.hub import library, safe
-from rvc.infer import graphs
+from rvc.hub import safe
 from rvc.nets.checkpoint import read_voice
-from rvc.train import setup, state
+from rvc.onnx import cache
+from rvc.retrieval import faissfile, reader_child
+from rvc.train import build, checkpoint
+from rvc.voices import library
 from tests import hostile, tiny
-from tests import tiny_embedders as embedders
+from tests.embedders import tiny_embedders as embedders
 from tests.infer import conftest
 from tests.train import tiny as trainings
 
@@ -130,7 +132,7 @@ def test_hostile_pitch_models_are_refused(home, kept, sample):
 @pytest.fixture
 def training(home, monkeypatch):
     folder = trainings.voice(home, monkeypatch, clips=1)
-    return folder, setup.material(trainings.params(), folder)
+    return folder, build.material(trainings.params(), folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -142,7 +144,7 @@ def test_hostile_base_models_are_refused(home, kept, training, name):
     shutil.copyfile(kept / name, bad)
     for g, d in ((bad, good), (good, bad)):
         p = trainings.params(custom_pretrained=True, g_pretrained_path=g, d_pretrained_path=d)
-        refused(kept, bad, lambda p=p: setup.begin(p, made, choose("-"), folder))
+        refused(kept, bad, lambda p=p: build.begin(p, made, choose("-"), folder))
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)
@@ -153,11 +155,11 @@ def test_a_hostile_training_is_not_gone_on_with(home, kept, training, sample):
     for kind in "GD":
         (folder / f"{kind}_100.pth").write_bytes(content)
     first = folder / "G_100.pth"
-    refused(kept, first, lambda: setup.begin(trainings.params(), made, choose("-"), folder))
-    footer = state.MARK + hashlib.sha256(content).digest()
-    (folder / state.NAME).write_bytes(content + footer)
+    refused(kept, first, lambda: build.begin(trainings.params(), made, choose("-"), folder))
+    footer = checkpoint.MARK + hashlib.sha256(content).digest()
+    (folder / checkpoint.NAME).write_bytes(content + footer)
     with contextlib.suppress(VoiceError):  # what is left is data, and no training of this program
-        assert not {"step", "epoch"} & set(state.load(folder))
+        assert not {"step", "epoch"} & set(checkpoint.load(folder))
     assert not (kept / "ran").exists()
 
 
@@ -223,14 +225,14 @@ def parsed_elsewhere(monkeypatch):
     def parsed(*_):
         raise AssertionError("an index is parsed in the main process")
 
-    for place, name in ((faissfile, "read"), (faiss, "read_index"), (child, "read")):
+    for place, name in ((faissfile, "read"), (faiss, "read_index"), (reader_child, "read")):
         monkeypatch.setattr(place, name, parsed)
 
 
 @pytest.mark.usefixtures("fake_networks", "parsed_elsewhere")
 @pytest.mark.parametrize(("door", "name"), INDEX_PAIRS)
 def test_hostile_indexes_are_refused_at_every_door(home, kept, monkeypatch, door, name):
-    monkeypatch.setenv(graphs.OFF, "1")
+    monkeypatch.setenv(cache.OFF, "1")
     folder = home / "brought"
     folder.mkdir()
     path = folder / "v.index"

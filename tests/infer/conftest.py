@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from rvc import f0
-from rvc.features.manager import EmbedderManager
-from rvc.infer import fast, graphs, packing, preparing
+from rvc.embedders.manager import EmbedderManager
 from rvc.infer import voice as voices
+from rvc.onnx import accelerate, build, cache, packing
 from tests import fakes, tiny
 
 
 def done_here(order, module, *arguments):
     """What `graphs._step` does, without a process of its own."""
-    if {"preparing": preparing, "packing": packing}[module].main(list(arguments)):
+    if {"preparing": build, "packing": packing}[module].main(list(arguments)):
         raise RuntimeError(module)
 
 
 @pytest.fixture(autouse=True)
 def _graphs_are_made_here(monkeypatch):
-    monkeypatch.setattr(graphs, "_step", done_here)
+    monkeypatch.setattr(cache, "_step", done_here)
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def fake_networks(monkeypatch):
     """Every embedder and every pitch extractor becomes a fake; returns the one embedder."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: embedder)
-    monkeypatch.setattr(fast, "embedder", lambda *a: None)
-    monkeypatch.setattr(fast, "pitch", lambda: None)
+    monkeypatch.setattr(accelerate, "embedder", lambda *a: None)
+    monkeypatch.setattr(accelerate, "pitch", lambda: None)
     monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))
     voices.forget()
     yield embedder
@@ -36,7 +36,7 @@ def fake_networks(monkeypatch):
 
 @pytest.fixture
 def voice(fake_networks, tmp_path, monkeypatch):
-    monkeypatch.setenv(graphs.OFF, "1")
+    monkeypatch.setenv(cache.OFF, "1")
     return voices.Voice(tiny.voice(tmp_path / "tiny.pth"), gpu="-")
 
 

@@ -9,10 +9,9 @@ import soundfile
 import torch
 
 from rvc.audio import loudness
+from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
-from rvc.features import index
-from rvc.features.manager import EmbedderManager
-from rvc.infer import convert, excitation, finish, plan
+from rvc.infer import convert, excitation, postprocess, segment
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
 from rvc.infer.decoder import TorchDecoder
@@ -20,6 +19,7 @@ from rvc.infer.noise import Noise
 from rvc.nets import refinegan
 from rvc.params import Conversion
 from rvc.progress import silent
+from rvc.retrieval import index
 from tests import fakes, tiny
 from tests.infer.conftest import sung
 
@@ -69,7 +69,7 @@ def test_seams_cannot_be_heard(voice, monkeypatch):
         torch.nn.init.zeros_(layer.conv_o.weight)
     wave = sung(7)
     whole, _ = voice.convert(wave, 16_000, seed=3)
-    monkeypatch.setattr(plan, "PIECE_S", 3.0)
+    monkeypatch.setattr(segment, "PIECE_S", 3.0)
     cut, _ = voice.convert(wave, 16_000, seed=3)
     assert not np.array_equal(whole, cut), "it was cut elsewhere"
     error = np.abs(whole - cut)
@@ -200,7 +200,7 @@ def test_what_the_limiter_takes_is_made_up_for(voice, monkeypatch):
     peak = loudness.TruePeak()
     peak.add(out)
     assert peak.peak <= 10 ** (-1 / 20)
-    monkeypatch.setattr(finish, "LOUDER", 0)
+    monkeypatch.setattr(postprocess, "LOUDER", 0)
     out, rate = voice.convert(wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) < wanted - 0.5
 
@@ -260,7 +260,7 @@ def test_split_audio_hears_each_stretch_alone(voice, fake_networks):
     wave = sung(6)
     wave[2 * 16_000 : 4 * 16_000] = 0
     worker = convert.Converter(voice, Conversion(split_audio=True), Noise(0), silent)
-    pieces = worker.pieces(plan.levels(wave), len(wave), -60.0)
+    pieces = worker.pieces(segment.levels(wave), len(wave), -60.0)
     assert len(pieces) == 2
     assert pieces[0].high <= 2.4 * 16_000
     assert pieces[1].low >= 3.6 * 16_000

@@ -9,8 +9,8 @@ import soundfile
 
 from rvc import f0
 from rvc.audio import io
-from rvc.features.manager import EmbedderManager
-from rvc.infer import fast
+from rvc.embedders.manager import EmbedderManager
+from rvc.onnx import accelerate
 from rvc.tools import demo
 from tests import fakes, tiny
 
@@ -81,7 +81,7 @@ def heard(cli, tmp_path, monkeypatch):
     """(options) -> (what the embedder hears, the pitch that is found) of the three vowels."""
     ear = Ear(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: ear)
-    monkeypatch.setattr(fast, "embedder", lambda *a: None)
+    monkeypatch.setattr(accelerate, "embedder", lambda *a: None)
     monkeypatch.setenv("RVC_NO_GRAPHS", "1")
     source, pth, curve = (tmp_path / n for n in ("vowels.wav", "v.pth", "f0.csv"))
     soundfile.write(source, vowels(), RATE)

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from rvc.audio import spool
 from rvc.errors import VoiceError
-from rvc.infer import blocks, features, noise, plan, spool
+from rvc.infer import blocks, features, noise, segment
 
 
 def test_noise_is_a_function_of_seed_and_position_only():
@@ -123,7 +124,7 @@ def test_protection_acts_on_unvoiced_frames_only_and_in_proportion():
 
 def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
     levels = np.full(3000, -20.0, np.float32)
-    pieces = plan.plan(levels, 3000 * plan.FRAME, piece_s=8)
+    pieces = segment.plan(levels, 3000 * segment.FRAME, piece_s=8)
     assert len(pieces) > 2
     said = {p: float(number % 2) for number, p in enumerate(pieces)}
 
@@ -133,14 +134,17 @@ def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
     found = list(features.agreed(pieces, hear))
     assert [p for p, _ in found] == pieces
     for (a, x), (b, y) in zip(found[:-1], found[1:], strict=True):
-        offset = (b.first - a.first) // plan.GRID
+        offset = (b.first - a.first) // segment.GRID
         shared = len(x) - offset
-        assert shared == 2 * round(plan.CONTEXT_S * 50)
+        assert shared == 2 * round(segment.CONTEXT_S * 50)
         assert np.array_equal(x[offset:], y[:shared])
         assert np.abs(np.diff(y, axis=0)).max() < 0.02, "a glide of 2 s, no step"
 
 
 def test_pieces_apart_keep_what_they_heard():
-    pieces = [plan.Piece(0, 3200, 0, 6400, 0, 9600), plan.Piece(6400, 9600, 3200, 9600, 0, 9600)]
+    pieces = [
+        segment.Piece(0, 3200, 0, 6400, 0, 9600),
+        segment.Piece(6400, 9600, 3200, 9600, 0, 9600),
+    ]
     found = features.agreed(pieces, lambda p: np.full((20, 2), p.start, np.float32))
     assert all((x == p.start).all() for p, x in found)

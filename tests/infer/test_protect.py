@@ -5,10 +5,10 @@ import pytest
 
 from rvc import Voice, f0
 from rvc.audio import io
-from rvc.infer import plan
+from rvc.infer import segment
 from rvc.tools import demo
 
-RATE = plan.RATE
+RATE = segment.RATE
 BESIDE = 5  # frames of 10 ms: what is nearer to a consonant is made of both
 
 
@@ -33,7 +33,7 @@ def made(speech):
 @pytest.fixture(scope="module")
 def unvoiced(speech):
     """(frames,) bool: loud enough to be heard and without pitch."""
-    level = plan.levels(speech)
+    level = segment.levels(speech)
     return (f0.load("swift-f0")(speech)[: len(level)] == 0) & (level > level.max() - 35)
 
 
@@ -41,7 +41,7 @@ def unvoiced(speech):
 def voiced(speech, unvoiced):
     """(frames,) bool: with pitch, and away from what has none."""
     pitch = f0.load("swift-f0")(speech)[: len(unvoiced)]
-    return ~plan.widened(pitch == 0, BESIDE)
+    return ~segment.widened(pitch == 0, BESIDE)
 
 
 def db(rows, mask):

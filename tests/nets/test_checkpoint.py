@@ -7,7 +7,6 @@ import torch
 
 from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch, StageFailed
-from rvc.hub import library
 from rvc.nets.checkpoint import (
     build,
     load_into,
@@ -19,6 +18,7 @@ from rvc.nets.checkpoint import (
     write_voice,
 )
 from rvc.nets.layers import ZeroNoise
+from rvc.voices import library
 from tests import tiny
 from tests.nets.golden import FOLDER, off_peak
 

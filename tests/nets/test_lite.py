@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rvc.nets import lite, settings
+from rvc.nets import config, lite
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import ZeroNoise
 from rvc.nets.synthesizer import Synthesizer
@@ -15,7 +15,7 @@ RATE, HOP = 24000, 240
 
 def _decoder() -> lite.Lite:
     torch.manual_seed(0)
-    return lite.Lite(settings.load(RATE, "lite")).eval()
+    return lite.Lite(config.load(RATE, "lite")).eval()
 
 
 def test_comb_has_unit_power_at_any_pitch_and_none_without():
@@ -72,7 +72,7 @@ def test_costs_a_tenth_of_the_standard_decoder():
 
 
 def test_trains_with_its_own_critics():
-    s = settings.load(RATE, "lite")
+    s = config.load(RATE, "lite")
     net, critics = Synthesizer(s, 192, True, 2, "lite"), Discriminators("lite")
     n, t = 2, 140
     phone, hz = torch.randn(n, t, 192), torch.full((n, t), 150.0)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rvc.nets import VOCODERS, settings
+from rvc.nets import VOCODERS, config
 from rvc.nets.checkpoint import public_names
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.hifigan import HiFiGAN
@@ -27,7 +27,7 @@ COUNTS = [  # rate, vocoder, use_f0, parameters of the public architecture
 
 def outline(rate, vocoder="HiFi-GAN", use_f0=True, **options):
     with torch.device("meta"):
-        return Synthesizer(settings.load(rate, vocoder), 768, use_f0, 109, vocoder, **options)
+        return Synthesizer(config.load(rate, vocoder), 768, use_f0, 109, vocoder, **options)
 
 
 def size(net):
@@ -61,15 +61,15 @@ def test_discriminators_have_the_public_sizes(version, count, keys):
 
 def test_v1_layouts_multiply_to_their_hop():
     for rate, hop in ((32000, 320), (40000, 400), (48000, 480)):
-        old = settings.load(rate, version="v1")
+        old = config.load(rate, version="v1")
         assert old.hop_length == hop
-    assert settings.load(48000, version="v1").upsample_rates == (10, 6, 2, 2, 2)
+    assert config.load(48000, version="v1").upsample_rates == (10, 6, 2, 2, 2)
 
 
 def test_every_registered_rate_has_its_settings():
     for vocoder, info in VOCODERS.items():
         for rate in info.rates:
-            found = settings.load(rate, vocoder)
+            found = config.load(rate, vocoder)
             assert found.sample_rate == rate
             assert found.segment_size % found.hop_length == 0
 

@@ -9,8 +9,8 @@ import torch
 
 from rvc.nets import VOCODERS
 from rvc.nets.checkpoint import SPELLINGS, VoiceFile, build, public_names, voice_from
+from rvc.nets.config import from_list
 from rvc.nets.layers import ZeroNoise
-from rvc.nets.settings import from_list
 from rvc.nets.synthesizer import Synthesizer
 from tests.nets.golden import FOLDER, numbers, off_peak, rule
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rvc.infer import pitchfile
+from rvc.f0 import curve_file
 from rvc.tools import f0_curve
 from tests.f0 import sounds
 
@@ -18,7 +18,7 @@ def test_the_table_holds_the_pitch_and_the_picture_is_one(cli, home):
     assert done.json["voiced"] == pytest.approx(0.66, abs=0.05)
     assert "(A3)" in done.json["message"]
     assert (home / "logs/f0_plot.png").read_bytes()[:4] == b"\x89PNG"
-    curve = pitchfile.read(home / "logs/f0_curve.csv", 151)
+    curve = curve_file.read(home / "logs/f0_curve.csv", 151)
     assert np.median(curve[10:90]) == pytest.approx(220, rel=0.01)
     assert not curve[110:].any()
 

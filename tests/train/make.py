@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rvc.train import manifest
+from rvc.dataset import manifest
 
 RATE, HOP = 40000, 400
 

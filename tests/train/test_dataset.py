@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from rvc.dataset.clips import digests, read_filelist, width
 from rvc.errors import BadInput, Mismatch, StageFailed
-from rvc.train.clips import digests, read_filelist, width
 from rvc.train.dataset import MAX_FRAMES, Dataset
 from rvc.train.loader import Prefetch
 from rvc.train.sampler import Sampler

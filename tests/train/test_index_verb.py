@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from rvc import params
+from rvc.dataset import manifest, slice_features
 from rvc.errors import Mismatch, StageFailed
-from rvc.features import apart, faissfile
-from rvc.features.index import Retriever
-from rvc.train import index, manifest, measure
+from rvc.retrieval import faissfile, reader
+from rvc.retrieval.index import Retriever
+from rvc.train import index
 from tests import hostile
 
 
@@ -25,7 +26,7 @@ def extracted(home):
         names = [f"0_{i}_0" for i in range(len(sizes))]
         for name, size in zip(names, sizes, strict=True):
             values = random.standard_normal((size, width)).astype(np.float32)
-            np.save(measure.paths(folder, name)[0], values)
+            np.save(slice_features.paths(folder, name)[0], values)
         done = manifest.Stage("extract", {"slices": str(seed)}, len(names), names)
         manifest.record(folder, done)
         return folder
@@ -63,7 +64,7 @@ def test_a_damaged_or_hostile_index_is_built_again_and_never_read(extracted, mon
 
     folder = extracted([50])
     run()
-    for place, name in ((faissfile, "read"), (faiss, "read_index"), (apart, "read")):
+    for place, name in ((faissfile, "read"), (faiss, "read_index"), (reader, "read")):
         monkeypatch.setattr(place, name, parsed)
     whole = (folder / "voice.index").read_bytes()
     damage(folder / "voice.index")
@@ -73,7 +74,7 @@ def test_a_damaged_or_hostile_index_is_built_again_and_never_read(extracted, mon
 
 def test_rows_that_are_no_numbers_are_left_out(extracted):
     folder = extracted([10])
-    file = measure.paths(folder, "0_0_0")[0]
+    file = slice_features.paths(folder, "0_0_0")[0]
     values = np.load(file)
     values[3, 2] = np.nan
     np.save(file, values)
@@ -82,7 +83,7 @@ def test_rows_that_are_no_numbers_are_left_out(extracted):
 
 def test_no_rows_at_all_names_the_stage_at_fault(extracted):
     folder = extracted([10])
-    measure.paths(folder, "0_0_0")[0].unlink()
+    slice_features.paths(folder, "0_0_0")[0].unlink()
     with pytest.raises(StageFailed, match=r"extract stage left no features.*0_0_0"):
         run()
     assert not (folder / "voice.index").exists()
@@ -95,7 +96,7 @@ def test_without_extract_it_says_so(home):
 
 def test_features_of_two_embedders_are_refused(extracted):
     folder = extracted([10, 10])
-    np.save(measure.paths(folder, "0_1_0")[0], np.zeros((5, 8), np.float32))
+    np.save(slice_features.paths(folder, "0_1_0")[0], np.zeros((5, 8), np.float32))
     with pytest.raises(Mismatch, match="0_1_0"):
         run()
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from rvc.errors import StageFailed
-from rvc.train.finite import STOP_AFTER
 from rvc.train.monitor import WINDOW, Monitor, Verdict
+from rvc.train.nonfinite import STOP_AFTER
 from rvc.train.watch import ParameterWatch, content, floor_step_s, operations_per_s
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from rvc.errors import StageFailed
-from rvc.train import finite, launch, loop, monitor, session
+from rvc.train import monitor, nonfinite, step, trainer
+from rvc.train import train as launch
 from tests.train import tiny
 
 
@@ -44,7 +45,7 @@ def test_a_healthy_training_finds_nothing(folder):
 
 def infect(monkeypatch, when):
     """Losses become infinite in the steps for which `when(step)` holds."""
-    real = loop.losses.kl_loss
+    real = step.losses.kl_loss
     steps = []
 
     def kl_loss(*args):
@@ -52,7 +53,7 @@ def infect(monkeypatch, when):
         loss = real(*args)
         return loss * math.inf if when(len(steps)) else loss
 
-    monkeypatch.setattr(loop.losses, "kl_loss", kl_loss)
+    monkeypatch.setattr(step.losses, "kl_loss", kl_loss)
     return steps
 
 
@@ -85,20 +86,20 @@ def test_ten_in_a_row_stop_with_the_cause(folder, monkeypatch):
     with pytest.raises(StageFailed, match=r"10 steps in a row.*not finite.*clips 0_") as failure:
         train(total_epoch=9, save_every_epoch=9)
     assert failure.value.hint
-    assert len(steps) == finite.STOP_AFTER
+    assert len(steps) == nonfinite.STOP_AFTER
     assert "not_finite_stop" in rules(events(folder))
     assert not list(folder.glob("v_*.pth"))
 
 
 def test_frozen_parameters(folder, monkeypatch):
-    made = loop.optimiser
+    made = step.optimiser
 
     def frozen(*args):
         optimiser = made(*args)
         optimiser.step = lambda *_args, **_more: None
         return optimiser
 
-    monkeypatch.setattr("rvc.train.setup.optimiser", frozen)
+    monkeypatch.setattr("rvc.train.build.optimiser", frozen)
     result = train(total_epoch=1)
     found = {f["rule"]: f for f in result["findings"]}
     assert found["parameters_frozen"]["level"] == "error"
@@ -106,13 +107,13 @@ def test_frozen_parameters(folder, monkeypatch):
 
 
 def test_no_gradients_at_all(folder, monkeypatch):
-    real = loop.train_step
+    real = step.train_step
 
     def still(*args):
         out = real(*args)
         return out | {"norm_d": torch.zeros(()), "norm_g": torch.zeros(())}
 
-    monkeypatch.setattr(loop, "train_step", still)
+    monkeypatch.setattr(step, "train_step", still)
     with pytest.raises(StageFailed, match="No gradient at all"):
         train(total_epoch=9)
 
@@ -132,14 +133,14 @@ def test_features_of_nothing_but_unvoiced_sound_are_mentioned(folder):
 
 
 def test_a_training_that_is_stubbed_out_after_its_warm_up_is_too_fast(folder, monkeypatch):
-    real, kept = loop.train_step, []
+    real, kept = step.train_step, []
 
     def stub(state, batch, recipe):
-        if len(kept) < session.MEASURED_STEPS + 1:
+        if len(kept) < trainer.MEASURED_STEPS + 1:
             kept.append(real(state, batch, recipe))
         return kept[-1]
 
-    monkeypatch.setattr(loop, "train_step", stub)
+    monkeypatch.setattr(step, "train_step", stub)
     found = rules(train(total_epoch=4, batch_size=1, save_every_epoch=100)["findings"])
     assert "epoch_too_fast" in found
     assert "parameters_frozen" in found

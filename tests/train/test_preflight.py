@@ -9,12 +9,14 @@ import pytest
 import soundfile
 import torch
 
+from rvc.dataset import extract, manifest
+from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import Mismatch, StageFailed
-from rvc.features.manager import EmbedderManager, forget
-from rvc.train import extract, launch, manifest, preflight
-from tests import tiny_embedders
-from tests.train import make, slices, tiny
-from tests.train.test_extract import options
+from rvc.train import preflight, train
+from tests.dataset import slices
+from tests.dataset.test_extract import options
+from tests.embedders import tiny_embedders
+from tests.train import make, tiny
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def folder(home, monkeypatch):
 def refused(kind, words):
     started = time.monotonic()
     with pytest.raises(kind, match=words) as failure:
-        launch.run(tiny.params())
+        train.run(tiny.params())
     assert time.monotonic() - started < 5
     assert failure.value.hint
     return failure.value
@@ -43,7 +45,7 @@ def nothing_was_made(folder):
 
 
 def test_enough_speech_trains(folder):
-    result = launch.run(tiny.params(total_epoch=1))
+    result = train.run(tiny.params(total_epoch=1))
     assert result["epoch"] == 1
 
 

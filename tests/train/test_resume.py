@@ -13,8 +13,9 @@ import torch
 
 import rvc.train.index  # noqa: F401 (so that forked processes start quickly)
 from rvc import tasks
+from rvc.dataset import manifest
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
-from rvc.train import launch, manifest, state
+from rvc.train import checkpoint, train
 from tests.train import tiny
 from tests.train.make import clip
 
@@ -35,8 +36,8 @@ class StopAt:
 
 @pytest.fixture(autouse=True)
 def _show_every_step(monkeypatch):
-    monkeypatch.setattr("rvc.train.session.SHOW_EVERY_S", 0.0)
-    monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
+    monkeypatch.setattr("rvc.train.trainer.SHOW_EVERY_S", 0.0)
+    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
 
 
 def flat(value, name=""):
@@ -50,7 +51,7 @@ def flat(value, name=""):
 
 def assert_same_training(one, two):
     """Both folders hold bit-equal parameters, optimisers, counters and loss curves."""
-    a, b = (flat(state.load(folder)) for folder in (one, two))
+    a, b = (flat(checkpoint.load(folder)) for folder in (one, two))
     assert a.keys() == b.keys()
     for key, value in a.items():
         equal = torch.equal(value, b[key]) if torch.is_tensor(value) else value == b[key]
@@ -67,16 +68,16 @@ def curve(folder):
 def straight(tmp_path_factory):
     """A training of four epochs, never interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rvc.train.launch._index", lambda *_: {})
+        patch.setattr("rvc.train.train._index", lambda *_: {})
         folder = tiny.voice(tmp_path_factory.mktemp("straight"), patch)
-        launch.run(tiny.params(total_epoch=4))
+        train.run(tiny.params(total_epoch=4))
     return folder
 
 
 def test_two_and_two_epochs_are_four(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "twice", monkeypatch)
-    launch.run(tiny.params(total_epoch=2))
-    result = launch.run(tiny.params(total_epoch=4))
+    train.run(tiny.params(total_epoch=2))
+    result = train.run(tiny.params(total_epoch=4))
     assert (result["epoch"], result["step"]) == (4, 12)
     assert_same_training(straight, folder)
 
@@ -85,55 +86,55 @@ def test_stop_in_the_middle_of_epochs(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "stopped", monkeypatch)
     for steps in (2, 7):
         with pytest.raises(Cancelled, match=f"step {steps}") as caught:
-            launch.run(tiny.params(total_epoch=4), StopAt(steps))
+            train.run(tiny.params(total_epoch=4), StopAt(steps))
         assert "same settings" in caught.value.hint
-        assert state.load(folder)["step"] == steps
-    launch.run(tiny.params(total_epoch=4))
+        assert checkpoint.load(folder)["step"] == steps
+    train.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def test_damaged_state_goes_on_from_the_previous(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "damaged", monkeypatch)
-    launch.run(tiny.params(total_epoch=3))
-    data = (folder / state.NAME).read_bytes()
-    (folder / state.NAME).unlink()
-    (folder / state.NAME).write_bytes(data[: len(data) // 2])
-    launch.run(tiny.params(total_epoch=4))
+    train.run(tiny.params(total_epoch=3))
+    data = (folder / checkpoint.NAME).read_bytes()
+    (folder / checkpoint.NAME).unlink()
+    (folder / checkpoint.NAME).write_bytes(data[: len(data) // 2])
+    train.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    launch.run(tiny.params(total_epoch=2))
-    for name in (state.NAME, state.PREVIOUS):
+    train.run(tiny.params(total_epoch=2))
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         (folder / name).unlink()
         (folder / name).write_bytes(b"damaged")
     before = sorted(os.listdir(folder))
     with pytest.raises(StageFailed, match="cannot|can be read"):
-        launch.run(tiny.params(total_epoch=3))
+        train.run(tiny.params(total_epoch=3))
     assert sorted(os.listdir(folder)) == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
 def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "full", monkeypatch)
-    launch.run(tiny.params(total_epoch=2))
+    train.run(tiny.params(total_epoch=2))
 
     def fill(done, total, note=""):
         if done == 8:
-            (folder / state.PART).symlink_to("/dev/full")
+            (folder / checkpoint.PART).symlink_to("/dev/full")
 
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params(total_epoch=4), fill)
-    assert state.load(folder)["step"] == 6
-    launch.run(tiny.params(total_epoch=4))
+    assert checkpoint.load(folder)["step"] == 6
+    train.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def train_in_child(p):
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        launch.run(p)
+        train.run(p)
     except Cancelled:
         os._exit(130)
     os._exit(0)
@@ -155,7 +156,7 @@ def test_killed_again_and_again(straight, tmp_path, monkeypatch):
         os.kill(child.pid, signal.SIGKILL)
         child.join()
         kills += 1
-        saved = state.load(folder)
+        saved = checkpoint.load(folder)
         step = saved["step"] if saved else 0
         assert step >= last
         last = step
@@ -178,7 +179,7 @@ def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
     child.join(20)
     assert child.exitcode == 130
     assert time.monotonic() - asked_s < 5
-    assert state.load(folder)["step"] >= 3
+    assert checkpoint.load(folder)["step"] >= 3
 
 
 @pytest.mark.parametrize(
@@ -191,16 +192,16 @@ def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
 )
 def test_another_recipe_is_refused(tmp_path, monkeypatch, change, word):
     folder = tiny.voice(tmp_path, monkeypatch)
-    launch.run(tiny.params(total_epoch=1))
-    before = (folder / state.NAME).read_bytes()
+    train.run(tiny.params(total_epoch=1))
+    before = (folder / checkpoint.NAME).read_bytes()
     with pytest.raises(Mismatch, match=word):
-        launch.run(tiny.params(total_epoch=2, **change))
-    assert (folder / state.NAME).read_bytes() == before
+        train.run(tiny.params(total_epoch=2, **change))
+    assert (folder / checkpoint.NAME).read_bytes() == before
 
 
 def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    launch.run(tiny.params(total_epoch=1))
+    train.run(tiny.params(total_epoch=1))
     clip(folder, "0_1_0", f0_hz=222.0, seed=77)
     lines = (folder / "filelist.txt").read_text().splitlines()
     kept = [line for line in lines if "0_3_0" not in line]
@@ -209,7 +210,7 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     extracted.outputs.append("0_9_0")
     manifest.record(folder, extracted)
     with pytest.raises(Mismatch) as caught:
-        launch.run(tiny.params(total_epoch=2))
+        train.run(tiny.params(total_epoch=2))
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
         assert words in caught.value.message
     assert "--cleanup" in caught.value.hint
@@ -221,6 +222,6 @@ def test_disk_full_while_exporting(tmp_path, monkeypatch):
     (folder / f".G_3.pth.{os.getpid()}.part").symlink_to("/dev/full")
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params())
-    assert state.load(folder)["step"] == 3
-    assert launch.run(tiny.params())["step"] == 6
+    assert checkpoint.load(folder)["step"] == 3
+    assert train.run(tiny.params())["step"] == 6
     assert not list(folder.glob("*.part")) + list(folder.glob(".*.part"))

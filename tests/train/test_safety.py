@@ -8,14 +8,15 @@ import torch
 
 from rvc.device import choose
 from rvc.errors import StageFailed
-from rvc.train import batchsize, launch, loop, setup, state
-from rvc.train.ranks import Ranks
+from rvc.train import batch_size, build, checkpoint, train
+from rvc.train import step as loop
+from rvc.train.distributed import Ranks
 from tests.train import tiny
 
 
 @pytest.fixture(autouse=True)
 def _no_index(monkeypatch):
-    monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
+    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
 
 
 def spoil(monkeypatch, bad):
@@ -28,19 +29,19 @@ def spoil(monkeypatch, bad):
             batch.wave[:, 50:] = float("inf")
         return real(s, batch, recipe)
 
-    monkeypatch.setattr("rvc.train.loop.train_step", step)
+    monkeypatch.setattr("rvc.train.step.train_step", step)
     return calls
 
 
 def finite(folder):
-    return all(torch.isfinite(v).all() for v in state.load(folder)["g"].values())
+    return all(torch.isfinite(v).all() for v in checkpoint.load(folder)["g"].values())
 
 
 def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, caplog):
     folder = tiny.voice(tmp_path, monkeypatch)
     spoil(monkeypatch, lambda call, attempt: call == 2)
     with caplog.at_level(logging.WARNING):
-        result = launch.run(tiny.params())
+        result = train.run(tiny.params())
     assert (result["step"], result["skipped_steps"]) == (6, 1)
     assert "clips 0_" in caplog.text
     assert finite(folder)
@@ -51,7 +52,7 @@ def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, capl
 def test_bad_first_steps_go_back_to_the_beginning(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     calls = spoil(monkeypatch, lambda call, attempt: attempt == 0)
-    result = launch.run(tiny.params())
+    result = train.run(tiny.params())
     assert calls == [0, 1, 2, 0, 1, 2, 3, 4, 5]
     assert result["step"] == 6
     assert finite(folder)
@@ -62,18 +63,18 @@ def test_a_training_that_learnt_nothing_binds_no_settings(tmp_path, monkeypatch)
     with monkeypatch.context() as broken:
         spoil(broken, lambda call, attempt: True)
         with pytest.raises(StageFailed):
-            launch.run(tiny.params())
-    assert state.load(folder)["step"] == 0
-    assert launch.run(tiny.params(batch_size=3))["step"] == 4
+            train.run(tiny.params())
+    assert checkpoint.load(folder)["step"] == 0
+    assert train.run(tiny.params(batch_size=3))["step"] == 4
 
 
 def test_three_bad_steps_go_back_to_the_last_state(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     calls = spoil(monkeypatch, lambda call, attempt: call >= 4 and attempt == 0)
-    result = launch.run(tiny.params())
+    result = train.run(tiny.params())
     assert calls == [0, 1, 2, 3, 4, 5, 3, 4, 5]  # back to the end of the first epoch
     assert result["step"] == 6
-    assert state.load(folder)["attempt"] == 1
+    assert checkpoint.load(folder)["attempt"] == 1
     assert finite(folder)
 
 
@@ -81,8 +82,8 @@ def test_hopeless_training_stops_with_its_cause(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     spoil(monkeypatch, lambda call, attempt: True)
     with pytest.raises(StageFailed, match="not finite"):
-        launch.run(tiny.params(total_epoch=9))
-    assert not (folder / state.NAME).exists() or finite(folder)
+        train.run(tiny.params(total_epoch=9))
+    assert not (folder / checkpoint.NAME).exists() or finite(folder)
 
 
 def test_an_epoch_without_a_good_step_hands_nothing_out(tmp_path, monkeypatch):
@@ -90,25 +91,25 @@ def test_an_epoch_without_a_good_step_hands_nothing_out(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         spoil(broken, lambda call, attempt: call > 2)
         with pytest.raises(StageFailed, match="Every step of epoch 2 was skipped"):
-            launch.run(tiny.params(total_epoch=2))
+            train.run(tiny.params(total_epoch=2))
     assert [file.name for file in folder.glob("v_*e_*.pth")] == ["v_1e_2s.pth"]
-    assert state.load(folder)["step"] == 2
-    assert launch.run(tiny.params(total_epoch=2))["step"] == 4
+    assert checkpoint.load(folder)["step"] == 2
+    assert train.run(tiny.params(total_epoch=2))["step"] == 4
 
 
 def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     p = tiny.params(batch_size=0)
-    m = setup.material(p, folder)
+    m = build.material(p, folder)
     chosen = choose("-")
-    recipe = setup.recipe(p, m, chosen, Ranks())
+    recipe = build.recipe(p, m, chosen, Ranks())
 
     def find(free_bytes, clips=100):
-        monkeypatch.setattr(batchsize, "_free", lambda device: free_bytes)
-        make = lambda: setup.networks(p, m, chosen, 1)  # noqa: E731
-        return batchsize.largest(make, recipe, m.embed_width, clips)
+        monkeypatch.setattr(batch_size, "_free", lambda device: free_bytes)
+        make = lambda: build.networks(p, m, chosen, 1)  # noqa: E731
+        return batch_size.largest(make, recipe, m.embed_width, clips)
 
-    monkeypatch.setattr(batchsize, "_peak", lambda s, r, w, size: 1e8 + 5e7 * size)
+    monkeypatch.setattr(batch_size, "_peak", lambda s, r, w, size: 1e8 + 5e7 * size)
     assert find(1e9) == 8
     assert find(1e9, clips=3) == 3
     assert find(4e8) == 4  # 85 % of 400 MB hold 100 MB and four times 50 MB
@@ -117,9 +118,9 @@ def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
 
 def test_batch_size_of_the_saved_training_is_kept(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    launch.run(tiny.params(batch_size=0, total_epoch=1))
-    found = state.load(folder)["identity"]["batch_size"]
+    train.run(tiny.params(batch_size=0, total_epoch=1))
+    found = checkpoint.load(folder)["identity"]["batch_size"]
     assert 1 <= found <= 6
     monkeypatch.setattr("rvc.train.training.largest", lambda *_: 5)
-    launch.run(tiny.params(batch_size=0, total_epoch=2))
-    assert state.load(folder)["identity"]["batch_size"] == found
+    train.run(tiny.params(batch_size=0, total_epoch=2))
+    assert checkpoint.load(folder)["identity"]["batch_size"] == found

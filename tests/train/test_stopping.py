@@ -2,7 +2,7 @@
 
 import pytest
 
-from rvc.train import launch, loop, state, stopping
+from rvc.train import checkpoint, step, stopping, train
 from tests.train import tiny
 
 MINUTES_15 = 900.0
@@ -26,17 +26,17 @@ def test_a_training_killed_in_a_slow_step_says_what_is_done_again(tmp_path, monk
     monkeypatch.setattr(stopping, "PATIENCE_S", -1.0)  # every step is a slow one
     monkeypatch.setattr(stopping, "SLOW_SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(stopping, "SAVING_SHARE", 1e9)
-    real, told = loop.train_step, []
+    real, told = step.train_step, []
 
     def killed_in_step_5(s, batch, recipe):
         if s.step == 4:
             raise KeyboardInterrupt
         return real(s, batch, recipe)
 
-    monkeypatch.setattr(loop, "train_step", killed_in_step_5)
+    monkeypatch.setattr(step, "train_step", killed_in_step_5)
     with pytest.raises(KeyboardInterrupt):
-        launch.run(tiny.params(total_epoch=2), lambda *said: told.append(said))
-    assert state.load(folder)["step"] == 4
+        train.run(tiny.params(total_epoch=2), lambda *said: told.append(said))
+    assert checkpoint.load(folder)["step"] == 4
     _, _, note = next(t for t in reversed(told) if stopping.PHASE in t[2])
     assert stopping.repeated(folder, note, 4) == (
         "Step 4 of epoch 2 is saved; only the step under way will be done again."

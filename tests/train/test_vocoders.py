@@ -6,15 +6,16 @@ import torch
 from rvc.device import choose
 from rvc.nets import VOCODERS, refinegan
 from rvc.nets.checkpoint import build, read_checkpoint, read_voice
-from rvc.train import launch, setup
-from rvc.train.ranks import Ranks
+from rvc.train import build as setup
+from rvc.train import train
+from rvc.train.distributed import Ranks
 from tests.train import tiny
 from tests.train.make import RATE
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("rvc.train.launch._index", lambda *_: {})
+    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
     monkeypatch.setattr(refinegan, "FIRST", 2)
     monkeypatch.setattr(refinegan, "WIDTH", 64)
 
@@ -22,9 +23,9 @@ def _quick(monkeypatch):
 @pytest.mark.parametrize("vocoder", ["MRF HiFi-GAN", "RefineGAN"])
 def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
-    first = launch.run(tiny.params(vocoder=vocoder, total_epoch=1))
+    first = train.run(tiny.params(vocoder=vocoder, total_epoch=1))
     start = read_voice(next(folder.glob("v_1e_*.pth"))).weights
-    second = launch.run(tiny.params(vocoder=vocoder, total_epoch=2))
+    second = train.run(tiny.params(vocoder=vocoder, total_epoch=2))
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert second["step"] == 2 * first["step"]
     voice = read_voice(next(folder.glob("v_2e_*.pth")))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from rvc.nets import settings
+from rvc.nets import config
 from rvc.nets.discriminators import Critic, Discriminators
 from rvc.nets.layers import normed
 from rvc.params import Train
@@ -49,18 +49,18 @@ class TinyDiscriminators(Discriminators):
 
 
 def small_settings():
-    return replace(settings.load(RATE), **SMALL)
+    return replace(config.load(RATE), **SMALL)
 
 
 def voice(home, monkeypatch, name="v", page=False, **options):
     """An experiment that trains in a second; returns its folder. `page`: write training.html."""
     monkeypatch.setenv("RVC_HOME", str(home))
-    monkeypatch.setattr("rvc.train.setup.Discriminators", TinyDiscriminators)
+    monkeypatch.setattr("rvc.train.build.Discriminators", TinyDiscriminators)
     monkeypatch.setattr("rvc.train.training.look_at_data", lambda *_: None)
     monkeypatch.setattr("rvc.train.watch.floor_step_s", lambda *_: 0.0)
     if not page:
-        monkeypatch.setattr("rvc.train.summary.write", lambda *_: None)
-    monkeypatch.setattr("rvc.train.curves._board", lambda *_: None)  # seconds of imports
+        monkeypatch.setattr("rvc.train.report.write", lambda *_: None)
+    monkeypatch.setattr("rvc.train.metrics._board", lambda *_: None)  # seconds of imports
     monkeypatch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
     torch.set_num_threads(1)
     folder = experiment(home / "logs" / name, **options)

@@ -9,28 +9,28 @@ import pytest
 import torch
 
 from rvc.nets.layers import Noise
-from rvc.train import launch, session, training
+from rvc.train import train, trainer, training
 from tests.train import tiny
 
 
 def main(home, options):
     patch = pytest.MonkeyPatch()
     patch.setenv("RVC_HOME", home)
-    patch.setattr("rvc.train.setup.Discriminators", tiny.TinyDiscriminators)
+    patch.setattr("rvc.train.build.Discriminators", tiny.TinyDiscriminators)
     patch.setattr("rvc.train.training.look_at_data", lambda *_: None)
-    patch.setattr("rvc.train.curves._board", lambda *_: None)
+    patch.setattr("rvc.train.metrics._board", lambda *_: None)
     patch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
-    patch.setattr("rvc.train.summary.write", lambda *_: None)
+    patch.setattr("rvc.train.report.write", lambda *_: None)
     if options.pop("calm", False):
         patch.setattr(Noise, "normal", lambda self, like: torch.zeros_like(like))
         patch.setattr(torch, "rand", lambda shape, **rest: torch.full(shape, 0.5))
     if (rank := options.pop("kill_rank", None)) is not None and os.environ["RANK"] == str(rank):
-        due = session.Session._due
+        due = trainer.Session._due
 
         def die(self):
             return os._exit(9) if len(self.times_s) > 3 else due(self)
 
-        patch.setattr(session.Session, "_due", die)
+        patch.setattr(trainer.Session, "_due", die)
     torch.set_num_threads(1)
     fit = training.fit
 
@@ -43,7 +43,7 @@ def main(home, options):
     patch.setattr("rvc.train.training.fit", fit_and_tell)
     file = Path(home) / f"params{os.environ.get('RANK', '')}.json"
     file.write_text(tiny.params(**options).model_dump_json())
-    return launch.main([str(file)])
+    return train.main([str(file)])
 
 
 if __name__ == "__main__":

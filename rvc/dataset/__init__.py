@@ -1,0 +1,1 @@
+"""From recordings to slices, features and a list to train on; and the report about them."""

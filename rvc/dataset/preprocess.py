@@ -1,0 +1,193 @@
+"""Recordings into slices, as one transaction: the new set is complete or the old one stays.
+
+New slices get file numbers that no slice, pitch or feature file uses, so nothing left over from
+an earlier run can be taken for theirs. Only when all are written does the manifest name them;
+then what belongs to no named slice is removed. Recordings that did not change keep their slices.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rvc import config, params, workers
+from rvc.dataset import manifest, sliceset
+from rvc.dataset.manifest import Stage
+from rvc.dataset.scan import Dataset, scan
+from rvc.dataset.slices import CLIPPED_SHARE, FOLDERS, VERSION, Job, Options, Outcome, split, work
+from rvc.dataset.sliceset import Sources
+from rvc.errors import BadInput
+from rvc.progress import Report
+
+LOG = logging.getLogger(__name__)
+STAGE = "preprocess"
+NOTE = "Cutting"
+CONFIGS = config.REPOSITORY / "rvc" / "configs"
+
+
+def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
+    """Cut the recordings of a dataset into training slices.
+
+    Raises:
+        BadInput: no such dataset, nothing in it, an unusable name or rate.
+        StageFailed: no slice came out, or too many recordings failed.
+        Busy, OSError, Cancelled: with the earlier slices as they were.
+    """
+    began = time.monotonic()
+    folder, options = config.experiment(p.model_name), _options(p)
+    template = CONFIGS / f"{p.sample_rate}.json"
+    if not template.is_file():
+        raise BadInput(f"There is no configuration for {p.sample_rate} Hz.", "Choose another.")
+    before = manifest.stage(folder, STAGE) or Stage(STAGE)
+    known = {int(k): v for k, v in before.details.get("speakers", {}).items()}
+    dataset = scan(p.dataset_path, known)
+    with manifest.lock(folder):
+        for name in FOLDERS:
+            (folder / name).mkdir(exist_ok=True)
+        done, old = _plan(dataset, options, before, folder)
+        kept = set(done)
+        try:
+            _make(dataset, options, folder, done, old, p.cpu_cores, report)
+            stage = _stage(dataset, options, done, time.monotonic() - began)
+            manifest.judge(stage)
+        except BaseException:
+            sliceset.drop(folder, {done[key]["number"] for key in done.keys() - kept})
+            raise
+        _commit(folder, stage, before, template)
+    return _result(p, stage, done, kept, before)
+
+
+def _options(p: params.Preprocess) -> Options:
+    simple = p.cut_preprocess == "Simple"
+    return Options(
+        sample_rate=p.sample_rate,
+        cut=p.cut_preprocess,
+        chunk_s=p.chunk_len if simple else 0.0,
+        overlap_s=p.overlap_len if simple else 0.0,
+        highpass=p.process_effects,
+        denoise=p.noise_reduction_strength if p.noise_reduction else None,
+        normalise=p.normalization_mode,
+    )
+
+
+def _plan(
+    dataset: Dataset, options: Options, before: Stage, folder: Path
+) -> tuple[Sources, Sources]:
+    """(what can stay as it is, all that an earlier run made), by the recordings' keys."""
+    old: Sources = before.details.get("sources", {})
+    same = not manifest.differences(before.fingerprint, _fingerprint(options))
+    done = {
+        r.key: old[r.key]
+        for r in dataset.recordings
+        if same and r.key in old and sliceset.unchanged(r, old[r.key], folder)
+    }
+    return done, old
+
+
+def _make(
+    dataset: Dataset,
+    options: Options,
+    folder: Path,
+    done: Sources,
+    old: Sources,
+    cores: int,
+    report: Report,
+) -> None:
+    """Cut every recording that is not in `done` and enter it there, good or bad."""
+    jobs: list[Job] = []
+    todo = [r for r in dataset.recordings if r.key not in done]
+    for recording, number in zip(todo, sliceset.free_numbers(folder, old), strict=False):
+        done[recording.key] = entry = sliceset.entry(recording, number)
+        stem = f"{recording.speaker}_{number}"
+        try:
+            jobs += split(recording.path, recording.key, stem, options, folder)
+        except BadInput as error:
+            entry["cause"] = error.message
+        except OSError as error:
+            entry["cause"] = f"{recording.path} cannot be read: {error.strerror or error}."
+    for outcome in workers.spread(jobs, work, _crashed, cores, report, NOTE):
+        _enter(done[outcome.key], outcome)
+
+
+def _crashed(job: Job) -> Outcome:
+    return Outcome(job.key, cause=f"{job.path} crashed the decoder.")
+
+
+def _enter(entry: dict[str, Any], outcome: Outcome) -> None:
+    """Add what one job gave to its recording's entry."""
+    entry["slices"] += outcome.slices
+    entry["seconds"] = round(entry["seconds"] + outcome.seconds, 4)
+    entry["clipped"] = round(entry["clipped"] + outcome.clipped, 6)
+    entry["warnings"] += outcome.warnings
+    entry["digest"] = outcome.digest or entry["digest"]
+    if outcome.cause and entry["slices"]:
+        entry["warnings"].append(f"{outcome.key}: only a part could be used: {outcome.cause}")
+    elif outcome.cause:
+        entry["cause"] = outcome.cause
+
+
+def _fingerprint(options: Options) -> dict[str, Any]:
+    return {**asdict(options), "slicer": VERSION}
+
+
+def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) -> Stage:
+    """The record of the whole set."""
+    stage = Stage(STAGE, _fingerprint(options), inputs=len(dataset.recordings), seconds=seconds)
+    sources = {r.key: done[r.key] for r in dataset.recordings}
+    for key, entry in sources.items():
+        if not entry["slices"]:
+            stage.fail(key, entry["cause"] or "it is silent.")
+        stage.outputs += sorted(entry["slices"])
+        stage.warnings += entry["warnings"]
+        if entry["clipped"] > CLIPPED_SHARE * entry["seconds"]:
+            share = entry["clipped"] / entry["seconds"]
+            stage.warnings.append(f"{key}: clipped, {share:.1%} of it lies at full scale")
+    content = sorted((e["digest"], e["speaker"], e["number"]) for e in sources.values())
+    stage.fingerprint["data"] = manifest.digest(content)
+    stage.details = {
+        "sources": sources,
+        "speakers": {str(number): name for number, name in sorted(dataset.names.items())},
+        "total_seconds": round(sum(e["seconds"] for e in sources.values() if e["slices"]), 3),
+    }
+    return stage
+
+
+def _commit(folder: Path, stage: Stage, before: Stage, template: Path) -> None:
+    """Make the new set the experiment's set, then remove what belongs to no slice of it."""
+    if set(stage.outputs) != set(before.outputs):
+        (folder / "filelist.txt").unlink(missing_ok=True)
+    manifest.record(folder, stage)
+    sliceset.drop_strangers(folder, stage.outputs)
+    sliceset.describe(folder, stage)
+    sliceset.configure(folder, template, stage.fingerprint["sample_rate"])
+
+
+def _result(
+    p: params.Preprocess, stage: Stage, done: Sources, kept: set[str], before: Stage
+) -> dict[str, Any]:
+    total = stage.details["total_seconds"]
+    speakers = sorted({entry["speaker"] for entry in done.values()})
+    bad = "".join(f" Failed: {failure}" for failure in stage.failures[:3])
+    message = (
+        f"{p.model_name}: {total / 60:.1f} minutes in {stage.inputs - len(stage.failures)} "
+        f"recordings of {len(speakers)} speaker(s) gave {len(stage.outputs)} slices in "
+        f"{stage.seconds:.1f} s; {len(kept)} recordings were up to date.{bad}"
+    )
+    for text in stage.warnings:
+        LOG.warning("%s", text)
+    return {
+        "message": message,
+        "model_name": p.model_name,
+        "slices": len(stage.outputs),
+        "total_seconds": total,
+        "speakers": {str(n): stage.details["speakers"].get(str(n), str(n)) for n in speakers},
+        "up_to_date": len(kept),
+        "cut": stage.inputs - len(kept),
+        "removed": len(before.details.get("sources", {}).keys() - done.keys()),
+        "failures": [asdict(failure) for failure in stage.failures],
+        "warnings": stage.warnings,
+        "seconds": round(stage.seconds, 2),
+    }

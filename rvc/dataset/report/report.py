@@ -1,0 +1,136 @@
+"""Looks at a dataset before hours of training: what is in it, what is wrong, is it enough."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rvc import config, params, workers
+from rvc.dataset import manifest
+from rvc.dataset.report import duplicates, plot, verdict
+from rvc.dataset.report.measure import Job, Measured, measure
+from rvc.dataset.scan import scan
+from rvc.errors import VoiceError
+from rvc.progress import Report
+
+NOTE = "Listening"
+CRASHED = "it crashed the decoder."
+
+
+def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
+    """Measure every recording of a dataset and judge the whole.
+
+    Writes `report.json` and `report.png`.
+
+    Raises:
+        BadInput: no such folder, or no recordings in it. Cancelled: from `report`.
+    """
+    began = time.monotonic()
+    dataset = scan(p.folder)
+    jobs = [Job(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
+    known = workers.spread(jobs, measure, _crashed, p.cpu_cores, report, NOTE)
+    by_key = {one.key: one for one in known}
+    found = [by_key[job.key] for job in jobs]
+    result = judged(found)
+    folder = p.output_folder or config.paths().logs / "reports" / _plain(p.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    result["plot"] = _drawn(found, p.folder.resolve().name, result, folder / "report.png")
+    result["report"] = str(folder / "report.json")
+    result["seconds"] = round(time.monotonic() - began, 2)
+    manifest.write_text(folder / "report.json", json.dumps(result, ensure_ascii=False, indent=1))
+    return result
+
+
+def judged(found: Sequence[Measured]) -> dict[str, Any]:
+    """The report of these recordings, JSON-ready; `message` is the verdict."""
+    good = [one for one in found if not one.cause]
+    total = verdict.totals(found)
+    copies, groups = duplicates.copies(good), duplicates.groups(good)
+    said = verdict.findings(found, total, copies, groups)
+    odd = {*groups.keys, *groups.partly} if groups else set()
+    return {
+        "message": verdict.sentence(total, said),
+        "grade": {"bad": "poor", "warning": "usable", "note": "good"}[
+            said[0].severity if said else "note"
+        ],
+        "totals": total,
+        "findings": [asdict(one) for one in said],
+        "copies": [list(pair) for pair in copies],
+        "different": sorted(odd),
+        "f0_histogram": _histogram(good),
+        "recordings": [_row(one, one.key in odd) for one in found],
+    }
+
+
+def _row(one: Measured, odd: bool) -> dict[str, Any]:
+    """What the report says of one recording."""
+    voiced = one.f0_hz[one.f0_hz > 0]
+    flags = [
+        name
+        for name, is_so in (
+            ("clipped", one.clipped > verdict.CLIPPED_SHARE),
+            ("music", verdict.is_musical(one)),
+            ("different", odd),
+            ("short", one.seconds < 0.5),
+        )
+        if is_so and not one.cause
+    ]
+    return {
+        "file": one.key,
+        "cause": one.cause,
+        "flags": flags,
+        "seconds": round(one.seconds, 3),
+        "sound_s": round(one.sound_s, 3),
+        "rate_hz": one.rate,
+        "channels": one.channels,
+        "codec": one.codec,
+        "peak": round(one.peak, 4),
+        "clipped_share": round(one.clipped, 6),
+        "loudness_lufs": round(one.loudness_lufs, 1) if np.isfinite(one.loudness_lufs) else None,
+        "speech_dbfs": round(one.speech_db, 1),
+        "pauses_dbfs": round(one.floor_db, 1),
+        "bandwidth_hz": one.bandwidth_hz,
+        "f0_median_hz": round(float(np.median(voiced)), 1) if len(voiced) else None,
+        "steady_share": round(one.steady, 3),
+    }
+
+
+def _histogram(good: Sequence[Measured]) -> dict[str, list[float]]:
+    """Frames of 20 ms per semitone from 50 Hz on."""
+    hz = np.concatenate([one.f0_hz for one in good]) if good else np.zeros(0)
+    edges = 50 * 2 ** (np.arange(54) / 12)
+    counts, _ = np.histogram(hz[hz > 0], edges)
+    return {"from_hz": [round(float(e), 1) for e in edges[:-1]], "frames": counts.tolist()}
+
+
+def _drawn(found: Sequence[Measured], title: str, result: dict[str, Any], path: Path) -> str:
+    """Path of the plot; "" where there is nothing to draw."""
+    if not any(not one.cause for one in found):
+        return ""
+    plot.draw(found, title, result["message"], path)
+    return str(path)
+
+
+def _seconds(path: Path) -> float:
+    from rvc.audio import io
+
+    try:
+        return io.info(path).seconds
+    except (VoiceError, OSError):
+        return 0.0
+
+
+def _crashed(job: Job) -> Measured:
+    return Measured(job.key, cause=CRASHED)
+
+
+def _plain(folder: Path) -> str:
+    """A name for the report's own folder, made of the dataset's."""
+    return re.sub(r"[^\w -]", "_", folder.resolve().name).strip() or "dataset"

@@ -1,0 +1,227 @@
+"""One recording into training slices. Runs in worker processes, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rvc.audio import dsp, encode, io, slicer
+from rvc.dataset import manifest
+from rvc.errors import BadInput
+
+VERSION = 1  # raise it when the same options give other slices
+PART_S = 300.0  # long recordings are worked on in parts of about this length
+REACH_S = 2.0  # how far a part's end may move to find a quiet point
+HOP_S = 0.02
+RATE_16K = 16000
+TINY = 1e-5  # -100 dBFS; below it there is nothing
+CLIPPED_SHARE = 1e-3
+FULL_SCALE = 0.999
+UNSOUND_SHARE = 0.5  # a stretch with more values that are not numbers is not cut at all
+PARTS_NUMBERED = 1000  # slice numbers reserved for each part
+FOLDERS = ("sliced_audios", "sliced_audios_16k")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How recordings are cut and treated; equal options give equal slices."""
+
+    sample_rate: int
+    cut: str
+    chunk_s: float
+    overlap_s: float
+    highpass: bool
+    denoise: float | None
+    normalise: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording, or one part of a long one, for a worker.
+
+    Attributes:
+        key: the recording's name inside the dataset. stem: `<speaker>_<number>` of its slices.
+        start, stop: nominal frames of the part at the file's own rate; stop None is the end.
+        first: number of the first slice. seconds: about how long it is.
+        out: the experiment's folder.
+    """
+
+    path: Path
+    key: str
+    stem: str
+    options: Options
+    out: Path
+    start: int = 0
+    stop: int | None = None
+    first: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What became of a job; `cause` says why there is no slice at all."""
+
+    key: str
+    slices: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    digest: str = ""
+    cause: str = ""
+    warnings: list[str] = field(default_factory=list)
+    clipped: float = 0.0
+
+
+def work(job: Job) -> Outcome:
+    """Cut one job's sound and write its slices at the voice's rate and at 16 kHz.
+
+    Raises:
+        OSError: the slices cannot be written. A recording that cannot be read is an outcome.
+    """
+    outcome = Outcome(job.key)
+    loudest = _peak(job) if job.options.normalise == "pre" else None
+    for wave, rate, position in _parts(job, outcome):
+        outcome.seconds += len(wave) / rate
+        outcome.clipped += float((np.abs(wave) >= FULL_SCALE).sum()) / rate
+        _slice(wave, rate, position, loudest, job, outcome)
+    if not outcome.cause and not job.start:
+        outcome.digest = manifest.file_digest(job.path)
+    return outcome
+
+
+def _peak(job: Job) -> float:
+    """The recording's peak over its whole length, 0 when it cannot be read."""
+    try:
+        return max(dsp.peak(np.nan_to_num(b.wave)) for b in io.blocks(job.path, strict=False))
+    except (BadInput, OSError):
+        return 0.0
+
+
+def _parts(job: Job, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
+    """(wave (T,), rate, first frame) of stretches of about 5 minutes that end at quiet points."""
+    try:
+        rate = io.info(job.path).rate
+        start = _border(job.path, job.start, rate) if job.start else 0
+        stop = _border(job.path, job.stop, rate) if job.stop else None
+        held, at = np.zeros(0, np.float32), start
+        for block in io.blocks(job.path, block_s=PART_S, start=start, stop=stop, strict=False):
+            held = np.concatenate([held, block.wave]) if len(held) else block.wave
+            if job.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
+                cut = len(held) - _quietest(held[-round(2 * REACH_S * rate) :], rate)
+                yield held[:cut], rate, at
+                held, at = held[cut:], at + cut
+        if len(held):
+            yield held, rate, at
+    except BadInput as error:
+        outcome.cause = error.message
+    except OSError as error:
+        outcome.cause = f"{job.path} cannot be read: {error.strerror or error}."
+
+
+def _border(path: Path, nominal: int, rate: int) -> int:
+    """The quietest frame near `nominal`; both parts that meet there find the same one."""
+    reach = round(REACH_S * rate)
+    start = max(0, nominal - reach)
+    near = io.blocks(path, start=start, stop=nominal + reach, strict=False)
+    wave = np.concatenate([block.wave for block in near])
+    return start + len(wave) - _quietest(wave, rate)
+
+
+def _quietest(wave: np.ndarray, rate: int) -> int:
+    """Distance of the quietest point from the end of `wave`, in samples."""
+    hop = max(1, round(HOP_S * rate))
+    power = dsp.moving_power(np.nan_to_num(wave), 2 * hop, hop)[1:-1]
+    return len(wave) - (int(power.argmin()) + 1) * hop if len(power) else 0
+
+
+def _slice(
+    wave: np.ndarray, rate: int, position: int, loudest: float | None, job: Job, outcome: Outcome
+) -> None:
+    """Treat, cut and write one stretch."""
+    options = job.options
+    unsound = ~np.isfinite(wave)
+    if unsound.mean() > UNSOUND_SHARE:
+        outcome.cause = f"{job.path} holds values that are not numbers."
+        return
+    holes = [(a / rate, b / rate) for a, b in slicer.runs(unsound)] if unsound.any() else []
+    wave = _treat(np.where(unsound, 0, wave) if holes else wave, rate, loudest, options)
+    for start, stop in _cuts(wave, options):
+        begin, end = start / options.sample_rate, stop / options.sample_rate
+        piece = wave[start:stop]
+        if any(a < end and b > begin for a, b in holes):
+            at = position / rate + begin
+            outcome.warnings.append(
+                f"{job.key}: the slice at {at:.1f} s was left out, it holds values that are "
+                "not numbers"
+            )
+        elif dsp.peak(piece) > TINY:
+            name = f"{job.stem}_{job.first + len(outcome.slices)}.wav"
+            _write(normalised(piece) if options.normalise == "post" else piece, name, job)
+            outcome.slices.append(name)
+
+
+def _treat(wave: np.ndarray, rate: int, loudest: float | None, options: Options) -> np.ndarray:
+    """Resample, then what the options ask for, in this order: high-pass, level, noise."""
+    from rvc.audio.resample import resample
+
+    wave = resample(wave, rate, options.sample_rate)
+    if options.highpass:
+        wave = dsp.highpass(wave, options.sample_rate, zero_phase=False)
+    if loudest is not None:
+        wave = normalised(wave, loudest)
+    if options.denoise is not None:
+        from rvc.audio.effects import denoise
+
+        wave = denoise(wave, options.sample_rate, options.denoise)
+    return wave
+
+
+def normalised(wave: np.ndarray, loudest: float | None = None) -> np.ndarray:
+    """Applio's levelling: 3/4 of the way to a peak of 0.9, and the rest as it was.
+
+    Silence stays silent; what exceeds full scale is brought down to it first.
+
+    Args:
+        loudest: the peak to go by; None takes the wave's own.
+    """
+    top = dsp.peak(wave) if loudest is None else loudest
+    if top <= TINY:
+        return wave
+    gain = 0.9 * 0.75 / top + 0.25 / max(top, 1.0)
+    return (wave * np.float32(gain)).astype(np.float32)
+
+
+def _cuts(wave: np.ndarray, options: Options) -> list[tuple[int, int]]:
+    if options.cut == "Skip":
+        return [(0, len(wave))]
+    if options.cut == "Simple":
+        return slicer.simple(len(wave), options.sample_rate, options.chunk_s, options.overlap_s)
+    return slicer.automatic(wave, options.sample_rate)
+
+
+def _write(piece: np.ndarray, name: str, job: Job) -> None:
+    from rvc.audio.resample import resample
+
+    rate = job.options.sample_rate
+    encode.write_float(job.out / FOLDERS[0] / name, piece, rate)
+    encode.write_float(job.out / FOLDERS[1] / name, resample(piece, rate, RATE_16K), RATE_16K)
+
+
+def split(path: Path, key: str, stem: str, options: Options, out: Path) -> list[Job]:
+    """The jobs of one recording: one, or several for a long one that can be read from anywhere.
+
+    Raises:
+        BadInput: its header cannot be read.
+    """
+    head = io.info(path)
+    whole = Job(path, key, stem, options, out, seconds=head.seconds)
+    long = head.seconds > 2 * PART_S and head.exact
+    if not long or options.normalise == "pre" or options.cut == "Skip":
+        return [whole]
+    count = int(head.seconds // PART_S)
+    edges = [round(head.frames * i / count) for i in range(count)]
+    return [
+        Job(path, key, stem, options, out, a, b, i * PARTS_NUMBERED, head.seconds / count)
+        for i, (a, b) in enumerate(zip(edges, [*edges[1:], None], strict=True))
+    ]

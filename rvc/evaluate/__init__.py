@@ -1,0 +1,1 @@
+"""How good a conversion is, by judges that know nothing of it."""

@@ -1,0 +1,128 @@
+"""The verb infer: one file or stream in, one out."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rvc.audio import encode, io
+from rvc.errors import BadInput
+from rvc.f0 import curve_file
+from rvc.infer import voice
+from rvc.infer.convert import stream
+from rvc.params import Conversion, Infer
+from rvc.progress import Report
+
+PIPE = Path("-")
+
+
+def infer(p: Infer, report: Report) -> dict[str, Any]:
+    """Convert one recording; `-` stands for standard input and output.
+
+    Raises:
+        VoiceError: see the classes in rvc.errors.
+    """
+    if p.output_path == PIPE:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / f"result.{p.export_format.lower()}"
+            result = _convert_from(p, target, report)
+            with target.open("rb") as made:
+                shutil.copyfileobj(made, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        return result | {"output_path": "-", "message": _sentence(result, "standard output")}
+    target, format = destination(p.output_path, p.export_format)
+    if format != p.export_format:
+        p = p.model_copy(update={"export_format": format})
+    _refuse_same(p.input_path, target)
+    return _convert_from(p, target, report)
+
+
+def destination(path: Path, format: str) -> tuple[Path, str]:
+    """Where the result goes, and its format: a suffix other than .wav wins over the default WAV.
+
+    Raises:
+        BadInput: the path is a folder.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder.", "Give the name of a file for the result.")
+    named = path.suffix.lstrip(".").upper()
+    named = encode.ALIASES.get(named, named)
+    known = named in encode.FORMATS
+    if named == format or (known and format == "WAV"):
+        return path, named
+    return Path(f"{path.with_suffix('') if known else path}.{format.lower()}"), format
+
+
+def _refuse_same(source: Path, target: Path) -> None:
+    if source != PIPE and target.exists() and source.exists() and target.samefile(source):
+        raise BadInput(
+            f"{target} is the recording itself, which would be lost.", "Choose another output."
+        )
+
+
+def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
+    with _source(p.input_path) as source:
+        given = export = None
+        if p.f0_file is not None:
+            curve_file.read(p.f0_file, 1)  # a bad one is told before the work
+            given = partial(curve_file.read, p.f0_file)
+        if p.f0_export is not None:
+            export = partial(curve_file.write, p.f0_export)
+        loaded = voice.load(p.pth_path, p.index_path, p, report)
+        return convert(source, target, loaded, p, report, given, export)
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[Path]:
+    """The path itself, or a temporary copy of standard input."""
+    if path != PIPE:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "standard input"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield copy
+
+
+def convert(
+    source: Path,
+    target: Path,
+    loaded: voice.Voice,
+    p: Conversion,
+    report: Report,
+    given_f0: Any = None,
+    hear_f0: Any = None,
+) -> dict[str, Any]:
+    """Convert one file into another; the target appears only when it is complete."""
+    began = time.perf_counter()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    blocks = io.blocks(source, mono=False, block_s=4.0)
+    done = stream(blocks, loaded, p, report, given_f0=given_f0, hear_f0=hear_f0)
+    with done:
+        format = encode.format_of(target, p.export_format)
+        bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
+        with encode.Writer(target, done.rate, done.channels, format, bits) as file:
+            for block in done.blocks():
+                file.write(block)
+                report(file.frames, done.frames, "Writing")
+        result = {
+            "output_path": str(target),
+            "seconds": round(done.seconds, 3),
+            "rate": done.rate,
+            "channels": done.channels,
+            "frames": done.frames,
+            "took_s": round(time.perf_counter() - began, 3),
+        }
+    return result | {"message": _sentence(result, str(target))}
+
+
+def _sentence(result: dict[str, Any], where: str) -> str:
+    return f"Converted {result['seconds']:.1f} s in {result['took_s']:.1f} s: {where}."

@@ -1,0 +1,154 @@
+"""Where a training begins: from nothing, from base models, or from another program's files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rvc.config import KIT, paths
+from rvc.errors import BadInput, Mismatch, MissingModel
+from rvc.hub import fetch
+from rvc.nets import checkpoint
+from rvc.nets.config import slug
+from rvc.params import Train
+
+PAIR = re.compile(r"^G_(\d+)\.pth$")
+LEAST_FITTING = 0.5
+SPEAKERS = "emb_g.weight"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Files to begin with, and whether their optimisers and epoch count belong to this voice."""
+
+    g: Path
+    d: Path
+    own: bool = False
+
+
+def choose(p: Train, folder: Path) -> Start | None:
+    """The files a new training begins with; None for nothing at all.
+
+    Raises:
+        MissingModel: the official base models are wanted and not there.
+        BadInput: one of two custom base models is not given or does not exist.
+    """
+    if (found := pair(folder)) is not None:
+        return found
+    if p.custom_pretrained:
+        return _custom(p)
+    if not p.pretrained:
+        return None
+    base = paths().pretraineds / slug(p.vocoder)
+    if not base.is_dir() and (KIT / slug(p.vocoder)).is_dir():
+        base = KIT / slug(p.vocoder)
+    g, d = (base / f"f0{kind}{p.sample_rate // 1000}k.pth" for kind in "GD")
+    fetch.supply(g, d)
+    for file in (g, d):
+        if not file.is_file():
+            raise MissingModel(
+                f"The base model {file} is missing.",
+                "Download it with `python core.py prerequisites`, give your own with "
+                "--custom-pretrained, or train from nothing with --no-pretrained.",
+            )
+    return Start(g, d)
+
+
+def _custom(p: Train) -> Start:
+    if p.g_pretrained_path is None or p.d_pretrained_path is None:
+        raise BadInput(
+            "--custom-pretrained needs --g-pretrained-path and --d-pretrained-path.",
+            "Give both, or leave --custom-pretrained out.",
+        )
+    for file in (p.g_pretrained_path, p.d_pretrained_path):
+        if not file.is_file():
+            raise BadInput(f"{file} does not exist.", "Check the path of the base model.")
+    return Start(p.g_pretrained_path, p.d_pretrained_path)
+
+
+def pair(folder: Path) -> Start | None:
+    """The newest G_ and D_ files of an unfinished training by Applio or RVC.
+
+    Newest by time: the number of an "only latest" file (2333333) says nothing.
+    """
+    pairs = [
+        Start(file, file.with_name(f"D_{found[1]}.pth"), own=True)
+        for file in folder.glob("G_*.pth")
+        if (found := PAIR.match(file.name)) and file.with_name(f"D_{found[1]}.pth").is_file()
+    ]
+    return max(pairs, key=lambda start: start.g.stat().st_mtime, default=None)
+
+
+def adapt(net: nn.Module, given: Mapping[str, Tensor], named: Path) -> list[str]:
+    """Load what fits; returns a phrase for every part that did not.
+
+    A speaker table of another length is cut, or lengthened with its mean.
+
+    Raises:
+        Mismatch: most of the network would stay untrained.
+    """
+    own = checkpoint.public_names(net.state_dict())  # the network's own tensors, not copies
+    misfits, fitting = [], 0
+    for key, old in own.items():
+        new = given.get(key)
+        if new is None:
+            misfits.append(f"{key} is not in it")
+        elif new.shape == old.shape:
+            old.copy_(new)
+            fitting += old.numel()
+        elif key == SPEAKERS and new.shape[1:] == old.shape[1:]:
+            rows = min(len(new), len(old))
+            old[:rows] = new[:rows]
+            old[rows:] = new.float().mean(0)
+            misfits.append(f"{key}: {len(new)} speakers became {len(old)}")
+            fitting += old.numel()
+        else:
+            misfits.append(f"{key}: {tuple(new.shape)} there, {tuple(old.shape)} here")
+    total = sum(value.numel() for value in own.values())
+    if fitting < LEAST_FITTING * total:
+        raise Mismatch(
+            f"{named} does not fit this voice: only {fitting / total:.0%} of it could be used "
+            f"({misfits[0]}).",
+            "It was made for another sample rate or vocoder.",
+        )
+    return misfits
+
+
+def adopt_optimiser(optim: torch.optim.Optimizer, net: nn.Module, saved: Any) -> bool:
+    """Take over the optimiser of a G_ or D_ file if its moments fit; False if not.
+
+    The file knows parameters by number only. Applio's order is that of the networks here; RVC's
+    and older Applio's puts the decoder's noise convolutions before its first convolution.
+    """
+    if not isinstance(saved, Mapping) or "state" not in saved:
+        return False
+    moments = saved["state"]
+    names = [name for name, _ in net.named_parameters()]
+    shapes = {name: parameter.shape for name, parameter in net.named_parameters()}
+    for order in (names, older_order(names)):
+        if len(moments) != len(order):
+            return False
+        if all(
+            i in moments and moments[i]["exp_avg"].shape == shapes[name]
+            for i, name in enumerate(order)
+        ):
+            place = {name: i for i, name in enumerate(order)}
+            now = optim.state_dict()
+            now["state"] = {i: moments[place[name]] for i, name in enumerate(names)}
+            optim.load_state_dict(now)
+            return True
+    return False
+
+
+def older_order(names: list[str]) -> list[str]:
+    """Parameter order of RVC and of Applio before 3.3."""
+    moved = [name for name in names if name.startswith("dec.noise_convs.")]
+    rest = [name for name in names if name not in set(moved)]
+    at = next((i for i, name in enumerate(rest) if name.startswith("dec.conv_pre.")), len(rest))
+    return rest[:at] + moved + rest[at:]

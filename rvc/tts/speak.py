@@ -1,0 +1,93 @@
+"""The verb `tts`: text to speech by one of three engines, then to the chosen voice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rvc import params
+from rvc.audio import io
+from rvc.config import paths
+from rvc.errors import BadInput
+from rvc.infer import infer
+from rvc.progress import Report, silent
+from rvc.tts import edge, espeak, piper
+
+LONGEST_TEXT_BYTES = 4 << 20
+EDGE_VOICE = re.compile(r"^[a-z]{2,3}-[A-Za-z-]+Neural$", re.IGNORECASE)
+
+
+def run(p: params.Tts, report: Report = silent) -> dict[str, Any]:
+    """Speak and convert; what is converted is always the speech made now.
+
+    Raises:
+        BadInput: no text or no such voice. MissingModel, DownloadFailed: the engine cannot work.
+    """
+    text = _text(p)
+    speech = p.output_tts_path or paths().audios / "tts.wav"
+    result = p.output_rvc_path or paths().audios / "tts_output.wav"
+    if speech.resolve() == result.resolve():
+        raise BadInput(f"Speech and result are the same file, {speech}.", "Give two names.")
+    engine = engine_of(p)
+    report(0, 1, f"Speaking ({engine})")
+    wave, rate = speak(text, engine, p.tts_voice, p.tts_rate, report)
+    report(1, 1, f"Speaking ({engine})")
+    for file in (speech, result):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    speech = speech.with_suffix(".wav") if not speech.suffix else speech
+    io.save(speech, wave, rate)
+    shared = {k: v for k, v in p if k in params.Infer.model_fields}
+    done = infer.infer(params.Infer(**shared, input_path=speech, output_path=result), report)
+    return done | {
+        "message": f"Spoke {len(wave) / rate:.1f} s with {engine}. {done['message']}",
+        "speech_path": str(speech),
+        "engine": engine,
+    }
+
+
+def speak(
+    text: str, engine: str, voice: str, percent: int = 0, report: Report = silent
+) -> tuple[np.ndarray, int]:
+    """Speech (T,) float32 of a text and its rate in Hz, by the engine of this name."""
+    if engine == "edge":
+        return edge.speak(text, voice, percent, report)
+    if engine == "piper":
+        return piper.speak(text, voice, percent, report)
+    return espeak.speak(text, voice, percent)
+
+
+def engine_of(p: params.Tts) -> str:
+    """The engine asked for, or the one whose voices are called like this."""
+    if p.tts_engine != "auto":
+        return p.tts_engine
+    if EDGE_VOICE.match(p.tts_voice):
+        return "edge"
+    local = p.tts_voice.endswith(".onnx") or piper.NAME.match(p.tts_voice)
+    return "piper" if local else "espeak"
+
+
+def _text(p: params.Tts) -> str:
+    text = p.tts_text or ""
+    if p.tts_file is not None:
+        text = _read(p.tts_file)
+    if not text.strip():
+        raise BadInput("There is no text to speak.", "Give --tts-text or --tts-file.")
+    return text.strip()
+
+
+def _read(file: Path) -> str:
+    """A text file in UTF-8 or, with its mark, UTF-16; anything else as Latin-1."""
+    if not file.is_file():
+        raise BadInput(f"{file} does not exist.", "Check --tts-file.")
+    if file.stat().st_size > LONGEST_TEXT_BYTES:
+        raise BadInput(f"{file} is too long to speak.", "Split it.")
+    data = file.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

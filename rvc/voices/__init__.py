@@ -1,0 +1,1 @@
+"""Voices as files: kept, brought in, shared, looked into, blended, edited."""

@@ -1,0 +1,199 @@
+"""Voices that people share by link: Hugging Face files and repositories, Google Drive, direct."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import requests
+
+from rvc.errors import DownloadFailed, MissingModel
+from rvc.hub import fetch, links
+from rvc.hub.catalog import Asset
+from rvc.hub.transfer import Transfer, Unusable
+from rvc.progress import Report, silent
+from rvc.voices.archive import KINDS, Found, unpack
+
+log = logging.getLogger(__name__)
+
+LIMIT_BYTES = 4 << 30
+LISTING_LIMIT_BYTES = 8 << 20
+HUGGING_FACE = ("huggingface.co", "hf.co", "hf-mirror.com", "www.huggingface.co")
+DRIVE = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
+DRIVE_FILES = "https://drive.usercontent.google.com/download"
+DRIVE_ID = re.compile(r"/(?:file/)?d/([\w-]{10,})")
+NAMED = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)", re.IGNORECASE)
+INDEX_STARTS = (b"IwFl", b"IxF2", b"IxFI", b"IHNf", b"IwSq", b"IwPQ", b"IxPT")
+
+
+def is_link(text: str) -> bool:
+    return bool(re.match(r"https?://", text.strip(), re.IGNORECASE))
+
+
+def get(link: str, folder: Path, report: Report = silent) -> list[Found]:
+    """Fetch what a link leads to into `folder`; zips are unpacked.
+
+    A link to Hugging Face is looked for on every mirror in turn, the user's own first.
+
+    Raises:
+        DownloadFailed: refused, gone, too large, or a page instead of a file.
+        MissingModel: offline. BadInput: an archive that cannot be used.
+    """
+    if fetch.offline():
+        raise MissingModel("Nothing may be downloaded (offline).", "Run once without --offline.")
+    first: DownloadFailed | None = None
+    candidates = _mirrored(links.vet(link.strip(), fetch.trusted()))
+    for number, candidate in enumerate(candidates):
+        try:
+            return _from(candidate, folder / f"mirror-{number}", report)
+        except links.Refused:
+            raise
+        except DownloadFailed as error:
+            first = first or error
+            if number + 1 < len(candidates):
+                log.info("%s The next mirror is asked.", error.message)
+    raise first or DownloadFailed(f"{link} leads nowhere.")
+
+
+def _mirrored(link: str) -> list[str]:
+    """The link itself, or where it is on each host that may have it."""
+    parts = urlsplit(link)
+    if (parts.hostname or "").lower() not in HUGGING_FACE:
+        return [link]
+    return [f"{endpoint}{parts.path}" for endpoint in fetch.endpoints()]
+
+
+def _from(link: str, folder: Path, report: Report) -> list[Found]:
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[Found] = []
+    for number, url in enumerate(direct(link)):
+        found += _open(_fetch(url, folder / f"download-{number}", report), folder / str(number))
+    if not found:
+        raise DownloadFailed(f"{link} leads to no voice.", "Give a link to a .pth or .zip.")
+    return found
+
+
+def direct(link: str) -> list[str]:
+    """The addresses of the files behind a link that people copy from their browser."""
+    parts = urlsplit(link)
+    host = (parts.hostname or "").lower()
+    endpoint = f"{parts.scheme}://{parts.netloc}"
+    if host in DRIVE:
+        return [_drive(link)]
+    if host not in HUGGING_FACE and endpoint not in fetch.endpoints():
+        return [link]
+    path = parts.path.strip("/").split("/")
+    if len(path) == 1 and host not in HUGGING_FACE and path[0].lower().endswith((*KINDS, ".zip")):
+        return [link]
+    if path[0] in ("datasets", "spaces") or len(path) < 2:
+        raise DownloadFailed(f"{link} is no model repository.", "Give the link of a model or file.")
+    repo = "/".join(path[:2])
+    if len(path) > 4 and path[2] in ("blob", "resolve"):
+        return [f"{endpoint}/{repo}/resolve/" + "/".join(path[3:])]
+    under = "/".join(path[4:]) if len(path) > 4 and path[2] == "tree" else ""
+    revision = path[3] if len(path) > 3 and path[2] == "tree" else "main"
+    names = _listed(f"{endpoint}/api/models/{repo}/tree/{revision}/{under}?recursive=true")
+    chosen = _chosen(names)
+    if not chosen:
+        raise DownloadFailed(f"{link} holds no voice.", "Give the link of one of its files.")
+    return [f"{endpoint}/{repo}/resolve/{revision}/{quote(name)}" for name in chosen]
+
+
+def _drive(link: str) -> str:
+    matched = DRIVE_ID.search(link)
+    number = matched[1] if matched else (parse_qs(urlsplit(link).query).get("id") or [""])[0]
+    if not re.fullmatch(r"[\w-]{10,}", number):
+        raise DownloadFailed(
+            f"{link} is no link to a file.", "Share the file itself, not a folder."
+        )
+    return f"{DRIVE_FILES}?id={number}&export=download&confirm=t"
+
+
+def _listed(url: str) -> list[str]:
+    """Names of the files in a repository."""
+    try:
+        with links.get(url, None, fetch.trusted()) as answer:
+            answer.raise_for_status()
+            text = answer.raw.read(LISTING_LIMIT_BYTES, decode_content=True)
+        rows: Any = json.loads(text)
+    except (requests.RequestException, ValueError) as error:
+        raise DownloadFailed(
+            f"{url} could not be read ({type(error).__name__}).", "Check the link and connection."
+        ) from error
+    if not isinstance(rows, list):
+        return []
+    return [str(r.get("path")) for r in rows if isinstance(r, dict) and r.get("type") == "file"]
+
+
+def _chosen(names: list[str]) -> list[str]:
+    """One zip, or the voices with their indexes; checkpoints of trainings are left out."""
+    tails = {name: PurePosixPath(name).name for name in names}
+    loose = [n for n, t in tails.items() if t.lower().endswith((".pth", ".safetensors"))]
+    loose = [n for n in loose if not tails[n].startswith(("G_", "D_"))]
+    if loose:
+        return loose[:4] + [n for n, t in tails.items() if t.endswith(".index")][:4]
+    return [n for n, t in tails.items() if t.lower().endswith(".zip")][:1]
+
+
+class _Named(Transfer):
+    """A transfer of something whose name only the server knows."""
+
+    named = ""
+
+    def _listen(self, answer: requests.Response) -> None:
+        super()._listen(answer)
+        said = NAMED.search(answer.headers.get("Content-Disposition", ""))
+        if said:
+            self.named = PurePosixPath(unquote(said[1]).replace("\\", "/")).name
+        length = answer.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) > LIMIT_BYTES:
+            raise Unusable(f"it is larger than {LIMIT_BYTES >> 30} GB")
+
+
+def _fetch(url: str, target: Path, report: Report) -> Found:
+    name = unquote(PurePosixPath(urlsplit(url).path).name)
+
+    def watch(done: float, total: float, note: str = "") -> None:
+        if done > LIMIT_BYTES:
+            raise DownloadFailed(f"{name} is larger than {LIMIT_BYTES >> 30} GB.", "Do not use it.")
+        report(done, total, note)
+
+    transfer = _Named(Asset(name, "", ""), target, fetch.trusted(), watch)
+    try:
+        fetch.with_retries(transfer, url)
+    except Unusable as error:
+        raise DownloadFailed(
+            f"{url} could not be downloaded: {error}.", "Check the link; is it shared publicly?"
+        ) from error
+    return Found(transfer.named or name, target)
+
+
+def _open(found: Found, folder: Path) -> list[Found]:
+    """What kind of file came is told by its content; its name may be anything."""
+    with found.path.open("rb") as stream:
+        start = stream.read(4)
+    suffix = Path(found.name).suffix.lower()
+    if start[:2] == b"PK" and not _is_torch(found.path):
+        return unpack(found.path, folder)
+    if start in INDEX_STARTS:
+        suffix = ".index"
+    elif start[:2] in (b"PK", b"\x80\x02"):
+        suffix = ".pth"
+    if suffix not in KINDS:
+        raise DownloadFailed(f"{found.name} is no voice.", "Give a link to a .pth or .zip.")
+    path = found.path.replace(found.path.with_suffix(suffix))
+    return [Found(Path(found.name).stem + suffix, path)]
+
+
+def _is_torch(path: Path) -> bool:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist()[:50])
+    except zipfile.BadZipFile:
+        return False

@@ -1,0 +1,143 @@
+"""Random embedders in the public folder layout: small ones, and any shape asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import types
+
+import torch
+
+TINY = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "classifier_proj_size": 8,
+}
+BASE = {"model_type": "hubert", "feat_extract_norm": "group", "feat_proj_layer_norm": True}
+LARGE = {  # chinese-hubert-large, only less deep
+    "model_type": "hubert",
+    "feat_extract_norm": "layer",
+    "feat_proj_layer_norm": True,
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+    "hidden_size": 1024,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 2,
+    "intermediate_size": 256,
+    "num_conv_pos_embedding_groups": 16,
+}
+SHAPES = {  # every kind of front end, norm order and family
+    "hubert-base": BASE,
+    "hubert-large": LARGE | {k: TINY[k] for k in ("hidden_size", "num_attention_heads")},
+    "hubert-no-projection-norm": BASE | {"feat_proj_layer_norm": False},
+    "hubert-batch-norm": BASE | {"conv_pos_batch_norm": True},
+    "wav2vec2-base": BASE | {"model_type": "wav2vec2"},
+    "wav2vec2-large": LARGE
+    | {"model_type": "wav2vec2"}
+    | {k: TINY[k] for k in ("hidden_size", "num_attention_heads")},
+    "wavlm-base": BASE | {"model_type": "wavlm", "num_buckets": 32, "max_bucket_distance": 40},
+    "wavlm-large": LARGE
+    | {"model_type": "wavlm", "num_buckets": 32, "max_bucket_distance": 40}
+    | {k: TINY[k] for k in ("hidden_size", "num_attention_heads")},
+    "data2vec": {
+        "model_type": "data2vec-audio",
+        "num_conv_pos_embeddings": 3,
+        "conv_pos_kernel_size": 5,
+    },
+}
+
+
+def config(**changes):
+    """A tiny `config.json` as a dictionary."""
+    return TINY | BASE | changes
+
+
+def write(folder, changes=None, projected=False, normalize=None, kind="safetensors", seed=0):
+    """Write a random embedder; returns the folder.
+
+    Args:
+        changes: keys of config.json (see SHAPES, BASE, LARGE).
+        projected: also write a final_proj, as Applio's files have.
+        normalize: content of preprocessor_config.json; None writes none.
+        kind: "safetensors" or "bin".
+    """
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.shape import Shape
+
+    settings = config(**(changes or {}))
+    shape = Shape.read(settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = SpeechEncoder(shape, shape.num_hidden_layers, projected)
+        state = {
+            k: torch.randn_like(v) * 0.1 if "bias" in k else v.clone()
+            for k, v in network.state_dict().items()
+        }
+    return save(folder, settings, state, normalize, kind)
+
+
+def save(folder, settings, state, normalize=None, kind="safetensors"):
+    """Write config, preprocessor and weights."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(settings))
+    if normalize is not None:
+        (folder / "preprocessor_config.json").write_text(
+            json.dumps({"do_normalize": normalize, "sampling_rate": 16000})
+        )
+    state = {k: v.contiguous().clone() for k, v in state.items()}
+    if kind == "safetensors":
+        save_file(state, folder / "model.safetensors")
+    else:
+        torch.save(state, folder / "pytorch_model.bin")
+    return folder
+
+
+@contextlib.contextmanager
+def no_torchaudio():
+    """Import transformers where torchaudio's extension cannot load (a CPU build of torch)."""
+    before = sys.modules.get("torchaudio")
+    if before is None:
+        stub = types.ModuleType("torchaudio")
+        stub.__spec__ = types.SimpleNamespace(name="torchaudio", loader=None, origin=None)
+        stub.__version__ = "0"
+        sys.modules["torchaudio"] = stub
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules["torchaudio"]
+
+
+def reference(settings, seed=0):
+    """The same network from the transformers package, with random weights, for comparison."""
+    with no_torchaudio():
+        from transformers import Data2VecAudioConfig, HubertConfig, Wav2Vec2Config, WavLMConfig
+        from transformers.models.data2vec.modeling_data2vec_audio import Data2VecAudioModel
+        from transformers.models.hubert.modeling_hubert import HubertModel
+        from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
+        from transformers.models.wavlm.modeling_wavlm import WavLMModel
+    kinds = {
+        "hubert": (HubertConfig, HubertModel),
+        "wavlm": (WavLMConfig, WavLMModel),
+        "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
+        "data2vec-audio": (Data2VecAudioConfig, Data2VecAudioModel),
+    }
+    make, model = kinds[settings["model_type"]]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = model(make(**{k: v for k, v in settings.items() if k != "model_type"})).eval()
+        for name, p in network.named_parameters():  # so that no bias or scale is trivially 0 or 1
+            p.data += 0.1 * torch.randn_like(p) if p.ndim == 1 else 0
+            if "gru_rel_pos_const" in name:
+                p.data += torch.randn_like(p)
+    return network

@@ -1,0 +1,201 @@
+"""infer and batch-infer on the command line: paths, formats, pipes, batches, failures."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc.infer import infer as files
+from tests import tiny
+from tests.infer.conftest import sung
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def pth(home, tmp_path, fake_networks, monkeypatch):
+    monkeypatch.setenv("RVC_NO_GRAPHS", "1")
+    return tiny.voice(tmp_path / "ñ ' \" 声" / "v.pth")
+
+
+@pytest.fixture
+def take(tmp_path):
+    path = tmp_path / "日本 語" / "take one.wav"
+    path.parent.mkdir()
+    soundfile.write(path, sung(1.0, 22_050), 22_050)
+    return path
+
+
+def infer(cli, source, target, pth, *more):
+    return cli(
+        "infer", "--input-path", source, "--output-path", target, "--pth-path", pth, "--gpu", "-",
+        "--json", *more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"])
+def test_every_format_is_written_with_the_right_length(cli, pth, take, tmp_path, format):
+    done = infer(cli, take, tmp_path / "out" / "made.wav", pth, "--export-format", format)
+    assert done.code == 0, done.err
+    made = Path(done.json["output_path"])
+    assert made.suffix == f".{format.lower()}"
+    from rvc.audio.io import load
+
+    wave, rate = load(made)
+    assert rate == (40_000 if format in ("WAV", "FLAC", "OGG") else rate)
+    slack = 0.1 if format in ("MP3", "M4A", "OPUS") else 1 / rate
+    assert len(wave) / rate == pytest.approx(1.0, abs=slack)
+    assert np.abs(wave).max() > 1e-3
+    assert [f.name for f in made.parent.iterdir()] == [made.name], "nothing else is left behind"
+
+
+def test_depth_rate_and_repeated_bytes(cli, pth, take, tmp_path):
+    options = ("--bit-depth", 24, "--export-rate", 48000, "--seed", 7)
+    made = [tmp_path / f"{i}.wav" for i in range(2)]
+    for path in made:
+        assert infer(cli, take, path, pth, *options).code == 0
+    info = soundfile.info(made[0])
+    assert (info.subtype, info.samplerate, info.frames) == ("PCM_24", 48_000, 48_000)
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_pitch_goes_out_and_comes_back(cli, pth, take, tmp_path):
+    curve, a, b = tmp_path / "f0.csv", tmp_path / "a.wav", tmp_path / "b.wav"
+    assert infer(cli, take, a, pth, "--seed", 1, "--f0-export", curve).code == 0
+    lines = curve.read_text().splitlines()
+    assert lines[0] == "time_s,f0_hz"
+    assert len(lines) == 1 + 100
+    assert infer(cli, take, b, pth, "--seed", 1, "--f0-file", curve).code == 0
+    first, second = (soundfile.read(f)[0] for f in (a, b))
+    assert np.abs(first - second).max() < 1e-3
+    curve.write_text("time_s,f0_hz\n0.0,9999\n")
+    done = infer(cli, take, b, pth, "--f0-file", curve)
+    assert done.code == 3
+    assert "f0.csv" in done.err
+
+
+def test_a_bad_pitch_file_is_told_before_anything_is_loaded(cli, take, tmp_path):
+    curve = tmp_path / "f0.csv"
+    for text in ("no numbers\nat all", "0.0,9999"):
+        curve.write_text(text)
+        done = infer(cli, take, tmp_path / "o.wav", tmp_path / "no.pth", "--f0-file", curve)
+        assert done.code == 3
+        assert "f0.csv" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "expected"),
+    [
+        ("a.wav", "WAV", ("a.wav", "WAV")),
+        ("a.oga", "WAV", ("a.oga", "OGG")),
+        ("a.mp4", "M4A", ("a.mp4", "M4A")),
+        ("a.mp3", "FLAC", ("a.flac", "FLAC")),
+        ("a.b", "WAV", ("a.b.wav", "WAV")),
+        ("a", "MP3", ("a.mp3", "MP3")),
+    ],
+)
+def test_where_the_result_goes(tmp_path, name, format, expected):
+    assert files.destination(tmp_path / name, format) == (tmp_path / expected[0], expected[1])
+
+
+def test_through_pipes(home, take, tmp_path):
+    pth = tiny.voice(tmp_path / "v.pth")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from rvc import f0\nfrom rvc.embedders.manager import EmbedderManager\n"
+        "from rvc.infer import fast\nfrom tests import fakes\n"
+        "fast.embedder = lambda *a: None\n"
+        "EmbedderManager.load = lambda *a, **k: fakes.FakeEmbedder(32)\n"
+        "f0.load = lambda n, d: fakes.FakePitch()\nimport core; core.main(sys.argv[1:])"
+    )
+    words = ["infer", "--input-path", "-", "--output-path", "-", "--pth-path", str(pth)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT), *words, "--export-format", "FLAC"],
+        input=take.read_bytes(), capture_output=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"Converted" in done.stderr
+    assert b"Converted" not in done.stdout
+    wave, rate = soundfile.read(io.BytesIO(done.stdout))
+    assert (len(wave), rate) == (40_000, 40_000)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", 3), (b"just words", 3), (None, 3)],
+)
+def test_bad_recordings_leave_nothing_and_harm_nothing(cli, pth, tmp_path, content, code):
+    source, target = tmp_path / "bad.wav", tmp_path / "out.wav"
+    if content is not None:
+        source.write_bytes(content)
+    target.write_bytes(b"older")
+    done = infer(cli, source, target, pth)
+    assert done.code == code
+    assert "bad.wav" in done.err
+    assert target.read_bytes() == b"older"
+
+
+def test_the_recording_itself_is_never_overwritten(cli, pth, take):
+    before = take.read_bytes()
+    done = infer(cli, take, take, pth)
+    assert done.code == 3
+    assert take.read_bytes() == before
+
+
+def test_missing_voice_and_index_are_named(cli, pth, take, tmp_path):
+    assert "no.pth" in infer(cli, take, tmp_path / "o.wav", tmp_path / "no.pth").err
+    done = infer(cli, take, tmp_path / "o.wav", pth, "--index-path", tmp_path / "no.index")
+    assert done.code == 3
+    assert "no.index" in done.err
+
+
+@pytest.fixture
+def folder(tmp_path):
+    top = tmp_path / "takes"
+    (top / "deep").mkdir(parents=True)
+    for name in ("a.wav", "b.flac", "a.flac", "deep/c.wav"):
+        soundfile.write(top / name, sung(0.5), 16_000)
+    (top / "bad.wav").write_bytes(b"no sound at all")
+    (top / "notes.txt").write_text("not a recording")
+    return top
+
+
+def batch(cli, folder, out, *voices):
+    words = [w for v in voices for w in (("--pth-path", v) if isinstance(v, Path) else (v,))]
+    return cli(
+        "batch-infer", "--input-folder", folder, "--output-folder", out, "--gpu", "-", *words
+    )
+
+
+def test_a_batch_goes_on_after_a_bad_file_and_says_so(cli, pth, folder, tmp_path):
+    out = tmp_path / "out"
+    done = batch(cli, folder, out, pth)
+    assert done.code == 5
+    assert "bad.wav" in done.err
+    assert "1 of 4" in done.err
+    assert sorted(f.name for f in out.iterdir()) == [
+        "a.flac_output.wav", "a.wav_output.wav", "b_output.wav",
+    ]  # fmt: skip
+
+
+def test_a_batch_resumes_takes_patterns_folders_and_voices(cli, pth, folder, tmp_path):
+    (folder / "bad.wav").unlink()
+    out = tmp_path / "out"
+    assert batch(cli, folder, out, pth, "--pattern", "*.flac").code == 0
+    before = {f: f.stat().st_mtime_ns for f in out.iterdir()}
+    assert len(before) == 2
+    done = batch(cli, folder, out, pth, "--recursive")
+    assert done.code == 0
+    assert "2 were already there" in done.out
+    assert all(f.stat().st_mtime_ns == t for f, t in before.items())
+    assert (out / "deep" / "c_output.wav").is_file()
+    other = tiny.voice(tmp_path / "other.pth", seed=2)
+    assert batch(cli, folder, tmp_path / "two", pth, other).code == 0
+    assert len(list((tmp_path / "two" / "v").iterdir())) == 3
+    assert len(list((tmp_path / "two" / "other").iterdir())) == 3
+    assert batch(cli, folder, out, pth, "--pattern", "*.xyz").code == 3
+    assert batch(cli, folder, out, pth, "--index-path", "a", "--index-path", "b").code == 3

@@ -1,0 +1,85 @@
+"""Small verbs for tests of jobs; run as `python -m tests.jobs.fake_jobs VERB job.json`."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rvc import params, tasks
+from rvc.config import experiment
+from rvc.errors import BadInput, Cancelled
+from rvc.train import stopping
+
+
+class Fake(params.Params):
+    """What the fake verbs take."""
+
+    model_name: str = params.option("fake", "Name of the voice.")
+    steps: int = params.option(5, "Steps to do.", ge=0, le=10_000)
+    step_s: float = params.option(0.01, "Seconds per step.", ge=0, le=10)
+    folder: Path = params.option(Path(), "Where to leave traces.")
+
+
+def count(p, report):
+    """Report every step; on cancel leave the number of finished steps in `saved`."""
+    done = 0
+    try:
+        for done in range(p.steps + 1):
+            report(done, p.steps, "counting")
+            time.sleep(p.step_s)
+    except Cancelled:
+        (p.folder / "saved").write_text(str(done))
+        raise
+    return {"message": f"Counted to {p.steps}.", "steps": p.steps}
+
+
+def refuse(p, report):
+    try:
+        raise ValueError("not sound at all")
+    except ValueError as error:
+        raise BadInput("noise.txt is not a recording.", "Choose a sound file.") from error
+
+
+def stumble(p, report):
+    raise ZeroDivisionError("oops")
+
+
+def die(p, report):
+    report(1, 10, "about to die")
+    os._exit(7)
+
+
+def stubborn(p, report):
+    """Never report, ignore the request to stop, and keep a child and an orphan alive."""
+    child = [sys.executable, "-c", "import time; time.sleep(60)"]
+    started = [subprocess.Popen(child).pid]
+    orphan = f"import subprocess; print(subprocess.Popen({child!r}, stdout=-3).pid)"
+    started.append(int(subprocess.check_output([sys.executable, "-c", orphan])))
+    (p.folder / "pids").write_text(" ".join(map(str, started)))
+    while True:
+        time.sleep(1)
+
+
+def slow_step(p, report):
+    """A training whose every step lasts longer than anybody waits."""
+    folder = experiment(p.model_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    stopping.Saved(epoch=3, step=36, done=36).write(folder)
+    with stopping.Stop():
+        report(41, 100, f"train: {stopping.PHASE}epoch 4/8 mel 20.0")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(1)
+
+
+VERBS = {
+    engine.__name__: tasks.Verb(Fake, f"tests.jobs.fake_jobs:{engine.__name__}")
+    for engine in (count, refuse, stumble, die, stubborn, slow_step)
+}
+
+if __name__ == "__main__":
+    from rvc.jobs.__main__ import main
+
+    tasks.VERBS.update(VERBS)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,197 @@
+"""Jobs: own process, progress, cancel within five seconds, and nothing lost in between."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from rvc import jobs, tasks
+from rvc.errors import BadInput, Busy
+from tests.jobs.fake_jobs import VERBS, Fake
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("RVC_HOME", str(tmp_path))
+    monkeypatch.setattr(tasks, "VERBS", tasks.VERBS | VERBS)
+    monkeypatch.setattr(jobs, "RUNNER", [sys.executable, "-m", "tests.jobs.fake_jobs"])
+    yield tmp_path
+    for job in jobs.listing():
+        jobs.cancel(job["id"], grace_s=0)
+
+
+def until(job, *states, limit_s=15.0):
+    end = time.monotonic() + limit_s
+    while (now := jobs.read(job))["state"] not in states:
+        assert time.monotonic() < end, now
+        time.sleep(0.05)
+    return now
+
+
+def running(job, limit_s=15.0):
+    """Wait until the job has reported something."""
+    end = time.monotonic() + limit_s
+    while jobs.read(job)["total"] == 0:
+        assert time.monotonic() < end, jobs.read(job)
+        time.sleep(0.05)
+
+
+def test_a_job_ends_with_its_result(home):
+    job = jobs.start("count", Fake(steps=3, folder=home))
+    found = until(job, "done")
+    assert found["result"] == {"message": "Counted to 3.", "steps": 3}
+    assert found["done"] == found["total"] == 3
+    assert found["params"]["steps"] == 3
+    assert jobs.listing()[0]["id"] == job
+
+
+def test_progress_gives_the_time_left(home):
+    job = jobs.start("count", Fake(steps=100, step_s=0.05, folder=home))
+    running(job)
+    time.sleep(1.0)
+    now = jobs.read(job)
+    left_s = (now["total"] - now["done"]) * 0.05
+    assert now["state"] == "running"
+    assert now["note"] == "counting"
+    assert now["eta_s"] == pytest.approx(left_s, rel=0.3)
+
+
+def test_cancel_saves_and_stops_promptly(home):
+    job = jobs.start("count", Fake(steps=10_000, folder=home))
+    running(job)
+    began = time.monotonic()
+    found = jobs.cancel(job)
+    assert time.monotonic() - began < 2
+    assert found["state"] == "cancelled"
+    assert found["error"]["error"] == "cancelled"
+    assert int((home / "saved").read_text()) > 0
+
+
+def test_cancel_ends_a_stubborn_tree_and_nothing_else(home):
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        job = jobs.start("stubborn", Fake(folder=home))
+        end = time.monotonic() + 15
+        while not (home / "pids").exists():
+            assert time.monotonic() < end, jobs.tail(job)
+            time.sleep(0.05)
+        time.sleep(0.1)
+        pids = [int(p) for p in (home / "pids").read_text().split()]
+        assert all(psutil.pid_exists(p) for p in pids)
+        began = time.monotonic()
+        assert jobs.cancel(job)["state"] == "cancelled"
+        assert time.monotonic() - began < 5
+        assert not any(_alive(p) for p in pids)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_stop_does_not_wait_for_a_slow_step_and_says_what_is_done_again(home):
+    job = jobs.start("slow_step", Fake(model_name="anna"))
+    running(job)
+    began = time.monotonic()
+    found = jobs.cancel(job)
+    assert 3 < time.monotonic() - began < 5
+    assert found["state"] == "cancelled"
+    assert "Step 36 of epoch 3 is saved; the 5 steps after it" in found["error"]["message"]
+    assert jobs.start("count", Fake(model_name="anna", steps=1)) != job  # nobody holds the voice
+
+
+def _alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_planted_pid_is_never_touched(home):
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        job = jobs.start("count", Fake(steps=1, folder=home))
+        until(job, "done")
+        folder = home / ".cache" / "jobs" / job
+        born_s = psutil.Process(bystander.pid).create_time()
+        (folder / "pid.json").write_text(
+            json.dumps({"pid": bystander.pid, "create_time_s": born_s})
+        )
+        (folder / "status.json").write_text('{"state": "running"}')
+        assert jobs.cancel(job)["state"] != "running"
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_errors_carry_sentence_hint_code_and_cause(home):
+    error = until(jobs.start("refuse", Fake()), "failed")["error"]
+    assert error == {
+        "error": "bad_input",
+        "message": "noise.txt is not a recording.",
+        "hint": "Choose a sound file.",
+        "cause": "not sound at all",
+    }
+
+
+def test_an_unforeseen_error_is_more_than_a_word(home):
+    error = until(jobs.start("stumble", Fake()), "failed")["error"]
+    assert "ZeroDivisionError: oops" in error["message"]
+    assert "tests/jobs/fake_jobs.py" in error["cause"]
+    assert error["hint"]
+
+
+def test_a_dead_process_is_noticed(home):
+    error = until(jobs.start("die", Fake()), "failed")["error"]
+    assert "without a word" in error["message"]
+
+
+def test_one_job_per_voice(home):
+    job = jobs.start("count", Fake(model_name="anna", steps=1000, folder=home))
+    with pytest.raises(Busy, match="anna"):
+        jobs.start("count", Fake(model_name="anna"))
+    running(job)
+    with pytest.raises(Busy, match="anna"):
+        tasks.run("count", Fake(model_name="anna"))
+    other = jobs.start("count", Fake(model_name="ben", steps=1, folder=home))
+    assert until(other, "done")
+    jobs.cancel(job)
+    assert tasks.run("count", Fake(model_name="anna", steps=1))["steps"] == 1
+
+
+def test_a_job_survives_the_process_that_started_it(home):
+    code = (
+        "import sys; from rvc import jobs; from tests.jobs.fake_jobs import Fake;"
+        "jobs.RUNNER = [sys.executable, '-m', 'tests.jobs.fake_jobs'];"
+        "print(jobs.start('count', Fake(steps=60, step_s=0.05)), flush=True);"
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False
+    )
+    job = done.stdout.strip()
+    running(job)
+    assert jobs.read(job)["state"] == "running"
+    assert until(job, "done")["result"]["steps"] == 60
+
+
+def test_names_cannot_leave_the_jobs_folder(home):
+    for name in ("../jobs", "..", "/etc", "a/b", "nothing-here"):
+        with pytest.raises(BadInput):
+            jobs.read(name)
+
+
+def test_old_finished_jobs_are_forgotten(home, monkeypatch):
+    monkeypatch.setattr(jobs, "KEEP", 2)
+    names = []
+    for _ in range(3):
+        names.append(jobs.start("count", Fake(steps=1, step_s=0)))
+        until(names[-1], "done")
+        time.sleep(1.0)
+    jobs.start("count", Fake(steps=1, step_s=0))
+    assert len(jobs.listing(10)) <= 3
+    assert names[0] not in [j["id"] for j in jobs.listing(10)]

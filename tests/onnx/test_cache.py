@@ -1,0 +1,161 @@
+"""Graphs equal the networks, are made once, and nothing needs them."""
+
+import numpy as np
+import pytest
+import torch
+
+from rvc.audio.resample import torchaudio
+from rvc.embedders.manager import EmbedderManager
+from rvc.infer import voice as voices
+from rvc.infer.blocks import Blocks
+from rvc.infer.decoder import TorchDecoder
+from rvc.nets import checkpoint
+from rvc.onnx import accelerate, cache, packing
+from tests import tiny
+from tests.infer.conftest import sung
+
+STEP = cache._step
+
+
+@pytest.fixture
+def kept(home):
+    voices.forget()
+    yield home / ".cache" / "graphs"
+    voices.forget()
+
+
+def near(a, b):
+    return np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
+@pytest.mark.parametrize("use_f0", [True, False])
+def test_a_voice_sounds_the_same_with_and_without_its_graph(
+    kept, fake_networks, tmp_path, vocoder, use_f0, monkeypatch
+):
+    if vocoder != "HiFi-GAN" and not use_f0:
+        pytest.skip("has no form without pitch")
+    pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, use_f0=use_f0)
+    with_graph = voices.Voice(pth, gpu="-")
+    assert isinstance(with_graph.decoder, accelerate.GraphDecoder)
+    monkeypatch.setenv(cache.OFF, "1")
+    without = voices.Voice(pth, gpu="-")
+    assert isinstance(without.decoder, TorchDecoder)
+    wave = sung(1.3)
+    assert near(*(v.convert(wave, 16_000, seed=4)[0] for v in (with_graph, without)))
+
+
+@pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
+@pytest.mark.parametrize("rate", [32_000, 40_000, 48_000])
+def test_blocks_of_a_graph_equal_the_network_in_one_go(
+    kept, fake_networks, tmp_path, vocoder, rate
+):
+    pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, sample_rate=rate)
+    decode = voices.Voice(pth, gpu="-").decoder
+    dec = checkpoint.build(checkpoint.read_voice(pth), torch.device("cpu")).dec
+    frames, hop, drawn = 90, dec.hop, torch.Generator().manual_seed(0)
+    z, g, source = (
+        torch.randn(1, *shape, generator=drawn)
+        for shape in (
+            (decode.graph.session.get_inputs()[0].shape[1], frames),
+            (decode.graph.session.get_inputs()[1].shape[1], 1),
+            (1, frames * hop),
+        )
+    )
+    with torch.inference_mode():
+        whole = dec(z, g=g, source=source)[0, 0].numpy()
+
+    def part(a, b, keep):
+        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, None, a, keep)
+
+    parts = np.concatenate(list(Blocks(20, decode.context, 2).run(part, 0, frames, 0, frames)))
+    assert near(parts, whole)
+
+
+def test_a_graph_is_made_once_per_content(kept, fake_networks, tmp_path, monkeypatch):
+    pth = tiny.voice(tmp_path / "v.pth")
+    voices.Voice(pth, gpu="-")
+    first = sorted(kept.glob("*"))
+    assert [f.suffix for f in first] == [".data", ".onnx"]
+    monkeypatch.setattr(cache, "_step", lambda *given: pytest.fail("made again"))
+    voices.Voice(pth, gpu="-")
+    monkeypatch.undo()
+    monkeypatch.setenv("RVC_HOME", str(kept.parent.parent))
+
+
+def test_a_graph_is_made_by_another_process(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_step", STEP)
+    pth = tiny.voice(tmp_path / "v.pth")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, accelerate.GraphDecoder)
+    monkeypatch.setattr(cache, "MAKING_S", 0.01)
+    other = tiny.voice(tmp_path / "w.pth", seed=3)
+    assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
+    assert len(list(kept.glob("*"))) == 2
+
+
+def test_a_voice_keeps_no_second_copy_of_what_its_graph_holds(kept, fake_networks, tmp_path):
+    made = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
+    assert [name for name, _ in made.net.dec.named_children()] == ["m_source"]
+
+
+def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
+    kept, fake_networks, tmp_path, monkeypatch
+):
+    pth = tiny.voice(tmp_path / "v.pth")
+    voices.Voice(pth, gpu="-")
+    next(kept.glob("*.onnx")).write_bytes(b"nonsense")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, accelerate.GraphDecoder)
+    monkeypatch.setattr(packing, "TOLERANCE", -1.0)
+    other = tiny.voice(tmp_path / "w.pth", seed=3)
+    assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
+    assert len(list(kept.glob("*.onnx"))) == 1
+
+
+def test_what_has_no_graph_is_not_tried_again_and_again(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_step", STEP)
+    monkeypatch.setattr(cache.subprocess, "run", lambda *a, **k: Refusal)
+    pth = tiny.voice(tmp_path / "v.pth")
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
+    monkeypatch.setattr(cache.subprocess, "run", lambda *a, **k: pytest.fail("tried again"))
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
+
+
+class Refusal:
+    returncode, stderr = cache.IMPOSSIBLE, b"it cannot be"
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(fake_networks, home, tmp_path):
+    (home / ".cache").write_text("not a folder")
+    voice = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
+    assert isinstance(voice.decoder, TorchDecoder)
+
+
+def test_the_cache_is_bounded(kept, fake_networks, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT_BYTES", 1)
+    for seed in range(2):
+        voices.Voice(tiny.voice(tmp_path / f"{seed}.pth", seed=seed), gpu="-")
+    assert len(list(kept.glob("*.onnx"))) == 1
+
+
+def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path, monkeypatch):
+    torchaudio()  # the helper's package needs it
+    folder = tiny.hubert(tmp_path / "hubert")
+    plain = EmbedderManager().load("custom", folder)
+    made = accelerate.embedder(EmbedderManager(), "custom", folder, None, False)
+    assert made is not None
+    assert made.spec == plain.spec
+    for samples in (400, 16_001, 50_000):
+        wave = sung(4)[:samples]
+        assert near(made(wave), plain(wave))
+    assert made(np.zeros(10, np.float32)).shape == plain(np.zeros(10, np.float32)).shape
+    for file in kept.glob("*"):
+        file.unlink()
+    made.network.rest()
+    assert near(made(wave), plain(wave))  # the graph is made anew
+    made.network.rest()
+    monkeypatch.setenv(cache.OFF, "1")
+    assert near(made(wave), plain(wave))  # or torch does the work
+
+
+def test_without_weights_there_is_no_graph_of_rmvpe(kept):
+    assert accelerate.pitch() is None

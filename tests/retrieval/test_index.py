@@ -1,0 +1,227 @@
+"""The retrieval index: any size, any width, exact hits, damaged files."""
+
+import contextlib
+import struct
+import tracemalloc
+
+import faiss
+import numpy as np
+import pytest
+
+from rvc.errors import BadInput, Mismatch
+from rvc.retrieval import faissfile, index
+from rvc.retrieval.tables import Damaged
+
+pytestmark = pytest.mark.usefixtures("home")  # what is read is kept there
+
+
+def rows(count, width=16, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+
+
+def saved(tmp_path, features, **options):
+    file = tmp_path / "v.index"
+    index.write(index.build(features, **options), file)
+    return file
+
+
+def parsed(file):
+    """What the parser of the child makes of a file, here in this process."""
+    with file.open("rb") as stream:
+        return faissfile.read(stream, file.stat().st_size)
+
+
+@pytest.mark.parametrize("count", [1, 2, 38, 39, 78, 500])
+@pytest.mark.parametrize("width", [1, 17, 256, 768])
+def test_any_number_of_rows_and_any_width(tmp_path, count, width):
+    features = rows(count, width)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert (len(retriever), retriever.width) == (count, width)
+    out = retriever.blend(rows(5, width, seed=1), 0.5)
+    assert out.shape == (5, width)
+    assert np.isfinite(out).all()
+
+
+def test_number_of_cells():
+    assert [index.cells(n) for n in (1, 38, 39, 31476, 160000)] == [1, 1, 1, 807, 4102]
+
+
+def test_an_exact_hit_gives_that_vector_and_no_nan(tmp_path):
+    features = rows(400)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert np.allclose(retriever.blend(features[:50], 1.0), features[:50], atol=1e-6)
+
+
+def test_the_same_vector_many_times_is_no_nan(tmp_path):
+    features = np.ones((100, 8), np.float32)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    assert np.allclose(retriever.blend(features[:3], 0.7), 1.0)
+
+
+def test_blend_is_what_faiss_and_the_formula_give(tmp_path):
+    features, queries = rows(2000), rows(60, seed=2)
+    built = index.build(features)
+    file = tmp_path / "v.index"
+    index.write(built, file)
+    square, ids = built.search(queries, 8)
+    weight = np.where(ids >= 0, 1 / square.astype(np.float64) ** 2, 0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    mixed = np.einsum("tk,tkw->tw", weight, features[ids])
+    expected = 0.3 * mixed + 0.7 * queries
+    assert np.abs(index.Retriever.load(file).blend(queries, 0.3) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("probes", [2, 7])
+def test_an_index_that_asks_for_more_cells_gets_them(tmp_path, probes):
+    features, queries = rows(2000), rows(20, seed=2)
+    built = index.build(features)
+    built.nprobe = probes
+    file = tmp_path / "v.index"
+    index.write(built, file)
+    _, ids = built.search(queries, 1)
+    assert np.allclose(index.Retriever.load(file).blend(queries, 1.0, k=1), features[ids[:, 0]])
+
+
+def test_rate_zero_changes_nothing_and_rate_one_leaves_nothing(tmp_path):
+    features = rows(1)
+    retriever = index.Retriever.load(saved(tmp_path, features))
+    queries = rows(4, seed=3)
+    assert np.array_equal(retriever.blend(queries, 0.0), queries)
+    assert np.allclose(retriever.blend(queries, 1.0), features.repeat(4, axis=0), atol=1e-6)
+
+
+def test_flat_indexes_are_read_too(tmp_path):
+    features = rows(50)
+    flat = faiss.IndexFlatL2(16)
+    flat.add(features)
+    faiss.write_index(flat, str(tmp_path / "f.index"))
+    retriever = index.Retriever.load(tmp_path / "f.index")
+    assert np.array_equal(retriever.table.vectors, features)
+    assert np.allclose(retriever.blend(features[:5], 1.0), features[:5], atol=1e-6)
+
+
+def test_another_width_is_named(tmp_path):
+    retriever = index.Retriever.load(saved(tmp_path, rows(50)))
+    with pytest.raises(Mismatch, match="width 16, not 20"):
+        retriever.blend(rows(3, 20), 0.5)
+
+
+def test_the_same_features_give_the_same_file(tmp_path):
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        files.append(saved(tmp_path / name, rows(500), seed=7).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_k_means_condenses(monkeypatch):
+    monkeypatch.setattr(index, "CENTRES", 20)
+    monkeypatch.setattr(index, "MANY_ROWS", 100)
+    assert index.build(rows(101), "Auto").ntotal == 20
+    assert index.build(rows(100), "Auto").ntotal == 100
+    assert index.build(rows(30), "KMeans").ntotal == 20
+    assert index.build(rows(15), "KMeans").ntotal == 15
+    assert index.build(rows(101), "Faiss").ntotal == 101
+
+
+@pytest.mark.parametrize("bad", [np.zeros((0, 8)), np.full((3, 8), np.nan)])
+def test_nothing_to_index_is_an_error(bad):
+    with pytest.raises(BadInput):
+        index.build(bad.astype(np.float32))
+
+
+def test_no_truncation_crashes(tmp_path):
+    whole = saved(tmp_path, rows(90)).read_bytes()
+    file = tmp_path / "cut.index"
+    for size in [*range(0, 200), *range(200, len(whole), 97)]:
+        file.write_bytes(whole[:size])
+        with pytest.raises(Damaged):
+            parsed(file)
+
+
+def test_damaged_counts_never_take_memory_or_the_process(tmp_path):
+    whole = bytearray(saved(tmp_path, rows(90)).read_bytes())
+    file = tmp_path / "odd.index"
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        odd = bytearray(whole)
+        for place in random.integers(0, 300, 3):
+            odd[place] = random.integers(0, 256)
+        file.write_bytes(odd)
+        with contextlib.suppress(Damaged):
+            parsed(file)
+
+
+HOSTILE = [0, 2, 255, 1 << 31, 1 << 32, 1 << 60, 1 << 62, 1 << 63, (1 << 64) - 90]
+
+
+def check(table):
+    """What later code relies on."""
+    assert table.bounds[0] == 0
+    assert table.bounds[-1] == len(table.vectors)
+    assert (np.diff(table.bounds) >= 0).all()
+    assert table.centres.shape == (len(table.bounds) - 1, table.vectors.shape[1])
+    assert 1 <= table.probes <= len(table.centres)
+
+
+@pytest.mark.parametrize("kind", ["cells", "sparse cells", "flat"])
+def test_hostile_numbers_in_every_field_take_neither_memory_nor_the_process(tmp_path, kind):
+    file = tmp_path / "odd.index"
+    made = index.build(rows(90)) if kind != "flat" else faiss.IndexFlatL2(16)
+    if kind == "sparse cells":
+        made = faiss.index_factory(16, "IVF40,Flat")
+        made.cp.min_points_per_centroid = 1
+        made.train(rows(90))
+        made.add(rows(5))
+    if kind == "flat":
+        made.add(rows(9))
+    index.write(made, file)
+    whole = file.read_bytes()
+    fields = [i for i in range(len(whole)) if i < 104 or whole[i - 4 : i + 16].find(b"ilar") >= 0]
+    start = whole.find(b"ilar")
+    fields += [] if start < 0 else [start + i for i in range(-24, 60)]
+    tracemalloc.start()
+    for place in sorted(set(fields)):
+        for number in HOSTILE:
+            odd = whole[:place] + number.to_bytes(8, "little") + whole[place + 8 :]
+            file.write_bytes(odd)
+            tracemalloc.reset_peak()
+            with contextlib.suppress(Damaged):
+                check(parsed(file))
+            assert tracemalloc.get_traced_memory()[1] < 8 * len(whole) + (1 << 20), (place, number)
+    tracemalloc.stop()
+
+
+def test_counts_that_overflow_to_small_ones_are_seen(tmp_path):
+    file = tmp_path / "odd.index"
+    made = faiss.index_factory(16, "IVF2,Flat")
+    made.cp.min_points_per_centroid = 1
+    made.train(rows(90))
+    made.add(rows(90))
+    index.write(made, file)
+    whole = file.read_bytes()
+    sizes = whole.index(b"ilar") + 4 + 16 + 4 + 8  # after the spelling and its length
+    first, second = struct.unpack("<QQ", whole[sizes : sizes + 16])
+    assert first + second == 90
+    for odd in ((first + (1 << 62), second + 3 * (1 << 62)), ((1 << 64) - 10, 100)):
+        file.write_bytes(whole[:sizes] + struct.pack("<QQ", *odd) + whole[sizes + 16 :])
+        with pytest.raises(Damaged):
+            parsed(file)
+
+
+def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
+    features, queries = rows(2000), rows(20, seed=2)
+    built = index.build(features)
+    built.nprobe = 3
+    index.write(built, tmp_path / "a.index")
+    table = parsed(tmp_path / "a.index")
+    faissfile.write(table, tmp_path / "b.index")
+    again = parsed(tmp_path / "b.index")
+    assert np.array_equal(again.vectors, table.vectors)
+    assert np.array_equal(again.bounds, table.bounds)
+    assert np.array_equal(again.centres, table.centres)
+    assert again.probes == 3
+    known = faiss.read_index(str(tmp_path / "b.index"))
+    (square, ids), (expected, _) = known.search(queries, 4), built.search(queries, 4)
+    assert np.allclose(square, expected, atol=1e-4)
+    assert np.allclose(((table.vectors[ids[:, 0]] - queries) ** 2).sum(1), square[:, 0], atol=1e-3)

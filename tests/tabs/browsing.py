@@ -1,0 +1,221 @@
+"""What tests of the page share: the program on a free port, a browser, and what people do in it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import wave
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.tts import fake_engines
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = ["background-networking", "component-update", "sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{q}" for q in QUIET)]
+REPOSITORY = Path(__file__).parents[2]
+
+LIMIT_MS = 120_000  # a page needs a second, and half a minute where ten others want the processor
+START_LIMIT_S = 180.0
+SHAPE = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
+FAKES = ["-m", "tests.tts.fake_engines", "app"]
+
+
+class Server:
+    """The program on a free port, over a folder of its own; with fake engines unless told so."""
+
+    def __init__(self, home, *options, program=FAKES, **environment):
+        self.home = home
+        self.environment = environment
+        self.program = program
+        self.options = options
+        self.port = 0  # a free one, which the program names; the same one when started again
+        self.log = home / "server.log"
+        self.start()
+
+    def start(self):
+        command = [sys.executable, *self.program, "--port", str(self.port)]
+        environment = {"RVC_HOME": str(self.home), "LC_ALL": "C.UTF-8"} | self.environment
+        environment = os.environ | environment
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [*command, *self.options], cwd=REPOSITORY, env=environment, stdout=sink, stderr=sink
+            )
+        end = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.1)
+
+    def _answers(self):
+        told = re.search(r"The page is at http://[^/\s]+:(\d+)", self.log.read_text())
+        if not told:
+            return False
+        self.port = int(told[1])
+        self.url = f"http://127.0.0.1:{self.port}/"
+        try:
+            urllib.request.urlopen(self.url, timeout=START_LIMIT_S).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    @contextmanager
+    def held(self):
+        """No work of the fake engines that is begun in here ends before this does."""
+        hold = self.home / fake_engines.HOLD
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(8)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def launched(*flags):
+    """A Chromium; the test is skipped where there is none, except in continuous integration."""
+    if not CHROMIUM and not os.environ.get("CI"):
+        pytest.skip("needs Chromium: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, *flags], timeout=LIMIT_MS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    running = Server(home)
+    yield running
+    running.stop()
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium, server):
+    """Open the page as somebody who has never been here; nothing may go wrong unforeseen."""
+    pages = []
+
+    def opened(url="", prepare=lambda context: None, **options):
+        context = chromium.new_context(**SHAPE | options)
+        prepare(context)
+        pages.append(open_page(context, url or server.url))
+        return pages[-1]
+
+    yield opened
+    for page in pages:
+        problems, hosts = list(page.problems), set(page.hosts)
+        page.context.close()
+        assert [p for p in problems if not re.search(page.foreseen, p)] == []
+        assert hosts == {urlsplit(page.first).netloc}
+
+
+@pytest.fixture
+def page(visit):
+    return visit()
+
+
+def open_page(context, url):
+    """A new page at `url`, ready to be used.
+
+    It has `problems`, what the browser complained of; `hosts`, whom it asked for something; and
+    `foreseen`, a pattern for the problems that are part of the test.
+    """
+    opened = context.new_page()
+    opened.set_default_timeout(LIMIT_MS)
+    opened.problems, opened.hosts, opened.foreseen, opened.first = [], set(), "(?!)", url
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    opened.on("console", lambda said: said.type == "error" and opened.problems.append(said.text))
+    opened.on(
+        "request",
+        lambda sent: (
+            sent.url.startswith(("http", "ws")) and opened.hosts.add(sent.url.split("/")[2])
+        ),
+    )
+    opened.goto(url)
+    ready(opened)
+    return opened
+
+
+def ready(page):
+    """Wait until the page can be used: its lists are filled, and it knows the jobs there are."""
+    page.locator("html[data-loaded]").wait_for()
+    known = "job-panel[data-state]:not([data-state=unknown])"
+    page.locator(known).first.wait_for(state="attached")
+
+
+def reload(page):
+    page.foreseen += "|AbortError: signal is aborted"  # Gradio ends its own stream when one leaves
+    page.reload()
+    ready(page)
+
+
+def recording(file, seconds=1.0):
+    with wave.open(str(file), "wb") as out:
+        out.setparams((1, 2, 16000, 0, "NONE", ""))
+        count = int(16000 * seconds)
+        out.writeframes(b"".join((i * 97 % 20000).to_bytes(2, "little") for i in range(count)))
+    return file
+
+
+def give_voice(server, name="anna"):
+    folder = server.home / "logs" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    fake_engines.voice(folder / f"{name}.pth", epoch=7)
+
+
+def upload(page, file):
+    page.locator("#recording input[type=file]").set_input_files(str(file))
+    holds(page.locator("#chosen-recording input"), rf"{re.escape(file.stem)}\b.*")
+
+
+def holds(field, pattern):
+    """Wait until the whole value of a field matches."""
+    expect = pytest.importorskip("playwright.sync_api").expect
+    expect(field).to_have_value(re.compile(f"^{pattern}$", re.DOTALL), timeout=LIMIT_MS)
+
+
+def choose(page, field, name):
+    """Pick from a list, whose options are there once it is open."""
+    field.click()
+    options = page.locator(f"#{field.get_attribute('aria-controls')}")
+    options.get_by_role("option", name=name, exact=True).click()
+    holds(field, re.escape(name))
+
+
+def panel(page, state, within="#tab-inference", says="", limit_ms=LIMIT_MS):
+    """The live element of a tab once it is in a state and says so; else what the page shows."""
+    found = page.locator(f"{within} job-panel[data-state={state}]", has_text=says).first
+    try:
+        found.wait_for(timeout=limit_ms)
+    except Exception as late:
+        shown = page.locator(f"{within} job-panel, {within} input, .toast-body")
+        seen = shown.evaluate_all("all => all.map(e => e.value ?? e.dataset.state + e.innerText)")
+        raise AssertionError(f"no job is {state} {says!r}; the page shows {seen}") from late
+    return found

@@ -1,0 +1,354 @@
+"""The page in a real browser, with engines that do no work: what a person sees and keeps."""
+
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.tabs.browsing import (
+    LIMIT_MS,
+    REPOSITORY,
+    Server,
+    choose,
+    give_voice,
+    holds,
+    panel,
+    ready,
+    recording,
+    reload,
+    upload,
+)
+
+pytest_plugins = ["tests.tabs.browsing"]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_here(server):
+    """Every test begins on a machine without voices, recordings and jobs."""
+    for folder in ("logs", "assets/audios", "assets/datasets", ".cache/jobs"):
+        shutil.rmtree(server.home / folder, ignore_errors=True)
+        (server.home / folder).mkdir(parents=True, exist_ok=True)
+
+
+def test_first_visit_says_what_to_do(page):
+    panel(page, "empty", says="Choose a recording and a voice")
+    page.locator("device-chip", has_text="a test").wait_for()
+    assert page.title() == "Voice cloning"
+    assert page.locator("#convert").is_visible()
+    hint = page.locator("#tab-inference .notice", has_text="There is no voice here yet.")
+    hint.get_by_role("button", name="Download").click()
+    page.locator("#do-download").wait_for()
+
+
+def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):
+    page.locator("#convert").click()
+    toast = page.locator("[data-testid=toast-body]", has_text="No recording is chosen.")
+    toast.wait_for()
+    assert not re.search(r"\bError\b", toast.inner_text())
+
+
+def test_upload_convert_listen_and_download(server, visit, tmp_path):
+    give_voice(server)
+    page = visit()
+    page.get_by_text("40 kHz · mini · epoch 7").wait_for()
+    upload(page, recording(tmp_path / "speech.wav"))
+    with server.held():
+        page.locator("#convert").click()
+        panel(page, "running").locator("[role=progressbar]").wait_for()
+    done = panel(page, "done", says="Converted speech.wav.")
+    for side in ("Before", "After"):
+        done.get_by_role("button", name=side, exact=True).click()
+        done.locator(f"button[aria-pressed=true]:text-is('{side}')").wait_for()
+        page.wait_for_function(
+            "() => Math.abs(document.querySelector('ab-player audio').duration - 1) < 0.01"
+        )
+    done.get_by_role("button", name="Spectrogram").click()
+    page.wait_for_function("() => document.querySelector('ab-player').image?.height === 256")
+    with page.expect_download() as download:
+        done.get_by_text("Download", exact=True).click()
+    assert Path(download.value.path()).read_bytes() == (tmp_path / "speech.wav").read_bytes()
+
+
+def test_a_corrupt_file_is_a_sentence_with_a_hint(server, visit, tmp_path):
+    give_voice(server)
+    page = visit()
+    page.foreseen = "Waveform load"
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"this is not sound")
+    upload(page, broken)
+    page.locator("#convert").click()
+    failed = panel(page, "failed", says="broken.wav is not a recording.")
+    assert "Choose a sound file." in failed.inner_text()
+    assert failed.get_by_role("button", name="Copy details").is_visible()
+    assert not re.search(r"\bError\b", page.locator("body").inner_text())
+
+
+STAGES = {"preprocess": "Cut recordings", "extract": "Pitch and features", "train": "Training",
+          "index": "Index"}  # fmt: skip
+
+
+def name_and_recordings(page, tmp_path, name):
+    page.locator("#tab-training-button").click()
+    page.locator("#voice-name input").fill(name)
+    page.locator("#voice-name input").press("Enter")
+    page.locator("#drop-recordings input[type=file]").set_input_files(
+        [str(recording(tmp_path / f"{n}.wav")) for n in ("one", "two")]
+    )
+    page.get_by_text("2 recordings").wait_for()
+    page.locator("#next").click()
+
+
+def train(page, tmp_path, name, epochs):
+    name_and_recordings(page, tmp_path, name)
+    page.get_by_label("Epochs", exact=True).fill(str(epochs))
+    page.locator("#create").click()
+    page.locator("#tab-training job-panel:is([data-state=running], [data-state=done])").wait_for()
+
+
+def test_a_voice_trained_here_converts(page, server, tmp_path):
+    train(page, tmp_path, "clara", 3)
+    panel(page, "done", "#tab-training")
+    page.locator("#create").wait_for(state="hidden")
+    page.get_by_role("button", name="Convert with this voice").click()
+    holds(page.locator("#voice input"), "clara")
+    upload(page, recording(tmp_path / "words.wav"))
+    page.locator("#tab-inference .facts", has_text="epoch 3").wait_for()
+    page.locator("#convert").click()
+    panel(page, "done", says="Converted words")
+    made = [f.name for f in (server.home / "assets" / "audios").iterdir()]
+    assert "words clara.wav" in made
+
+
+def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
+    give_voice(server, "dora")
+    page.get_by_role("button", name="Refresh").first.click()
+    choose(page, page.locator("#voice input"), "dora")
+    page.locator("#tab-inference .facts", has_text="epoch 7").wait_for()
+
+
+def test_training_on_begins_without_the_ticks_of_the_run_before(page, tmp_path):
+    train(page, tmp_path, "emil", 3)
+    panel(page, "done", "#tab-training")
+    page.locator("#tab-training .stages li.finished", has_text="Training").wait_for()
+    page.locator("#back").click()
+    page.get_by_label("Epochs", exact=True).fill("10000")
+    page.get_by_role("button", name="Train on").click()
+    running = panel(page, "running", "#tab-training", "Epoch")
+    assert "mel" not in running.locator(".job-note").inner_text()
+    page.locator(".stages li.now", has_text="Training").wait_for()
+    assert page.locator(".stages li.finished").all_inner_texts()[0].startswith("Cut recordings")
+    assert page.locator(".stages li.finished").count() == 1
+    running.get_by_role("button", name="Stop").click()
+    panel(page, "cancelled", "#tab-training")
+
+
+def test_what_the_training_found_is_said_once_with_a_hint(page, tmp_path):
+    train(page, tmp_path, "fred", 2)
+    panel(page, "done", "#tab-training")
+    page.locator("#back").click()
+    page.get_by_label("Epochs", exact=True).fill("4")
+    page.get_by_role("button", name="Train on").click()
+    panel(page, "done", "#tab-training", "up to epoch 4")
+    found = page.locator("#tab-training voice-progress .notice", has_text="Two recordings are few.")
+    found.filter(has_text="Ten minutes are better.").wait_for()
+    assert found.count() == 1
+
+
+def test_one_stage_after_the_other_by_hand(page, server, tmp_path):
+    name_and_recordings(page, tmp_path, "gina")
+    page.locator("#next").click()
+    page.get_by_role("button", name="Run one stage").click()
+    for stage, title in STAGES.items():
+        page.locator(f"#stage-{stage}").click()
+        panel(page, "done", "#tab-training", f"Finished {stage} of gina.")
+        page.locator(".stages li.finished", has_text=title).wait_for()
+    kept = (server.home / "logs" / "gina" / "manifest.json").read_text()
+    assert all(f'"{stage}"' in kept for stage in STAGES)
+
+
+def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, server, tmp_path):
+    train(page, tmp_path, "berta", 10000)
+    reload(page)
+    left = page.locator("#tab-training job-panel .job-left", has_text="left")
+    left.wait_for()
+    page.locator("#back").click()
+    holds(page.locator("#voice-name input"), "berta")
+    holds(page.get_by_label("Epochs", exact=True), "10000")
+    page.locator("#next").click()
+    left.wait_for()
+    page.foreseen += "|ERR_CONNECTION"  # every request that a stopped server does not answer
+    server.stop()
+    panel(page, "lost", "#tab-training")
+    server.start()
+    panel(page, "running", "#tab-training")
+    second = visit()  # a browser that knows nothing yet
+    second.locator("#tab-training-button").click()
+    panel(second, "running", "#tab-training")
+    second.locator("step-bar [aria-current]", has_text=re.compile(r"3\s*Run")).wait_for()
+    second.locator("voice-progress h3", has_text="berta").wait_for()
+    panel(page, "running", "#tab-training").get_by_role("button", name="Stop").click()
+    panel(page, "cancelled", "#tab-training")
+    state = server.home / "logs" / "berta" / "state.pt"
+    stopped_at = int(state.read_text())
+    assert 0 < stopped_at < 10000
+    reload(page)
+    panel(page, "cancelled", "#tab-training")
+    page.get_by_role("button", name="Recordings").click()
+    page.get_by_text("2 recordings").wait_for()
+    page.locator("#next").click()
+    page.get_by_label("Epochs", exact=True).fill(str(stopped_at + 5))
+    page.locator("#create").click()
+    panel(page, "done", "#tab-training", f"up to epoch {stopped_at + 5}")
+    page.locator(".stages", has_text="2 clips · 1 min").wait_for()
+    page.locator(".charts svg").first.wait_for()
+
+
+def reach(page, wanted, key="Tab"):
+    """Go on with the keyboard until the focus is on what a selector names."""
+    seen = []
+    for _ in range(80):
+        page.keyboard.press(key)
+        seen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 80)"))
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+    raise AssertionError(seen)
+
+
+def test_keyboard_alone_reaches_the_main_action(page):
+    reach(page, "#convert")
+
+
+def test_keyboard_alone_trains_and_stops(page, tmp_path):
+    folder = tmp_path / "speech"
+    folder.mkdir()
+    recording(folder / "one.wav")
+    reach(page, "#tab-training-button")
+    page.keyboard.press("Enter")
+    for field, value in {"#voice-name input": "hugo", "#dataset input": str(folder)}.items():
+        reach(page, field)
+        page.keyboard.type(value)
+        page.keyboard.press("Enter")
+    page.get_by_text("1 recordings").wait_for()
+    reach(page, "#next")
+    page.keyboard.press("Enter")
+    reach(page, "input[aria-label*=Epochs]")
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("10000")
+    reach(page, "#create")
+    page.keyboard.press("Enter")
+    panel(page, "running", "#tab-training", "Epoch")
+    reach(page, ".job-stop", "Shift+Tab")
+    page.keyboard.press("Enter")
+    panel(page, "cancelled", "#tab-training")
+    assert page.evaluate("document.activeElement.matches('#tab-training job-panel')")
+
+
+def test_the_jobs_are_asked_for_once_at_a_time(visit):
+    asked, most = set(), []
+
+    def about_jobs(request):
+        return "/api/jobs?" in request.url
+
+    def begun(request):
+        if about_jobs(request):
+            asked.add(request)
+            most.append(len(asked))
+
+    def late(route):
+        time.sleep(0.5)
+        route.continue_()
+
+    page = visit(prepare=lambda context: context.route("**/api/jobs?*", late))
+    page.on("request", begun)
+    page.on("requestfinished", lambda request: asked.discard(request))
+    for _ in range(3):
+        with page.expect_event("requestfinished", about_jobs):
+            page.evaluate("() => { for (let i = 0; i < 4; i++) window.voice.poke(); }")
+    assert set(most) == {1}
+    assert len(most) <= 2 * 3 + 2
+
+
+@pytest.mark.parametrize("tab", ["inference", "training", "settings", "report"])
+def test_a_phone_shows_everything_within_its_width(visit, tab):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True)
+    page.locator(f"#tab-{tab}-button").click()
+    page.locator(f"#tab-{tab} h2:visible").first.wait_for()
+    page.locator("device-chip b").wait_for()
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_light_and_dark_stay_as_chosen(page):
+    assert not page.evaluate("document.body.classList.contains('dark')")
+    page.locator(".theme-toggle").click()
+    assert page.evaluate("document.body.classList.contains('dark')")
+    reload(page)
+    page.wait_for_function("() => document.body.classList.contains('dark')")
+
+
+def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(server, visit):
+    give_voice(server)
+
+    def late(route):
+        time.sleep(3)
+        route.continue_()
+
+    page = visit(prepare=lambda context: context.route("**/ui/forms.js", late))
+    holds(page.locator("#voice input"), "anna")
+
+
+def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server, tmp_path):
+    give_voice(server)
+    context = chromium.new_context()
+    held, free = [], []
+
+    def hold(route):
+        route.continue_() if free else held.append(route)
+
+    context.route("**/api/ready", hold)
+    page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
+    page.goto(server.url)
+    page.locator("#convert").wait_for()
+    page.wait_for_function("() => document.querySelector('gradio-app').inert")
+    page.get_by_role("status").filter(has_text="Loading…").wait_for()
+    assert page.locator("gradio-app").get_attribute("aria-busy") == "true"
+    upload(page, recording(tmp_path / "early.wav"))
+    free.append(True)
+    for route in held:
+        route.continue_()
+    ready(page)
+    assert page.locator("gradio-app").get_attribute("aria-busy") == "false"
+    page.locator("p.loading").wait_for(state="hidden")
+    page.locator("#convert").click()
+    panel(page, "done", says="Converted early.wav.")
+    holds(page.locator("#chosen-recording input"), "early.*")
+    context.close()
+
+
+def test_gradio_serves_nothing_but_results(server):
+    secret = server.home / "secret.wav"
+    secret.write_text("hush")
+    for path in (secret, REPOSITORY / "core.py", "/etc/passwd", server.home / "assets/config.json"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{server.url}gradio_api/file={path}")
+        assert refused.value.code in (403, 404)
+
+
+def test_the_network_needs_the_token(visit, tmp_path):
+    running = Server(tmp_path, "--server-name", "0.0.0.0")
+    try:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(running.url)
+        assert refused.value.code == 401
+        link = re.search(r"http://\S+\?token=\S+", running.log.read_text())[0]
+        page = visit(link)
+        assert "token" not in page.url
+        page.context.close()
+    finally:
+        running.stop()

@@ -1,0 +1,298 @@
+"""Every tab but Training in a real browser, with the real engines and the voice that ships."""
+
+import json
+import os
+import shutil
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc.config import KIT
+from tests import tiny
+from tests.hub.hosts import Host
+from tests.tabs.browsing import Server, choose, holds, launched, panel, reload, upload
+
+pytest_plugins = ["tests.tabs.browsing"]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+LIMIT_MS = 240_000  # of work that takes seconds on a quiet machine
+RATE = 24000
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """Two seconds of a person speaking."""
+    file = tmp_path_factory.mktemp("speech") / "speech.wav"
+    wave, rate = soundfile.read(KIT / "demo" / "sample.flac")
+    soundfile.write(file, wave[: 2 * rate], rate)
+    return file
+
+
+@pytest.fixture(scope="module")
+def chromium(speech):
+    """A browser whose microphone hears the speech."""
+    fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
+    heard = f"--use-file-for-fake-audio-capture={speech}"
+    with launched(*(f"--{name}" for name in fakes), heard) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """What the model hub is to the program."""
+    file = tmp_path_factory.mktemp("hub") / "zoe.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(tiny.voice(file.with_name("zoe.pth")), "zoe.pth")
+    served = Host({"zoe.zip": file.read_bytes()})
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, host):
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(KIT / "demo", home / "logs" / "demo")
+    running = Server(home, program=["app.py"], HF_ENDPOINT=host.url, RVC_OFFLINE="", NO_PROXY="*")
+    yield running
+    running.stop()
+    assert "Traceback" not in running.log.read_text()
+
+
+def tab(page, name):
+    page.locator(f"#tab-{name}-button").click()
+    found = page.locator(f"#tab-{name}")
+    page.locator(f"#tab-{name}-button[aria-selected=true]").wait_for()
+    return found
+
+
+def use_demo(page, field="#voice"):
+    choose(page, page.locator(f"{field} input"), "demo")
+    page.locator(".facts:visible", has_text="24 kHz · lite · mini").first.wait_for()
+
+
+def test_what_the_microphone_heard_is_converted(page, server):
+    spoken = page.locator("#recording")
+    spoken.get_by_label("Record audio").click()
+    spoken.locator("button.record-button").click()
+    spoken.locator("time.duration", has_text="0:02").wait_for()
+    spoken.locator("button.stop-button:visible").click()
+    holds(page.locator("#chosen-recording input"), "audio.*")
+    kept = server.home / "assets" / "audios" / "audio.wav"
+    wave, rate = soundfile.read(kept)
+    assert 0.5 < len(wave) / rate < 10
+    assert np.abs(wave).max() > 0.01
+    assert page.locator("#recording").get_by_label("Share").count() == 0
+    use_demo(page)
+    page.locator("#convert").click()
+    done = panel(page, "done", says="audio demo.wav", limit_ms=LIMIT_MS)
+    used = "Voice: demo · Index file: demo.index · Pitch extractor: fcpe"
+    done.locator(".used", has_text=used).wait_for()
+    made, rate = soundfile.read(server.home / "assets" / "audios" / "audio demo.wav")
+    assert rate == RATE
+    assert abs(len(made) / rate - len(wave) / soundfile.info(kept).samplerate) < 0.001
+    done.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => document.querySelector('ab-player audio').currentTime > 0.1")
+
+
+def test_a_folder_with_a_broken_file_is_a_table(page, server, speech, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("this is not sound")
+    page.get_by_role("tab", name="Many recordings").click()
+    files = page.locator("#tab-inference input[type=file][multiple]")
+    files.set_input_files([str(speech), str(broken)])
+    page.locator("#tab-inference").get_by_text("broken").first.wait_for()
+    holds(page.get_by_role("textbox", name="Folder Or the path"), r".*batch \d{4}.*")
+    use_demo(page)
+    page.locator("#convert-all").click()
+    failed = panel(page, "failed", says="1 of 2 recordings", limit_ms=LIMIT_MS)
+    said = failed.locator(".notice > p").first.inner_text()
+    assert said == "1 of 2 recordings could not be converted, the others are done."
+    rows = failed.locator("table.files tr")
+    good, bad = sorted((row.inner_text(), row) for row in rows.all())
+    assert good[0].startswith("✓ speech.wav")
+    assert good[1].locator("audio").get_attribute("src").endswith("speech_output.wav")
+    assert bad[0].startswith("✕ broken.wav")
+    assert "broken.wav is not audio" in bad[0]
+    assert str(server.home) not in failed.inner_text()
+
+
+def test_a_conversion_is_stopped(page, speech, tmp_path):
+    wave, rate = soundfile.read(speech)
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.tile(wave, 300), rate)
+    upload(page, long)
+    use_demo(page)
+    page.locator("#convert").click()
+    panel(page, "running").get_by_role("button", name="Stop").click()
+    stopped = panel(page, "cancelled", says="Stopped")
+    assert stopped.get_by_role("button", name="Try again").is_visible()
+
+
+def test_what_is_no_sound_is_said(page, tmp_path):
+    corrupt = tmp_path / "corrupt.mp3"
+    corrupt.write_bytes(os.urandom(4000))
+    page.foreseen = "Waveform load"
+    upload(page, corrupt)
+    use_demo(page)
+    page.locator("#convert").click()
+    said = "corrupt.mp3 is not audio that can be read"
+    assert "Use WAV, FLAC, MP3" in panel(page, "failed", says=said, limit_ms=LIMIT_MS).inner_text()
+
+
+def test_a_text_is_spoken(page, server):
+    words = tab(page, "tts")
+    words.locator("#text textarea").fill("Good morning.")
+    use_demo(page, "#tts-voice")
+    page.locator("#speak").click()
+    done = panel(page, "done", "#tab-tts", "Spoke", LIMIT_MS)
+    assert "with espeak" in done.inner_text()
+    for side in ("Before", "After"):
+        done.get_by_role("button", name=side, exact=True).click()
+        done.locator(f"button[aria-pressed=true]:text-is('{side}')").wait_for()
+        page.wait_for_function(
+            "() => document.querySelector('#tab-tts ab-player audio').duration > 0.4"
+        )
+
+
+def test_two_voices_are_blended(page, server):
+    blender = tab(page, "blender")
+    blender.get_by_label("Model name").fill("halfway")
+    for label in ("First voice", "Second voice"):
+        choose(page, blender.get_by_label(label, exact=True).first, "demo")
+    page.locator("#do-model-blender").click()
+    said = "Blended 50% of demo.pth and 50% of demo.pth into halfway.pth."
+    done = panel(page, "done", "#tab-blender", said, LIMIT_MS)
+    link = done.locator("a.download").first.get_attribute("href")
+    file = urllib.request.urlopen(server.url + link.lstrip("/")).read()
+    assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
+
+
+def test_voices_come_in_by_link_and_by_hand(page, server, host):
+    incoming = tab(page, "download")
+    link = incoming.get_by_label("Model link")
+    link.fill("http://127.0.0.1:9/voice.zip")
+    page.locator("#do-download").click()
+    panel(page, "failed", "#tab-download", "is refused", LIMIT_MS)
+    link.fill("https://huggingface.co/a/b/resolve/main/zoe.zip")
+    page.locator("#do-download").click()
+    panel(page, "done", "#tab-download", "zoe", LIMIT_MS)
+    assert (server.home / "logs" / "zoe" / "zoe.pth").is_file()
+    assert len(host.asked) == 1
+    drop = incoming.locator(".drop-voice input[type=file]")
+    drop.set_input_files([str(KIT / "demo" / "demo.pth"), str(KIT / "demo" / "demo.index")])
+    holds(incoming.get_by_label("Source"), ".*dropped.*")
+    page.locator("#do-import-voice").click()
+    panel(page, "done", "#tab-download", "demo", LIMIT_MS)
+
+
+def test_small_tools_show_what_they_found(page, server, speech):
+    shutil.copy(speech, server.home / "assets" / "audios" / "look.wav")
+    reload(page)
+    page.locator("device-chip", has_text="CPU").wait_for()
+    extra = tab(page, "extra")
+    tools = (
+        ("model-information", "Model information", "Voice file", "demo"),
+        ("f0-curve", "Pitch curve", "Recording", "look.wav"),
+        ("audio-analyzer", "Audio analyser", "Recording", "look.wav"),
+    )
+    seen = {}
+    for verb, title, label, name in tools:
+        card = extra.locator(".fold-card", has_text=title).first
+        card.locator("button.label-wrap").first.click()
+        choose(page, card.get_by_label(label, exact=True).first, name)
+        page.locator(f"#do-{verb}").click()
+        done = card.locator("job-panel[data-state=done]")
+        done.wait_for(timeout=LIMIT_MS)
+        seen[verb] = done.inner_text()
+        if verb != "model-information":
+            picture = done.locator("img").element_handle()
+            page.wait_for_function("image => image.naturalWidth > 300", arg=picture)
+        card.locator("button.label-wrap").first.click()
+    assert "sample rate\n24000" in seen["model-information"]
+    assert "voiced" in seen["f0-curve"]
+    assert "f0_curve.csv" in seen["f0-curve"]
+    assert "dBFS" in seen["audio-analyzer"]
+    assert str(server.home) not in "".join(seen.values())
+
+
+def test_presets_come_and_go(page, server, tmp_path):
+    fold = page.locator("#tab-inference .fold", has_text="Presets").last
+    fold.locator("button.label-wrap").first.click()
+    older = tmp_path / "warm.json"
+    older.write_text(json.dumps({"pitch": 5, "rms_mix_rate": 0.4, "protect": 0.2}))
+    fold.locator("input[accept='.json']").set_input_files(str(older))
+    pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
+    holds(pitch, "5")
+    fold.get_by_label("Name").fill("mine")
+    with page.expect_download() as download:
+        fold.get_by_role("button", name="Export preset").click()
+    assert download.value.suggested_filename == "mine.json"
+    told = json.loads(Path(download.value.path()).read_text())
+    assert told == {"pitch": 5, "index_rate": 0.3, "volume_envelope": 0.4, "protect": 0.2}
+    fold.get_by_role("button", name="Save preset").click()
+    holds(fold.get_by_label("Preset").first, "mine")
+    assert (server.home / "assets" / "presets" / "mine.json").is_file()
+
+
+def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(page, host):
+    asked = len(host.asked)
+    card = page.locator("#tab-inference missing-models")
+    card.get_by_text("Pitch (rmvpe) · 181 MB").wait_for()
+    card.get_by_role("button", name="Download").click()
+    failed = panel(page, "failed", "#tab-inference missing-models", "rmvpe", LIMIT_MS)
+    assert "404" in failed.inner_text()
+    assert len(host.asked) > asked
+    card.locator("button:enabled", has_text="Download").wait_for()
+    report = tab(page, "report")
+    report.get_by_label("What happened?").fill("It went wrong.")
+    page.locator("#make-report").click()
+    text = report.locator("textarea").last
+    holds(text, ".*torch .*")
+    said = text.input_value()
+    assert said.startswith("It went wrong.")
+    assert "Newest failed job" in said
+
+
+def test_settings_are_kept(page, server):
+    settings = tab(page, "settings")
+    settings.get_by_label("Author").fill("Ada")
+    page.locator("#save-settings").click()
+    settings.get_by_text("Saved.").wait_for()
+    assert json.loads((server.home / "assets" / "config.json").read_text())["model_author"] == "Ada"
+    reload(page)
+    holds(tab(page, "settings").get_by_label("Author"), "Ada")
+
+
+def test_tensorboard_runs_until_it_is_stopped(page):
+    board = tab(page, "tensorboard")
+    page.locator("#do-tensorboard").click()
+    running = board.locator("job-panel[data-state=running]")
+    link = running.get_by_role("link")
+    link.wait_for(timeout=LIMIT_MS)
+    url = link.get_attribute("href")
+    assert b"TensorBoard" in urllib.request.urlopen(url).read()
+    running.get_by_role("button", name="Stop").click()
+    panel(page, "cancelled", "#tab-tensorboard")
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url)
+
+
+def test_without_the_token_a_browser_sees_nothing(chromium, visit, tmp_path):
+    running = Server(tmp_path, "--server-name", "0.0.0.0", "--token", "open sesame")
+    try:
+        stranger = chromium.new_context().new_page()
+        for address in (running.url, f"{running.url}?token=wrong"):
+            with pytest.raises(Exception, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asks for them
+                stranger.goto(address)
+            assert stranger.locator("#convert").count() == 0
+        stranger.context.close()
+        secret = {"username": "me", "password": "open sesame"}
+        friend = visit(running.url, http_credentials=secret)
+        assert friend.locator("#convert").is_visible()
+        friend.context.close()
+    finally:
+        running.stop()

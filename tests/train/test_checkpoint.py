@@ -1,0 +1,119 @@
+"""The saved training survives what happens to files."""
+
+import errno
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+
+import pytest
+import torch
+
+from rvc.errors import StageFailed
+from rvc.train import checkpoint
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
+
+
+def payload(n):
+    return {"step": n, "values": torch.full((200, 500), float(n)), "names": ["a", "ü"]}
+
+
+def whole(found):
+    return bool((found["values"] == found["step"]).all())
+
+
+def test_what_goes_in_comes_out_and_the_previous_is_kept(tmp_path):
+    assert checkpoint.load(tmp_path) is None
+    for n in (1, 2, 3):
+        checkpoint.save(tmp_path, payload(n))
+    assert checkpoint.load(tmp_path)["step"] == 3
+    assert checkpoint.read_verified(tmp_path / checkpoint.PREVIOUS)["step"] == 2
+    assert sorted(os.listdir(tmp_path)) == [checkpoint.PREVIOUS, checkpoint.NAME]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "gone", "other"])
+def test_damage_is_noticed_and_the_previous_taken(tmp_path, damage):
+    for n in (1, 2):
+        checkpoint.save(tmp_path, payload(n))
+    file = tmp_path / checkpoint.NAME
+    data = bytearray(file.read_bytes())
+    if damage == "gone":
+        file.unlink()
+    else:
+        data[len(data) // 2] ^= 4
+        new = {"cut": data[:-999], "flip": data, "empty": b"", "other": b"PK\x03\x04" * 999}
+        file.unlink()  # the previous state must not share its content
+        file.write_bytes(new[damage])
+    assert checkpoint.load(tmp_path)["step"] == 1
+
+
+def test_when_none_is_good_it_says_so(tmp_path):
+    for n in (1, 2):
+        checkpoint.save(tmp_path, payload(n))
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        (tmp_path / name).write_bytes(b"no")
+    with pytest.raises(StageFailed, match=r"state\.pt"):
+        checkpoint.load(tmp_path)
+
+
+def keep_saving(folder, told):
+    for n in range(1, 100000):
+        checkpoint.save(folder, payload(n))
+        os.write(told, n.to_bytes(4, "little"))
+
+
+@posix
+@pytest.mark.forks
+def test_killed_at_fifty_moments_the_newest_state_is_there(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    rng = random.Random(0)
+    checkpoint.save(tmp_path, payload(1))
+    caught_in_a_save = 0
+    for _ in range(50):
+        out, told = os.pipe()
+        child = fork.Process(target=keep_saving, args=(tmp_path, told))
+        child.start()
+        os.close(told)
+        os.read(out, 4)
+        time.sleep(rng.random() * 0.01)
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        said = os.read(out, 1 << 16)
+        os.close(out)
+        caught_in_a_save += (tmp_path / checkpoint.PART).exists()
+        found = checkpoint.load(tmp_path)
+        assert whole(found)
+        assert found["step"] >= (int.from_bytes(said[-4:], "little") if said else 1)
+        assert whole(checkpoint.read_verified(tmp_path / checkpoint.PREVIOUS))
+    assert caught_in_a_save > 5
+
+
+@posix
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_full_disk_harms_nothing(tmp_path):
+    for n in (1, 2):
+        checkpoint.save(tmp_path, payload(n))
+    (tmp_path / checkpoint.PART).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as caught:
+        checkpoint.save(tmp_path, payload(3))
+    assert caught.value.errno == errno.ENOSPC
+    assert checkpoint.load(tmp_path)["step"] == 2
+    assert checkpoint.read_verified(tmp_path / checkpoint.PREVIOUS)["step"] == 1
+    assert sorted(os.listdir(tmp_path)) == [checkpoint.PREVIOUS, checkpoint.NAME]
+    checkpoint.save(tmp_path, payload(4))
+    assert checkpoint.load(tmp_path)["step"] == 4
+
+
+@posix
+def test_no_hard_links_still_keeps_both(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for n in (1, 2, 3):
+        checkpoint.save(tmp_path, payload(n))
+    assert checkpoint.load(tmp_path)["step"] == 3
+    assert checkpoint.read_verified(tmp_path / checkpoint.PREVIOUS)["step"] == 2

@@ -1,0 +1,113 @@
+"""Several processes train one voice as one process with the larger batch would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from rvc.errors import Cancelled
+from rvc.nets.layers import Noise
+from rvc.train import checkpoint, train
+from tests.train import tiny
+from tests.train.test_resume import curve
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="torchrun with gloo needs POSIX")
+
+
+def torchrun(home, processes, **options):
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    line += [f"--nproc-per-node={processes}", "-m", "tests.train.two_ranks"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [*line, str(home), json.dumps(options)],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+
+
+def alone(home, monkeypatch, **options):
+    """The same training in this process."""
+    monkeypatch.setenv("RVC_HOME", str(home))
+    monkeypatch.setattr(train, "_index", lambda *_: {})
+    return train.run(tiny.params(**options))
+
+
+def test_two_ranks_equal_one_process_with_the_double_batch(tmp_path, monkeypatch):
+    tiny.voice(tmp_path / "1", monkeypatch, clips=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Noise, "normal", lambda self, like: torch.zeros_like(like))
+        patch.setattr(torch, "rand", lambda shape, **rest: torch.full(shape, 0.5))
+        alone(tmp_path / "1", monkeypatch, batch_size=4, total_epoch=2)
+    tiny.voice(tmp_path / "2", monkeypatch, clips=8)
+    done = torchrun(tmp_path / "2", 2, batch_size=2, total_epoch=2, calm=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (curve(tmp_path / f"{n}/logs/v") for n in (1, 2))
+    assert len(one) == len(two) == 2
+    for a, b in zip(one, two, strict=True):
+        for name in ("d", "adv", "fm", "mel", "kl", "total", "norm_d", "norm_g"):
+            assert b[name] == pytest.approx(a[name], rel=1e-4), name
+    ranks = [json.loads((tmp_path / f"2/rank{n}.json").read_text()) for n in (0, 1)]
+    assert ranks[0] == ranks[1]
+
+
+def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=8)
+    done = torchrun(tmp_path, 2, batch_size=2, total_epoch=50, kill_rank=1, save_every_minutes=1e-6)
+    assert done.returncode != 0
+    step = checkpoint.load(folder)["step"]
+    assert 0 < step < 100
+    result = alone(tmp_path, monkeypatch, batch_size=4, total_epoch=step // 2 + 1)
+    assert result["step"] > step
+
+
+def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=8)
+    options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
+    real = train._line
+
+    def line(file, count):
+        return [*real(file, count)[:-2], "tests.train.two_ranks", str(tmp_path), options]
+
+    def stop_when_it_runs():
+        while not (folder / "state.pt").is_file():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(train, "_line", line)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    others = set(psutil.Process().children())  # of other tests
+    threading.Thread(target=stop_when_it_runs, daemon=True).start()
+    with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
+        train._torchrun(tiny.params(), (0, 1), folder)
+    assert 0 < checkpoint.load(folder)["step"] < 1000
+    left = set(psutil.Process().children()) - others
+    assert all(p.status() == psutil.STATUS_ZOMBIE for p in left)
+
+
+def test_one_process_opens_no_socket(tmp_path, monkeypatch):
+    import socket
+
+    import torch.distributed
+
+    def refuse(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr(torch.distributed, "init_process_group", refuse)
+    monkeypatch.setattr(train, "_index", lambda *_: {})
+    tiny.voice(tmp_path, monkeypatch, clips=4)
+
+    def stop(done, total, note=""):
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        train.run(tiny.params(), stop)

@@ -1,0 +1,236 @@
+"""Where a training begins and what it leaves behind, in the formats others read."""
+
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
+from rvc.nets import checkpoint
+from rvc.train import build, pretrained, train, training
+from rvc.train import checkpoint as state
+from rvc.train.pretrained import adopt_optimiser, older_order
+from tests.train import tiny
+from tests.train.make import RATE
+
+
+@pytest.fixture(autouse=True)
+def _no_index(monkeypatch):
+    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    return tiny.voice(tmp_path, monkeypatch, clips=4)
+
+
+def test_exports_are_applios(folder):
+    train.run(tiny.params(total_epoch=3, save_every_epoch=2))
+    files = set(os.listdir(folder))
+    assert {"G_4.pth", "D_4.pth", "G_6.pth", "D_6.pth", "v_2e_4s.pth", "v_3e_6s.pth"} <= files
+    raw = torch.load(folder / "G_6.pth", weights_only=True)
+    assert set(raw) == {"model", "iteration", "optimizer", "learning_rate", "scaler"}
+    assert raw["iteration"] == 3
+    assert "enc_q.enc.in_layers.0.weight_g" in raw["model"]
+    voice = checkpoint.read_voice(folder / "v_3e_6s.pth")
+    assert (voice.sample_rate, voice.embed_width, voice.n_speakers) == (RATE, 8, 1)
+    said = {k: voice.meta[k] for k in ("epoch", "step", "model_name", "dataset_length", "f0")}
+    assert said == {"epoch": 3, "step": 6, "model_name": "v", "dataset_length": "00:00:06",
+                    "f0": True}  # fmt: skip
+    assert voice.embedder == {"name": "contentvec", "digest": "abc", "layer": 12, "width": 8,
+                              "normalize": False}  # fmt: skip
+    heard = np.concatenate([np.load(f) for f in (folder / "f0_voiced").glob("*.npy")])
+    assert voice.meta["median_f0_hz"] == pytest.approx(np.median(heard[heard > 0]), rel=0.05)
+    trained = state.load(folder)["g"]["dec.conv_pre.weight"]
+    assert torch.equal(voice.weights["dec.conv_pre.weight"], trained.half())
+
+
+def test_only_latest_and_no_weights_in_between(folder):
+    train.run(tiny.params(total_epoch=1))
+    train.run(tiny.params(total_epoch=3, save_only_latest=True, save_every_weights=False))
+    kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
+    assert kept == ["D_2333333.pth", "G_2333333.pth", "v_1e_2s.pth", "v_3e_6s.pth"]
+
+
+def test_nothing_left_to_do_does_nothing_but_restores_the_voice(folder):
+    train.run(tiny.params())
+    before = (folder / state.NAME).read_bytes()
+    (folder / "v_2e_4s.pth").unlink()
+    result = train.run(tiny.params())
+    assert result["epoch"] == 2
+    assert (folder / "v_2e_4s.pth").is_file()
+    assert (folder / state.NAME).read_bytes() == before
+
+
+def test_cleanup_begins_anew(folder):
+    train.run(tiny.params(total_epoch=3))
+    result = train.run(tiny.params(total_epoch=1, cleanup=True, seed=7))
+    assert result["step"] == 2
+    kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
+    assert kept == ["D_2.pth", "G_2.pth", "v_1e_2s.pth"]
+
+
+def test_missing_base_model_names_the_command(folder):
+    with pytest.raises(MissingModel, match=r"f0G40k\.pth") as caught:
+        train.run(tiny.params(pretrained=True))
+    assert "prerequisites" in caught.value.hint
+    assert not (folder / state.NAME).exists()
+
+
+def test_custom_base_models_need_both(folder, tmp_path):
+    with pytest.raises(BadInput, match="--d-pretrained-path"):
+        train.run(tiny.params(custom_pretrained=True, g_pretrained_path=tmp_path / "G.pth"))
+
+
+def base_models(home, monkeypatch, **options):
+    """A trained G_/D_ pair to begin with."""
+    folder = tiny.voice(home, monkeypatch, name="base", **options)
+    train.run(tiny.params(model_name="base", total_epoch=1))
+    pair = pretrained.pair(folder)
+    return {
+        "custom_pretrained": True,
+        "g_pretrained_path": pair.g,
+        "d_pretrained_path": pair.d,
+    }
+
+
+def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypatch, caplog):
+    given = base_models(tmp_path, monkeypatch, speakers=3, clips=2, width=6)
+    folder = tiny.voice(tmp_path, monkeypatch, clips=4)
+    p = tiny.params(**given)
+    with caplog.at_level(logging.INFO):
+        s = build.begin(p, build.material(p, folder), train.device.choose("-"), folder)
+    raw = torch.load(given["g_pretrained_path"], weights_only=True)["model"]
+    now = checkpoint.public_names(s.g.state_dict())
+    assert torch.equal(now["dec.ups.0.weight_v"], raw["dec.ups.0.weight_v"])
+    assert torch.equal(now["emb_g.weight"], raw["emb_g.weight"])  # its three rows are kept
+    assert now["enc_p.emb_phone.weight"].shape == (8, 8)
+    assert "enc_p.emb_phone.weight: (8, 6) there, (8, 8) here" in caplog.text
+    assert (s.epoch, s.step) == (1, 0)
+
+
+def test_base_model_for_something_else_is_refused(tmp_path, monkeypatch):
+    given = base_models(tmp_path, monkeypatch, clips=2)
+    raw = torch.load(given["g_pretrained_path"], weights_only=True)
+    raw["model"] = {k: v for k, v in raw["model"].items() if not k.startswith(("enc_q", "dec"))}
+    torch.save(raw, given["g_pretrained_path"])
+    tiny.voice(tmp_path, monkeypatch)
+    with pytest.raises(Mismatch, match="does not fit"):
+        train.run(tiny.params(**given))
+
+
+def test_more_speakers_than_the_base_model_knows(tmp_path, monkeypatch):
+    given = base_models(tmp_path, monkeypatch, clips=2)
+    tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
+    result = train.run(tiny.params(total_epoch=1, **given))
+    voice = checkpoint.read_voice(result["voice"])
+    assert voice.n_speakers == 2
+    assert voice.meta["speakers_id"] == 2
+
+
+def test_goes_on_from_a_pair_of_another_program(folder):
+    train.run(tiny.params(total_epoch=2))
+    before = state.load(folder)
+    state.remove(folder)
+    os.utime(folder / "G_2.pth", (1, 1))
+    p = tiny.params(total_epoch=3)
+    s = build.begin(p, build.material(p, folder), train.device.choose("-"), folder)
+    assert (s.epoch, s.step) == (3, 4)
+    moments = s.optim_g.state_dict()["state"]
+    for i, old in before["optim_g"]["state"].items():
+        assert torch.equal(moments[i]["exp_avg"], old["exp_avg"])
+    assert train.run(p)["step"] == 6
+
+
+def test_optimiser_in_the_older_order(folder):
+    p = tiny.params()
+    s = build.networks(p, build.material(p, folder), train.device.choose("-"), 1)
+    names = [name for name, _ in s.g.named_parameters()]
+    shapes = dict(s.g.named_parameters())
+    older = older_order(names)
+    assert sorted(older) == sorted(names)
+    first = [n for n in older if n.startswith("dec.") and "m_source" not in n][0]
+    assert first.startswith("dec.noise_convs.0")
+    moments = {
+        i: {
+            "step": torch.tensor(3.0),
+            "exp_avg": torch.full_like(shapes[name], i),
+            "exp_avg_sq": torch.full_like(shapes[name], i),
+        }
+        for i, name in enumerate(older)
+    }
+    assert adopt_optimiser(s.optim_g, s.g, {"state": moments, "param_groups": []})
+    taken = s.optim_g.state_dict()["state"]
+    for i, name in enumerate(names):
+        assert float(taken[i]["exp_avg"].flatten()[0]) == older.index(name)
+    moments[3]["exp_avg"] = torch.zeros(1, 2, 3, 4)
+    assert not adopt_optimiser(s.optim_g, s.g, {"state": moments})
+
+
+def test_training_before_the_other_stages_says_so(folder):
+    (folder / "manifest.json").unlink()
+    with pytest.raises(StageFailed, match="extract"):
+        train.run(tiny.params())
+    with pytest.raises(BadInput, match="nobody"):
+        train.run(tiny.params(model_name="nobody"))
+
+
+def test_sample_rate_of_the_slices_is_checked(folder):
+    with pytest.raises(Mismatch, match="sample_rate was 40000 and is now 48000"):
+        train.run(tiny.params(sample_rate=48000))
+
+
+def test_speakers_keep_their_names(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
+    info = json.loads((folder / "model_info.json").read_text())
+    info["speakers"] = {"0": "Ana", "1": "Jörg"}
+    (folder / "model_info.json").write_text(json.dumps(info))
+    voice = checkpoint.read_voice(train.run(tiny.params(total_epoch=1))["voice"])
+    assert voice.meta["speakers"] == {"0": "Ana", "1": "Jörg"}
+    assert (voice.n_speakers, voice.meta["speakers_id"]) == (2, 2)
+
+
+def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
+    given = base_models(tmp_path, monkeypatch, clips=2)
+    raw = torch.load(given["g_pretrained_path"], weights_only=True)
+    raw["model"]["emb_g.weight"] = torch.randn(109, 4)
+    torch.save(raw, given["g_pretrained_path"])
+    tiny.voice(tmp_path, monkeypatch, clips=2)
+    voice = checkpoint.read_voice(train.run(tiny.params(total_epoch=1, **given))["voice"])
+    assert (voice.n_speakers, voice.meta["speakers_id"]) == (109, 1)
+
+
+def test_the_data_is_judged_first_and_hinders_nothing(folder, monkeypatch, caplog):
+    monkeypatch.undo()
+    (folder / "sliced_audios" / "0_0_0.wav").write_bytes(b"no sound")
+    with caplog.at_level(logging.INFO):
+        training.look_at_data(folder, lambda *_: None)
+    assert (folder / "eval" / "dataset" / "report.json").is_file()
+    training.look_at_data(folder / "nowhere", lambda *_: None)
+    assert "could not be judged" in caplog.text
+
+
+def test_tensorboard_gets_applios_tags(folder, monkeypatch):
+    tags = set()
+
+    class Board:
+        def add_scalar(self, tag, value, step):
+            tags.add(tag)
+
+        def close(self):
+            tags.add("closed")
+
+    monkeypatch.setattr("rvc.train.metrics._board", lambda *_: Board())
+    monkeypatch.setattr("rvc.train.trainer.WINDOW_STEPS", 2)
+    train.run(tiny.params(total_epoch=1))
+    parts = ("d/adv", "g/adv", "g/fm", "g/kl", "g/mel", "g/total")
+    assert tags == {
+        *(f"loss/{part}" for part in parts),
+        *(f"loss_avg_50/{part}" for part in parts),
+        *(f"{kind}/norm_{net}" for kind in ("grad", "grad_avg_50") for net in "dg"),
+        "learning_rate",
+        "closed",
+    }

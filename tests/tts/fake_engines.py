@@ -1,0 +1,124 @@
+"""Engines of the right shape that do no work: for tests of the page, which must be quick.
+
+Run as `python -m tests.tts.fake_engines VERB job.json` they do a job;
+`python -m tests.tts.fake_engines app …` serves the page with them.
+"""
+
+import json
+import pickle
+import sys
+import time
+import zipfile
+from functools import partial
+from pathlib import Path
+
+from rvc import params, tasks
+from rvc.config import experiment, paths
+from rvc.dataset import manifest
+from rvc.errors import BadInput
+
+STEP_S = 0.05
+FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are few.",
+           "hint": "Ten minutes are better.", "values": {}}  # fmt: skip
+HOLD = "hold"  # while the program's folder has a file of this name, no work ends
+
+
+def infer(p, report):
+    """Copy the recording; a text file is no recording."""
+    data = Path(p.input_path).read_bytes()
+    if data[:4] != b"RIFF":
+        raise BadInput(f"{p.input_path.name} is not a recording.", "Choose a sound file.")
+    report(5, 10, "Converting")
+    while (paths().root / HOLD).exists():
+        report(5, 10, "Converting")
+        time.sleep(STEP_S)
+    Path(p.output_path).write_bytes(data)
+    return {"message": f"Converted {p.input_path.name}.", "output_path": str(p.output_path)}
+
+
+def create(p, report):
+    """Pretend to train up to `total_epoch`, saving every epoch; go on where it was stopped."""
+    folder = experiment(p.model_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sorted(Path(p.dataset_path).iterdir())
+    stage = manifest.Stage("preprocess", inputs=len(files), outputs=[f.name for f in files])
+    stage.details = {"total_seconds": 61.0}
+    stage.warnings = ["one.wav: clipped, 3 % of it lies at full scale"]
+    manifest.record(folder, stage)
+    found = {"kind": "finding", "step": 0, "epoch": 0} | FINDING
+    note(folder, found)
+    state = folder / "state.pt"
+    epoch = int(state.read_text()) if state.is_file() else 0
+    try:
+        while epoch < p.total_epoch:
+            report(
+                epoch, p.total_epoch, f"train: Training | epoch {epoch}/{p.total_epoch} mel 9.00"
+            )
+            time.sleep(STEP_S)
+            epoch += 1
+            note(folder, {"kind": "steps", "step": epoch, "epoch": 1, "mel": 9 / epoch})
+    finally:
+        state.write_text(str(epoch))
+    manifest.record(folder, manifest.Stage("train", outputs=["x"], details={"epoch": epoch}))
+    made = {"voice": folder / f"{p.model_name}.pth", "index": folder / f"{p.model_name}.index"}
+    voice(made["voice"], epoch)
+    said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
+    return said | {key: str(file) for key, file in made.items()}
+
+
+def note(folder, record):
+    with (folder / "metrics.jsonl").open("a") as out:
+        out.write(json.dumps(record) + "\n")
+
+
+def stage(name, p, report):
+    """Pretend to do one stage of a training."""
+    report(1, 1, name)
+    folder = experiment(p.model_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.record(folder, manifest.Stage(name, inputs=2, outputs=["a", "b"]))
+    return {"message": f"Finished {name} of {p.model_name}."}
+
+
+preprocess = partial(stage, "preprocess")
+extract = partial(stage, "extract")
+train = partial(stage, "train")
+index = partial(stage, "index")
+
+
+def voice(file, epoch=1):
+    """A voice file as far as the list of voices looks into it."""
+    facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"}
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("voice/data.pkl", pickle.dumps(facts, protocol=2))
+
+
+VERBS = {
+    "infer": tasks.Verb(params.Infer, "tests.tts.fake_engines:infer"),
+    "create-voice": tasks.Verb(params.CreateVoice, "tests.tts.fake_engines:create"),
+} | {
+    name: tasks.Verb(tasks.VERBS[name].params, f"tests.tts.fake_engines:{name}")
+    for name in ("preprocess", "extract", "train", "index")
+}
+
+
+def main():
+    tasks.VERBS.update(VERBS)
+    if sys.argv[1] == "app":
+        import app
+        from rvc import jobs
+        from rvc.server import machine
+
+        jobs.RUNNER = [sys.executable, "-m", "tests.tts.fake_engines"]
+        machine.LOOK = (
+            """print('{"device": "cpu", "precision": "float32", "why": "CPU: a test"}')"""
+        )
+        app.main(sys.argv[2:])
+    else:
+        from rvc.jobs.__main__ import main as work
+
+        sys.exit(work(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

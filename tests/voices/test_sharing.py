@@ -1,0 +1,187 @@
+"""Links to voices: every common kind is understood, none leads where it must not."""
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from rvc import params, tasks
+from rvc.errors import BadInput, DownloadFailed, MissingModel
+from rvc.hub import fetch, links
+from rvc.nets.checkpoint import read_voice
+from rvc.voices import sharing
+from tests import hostile, tiny
+from tests.hub import hosts
+
+
+def packed(*files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return out.getvalue()
+
+
+@pytest.fixture
+def host(home, tmp_path, monkeypatch):
+    voice = tiny.voice(tmp_path / "Zoe.pth")
+    repository = [{"type": "file", "path": p} for p in ("README.md", "v/G_1.pth", "v/Zoe.pth")]
+    made = hosts.Host(
+        {
+            "Zoe.pth": voice.read_bytes(),
+            "Zoe.zip": packed(voice),
+            "page": b"<!doctype html><html>log in</html>",
+            "main/?recursive=true": json.dumps(repository).encode(),
+            "uc": voice.read_bytes(),
+        }
+    )
+    monkeypatch.delenv("RVC_OFFLINE", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", made.url)
+    monkeypatch.setattr(fetch, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(links, "TIMEOUTS_S", (2.0, 0.3))
+    yield made
+    made.close()
+
+
+def download(link, **more):
+    """The voice that came in, or the one that was here already."""
+    done = tasks.run("download", params.Download(model_link=link, **more))
+    return (done["imported"] + done["already_here"])[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["some/repo/resolve/main/Zoe.pth", "some/repo/blob/main/Zoe.zip", "some/repo/tree/main",
+     "some/repo"],
+)  # fmt: skip
+def test_files_and_repositories_are_fetched(host, path):
+    assert download(f"{host.url}/{path}")["name"] == "Zoe"
+
+
+def test_the_servers_name_is_used_but_never_as_a_path(host, home):
+    host.headers["Content-Disposition"] = 'attachment; filename="../../Eve.pth"'
+    done = download(f"{host.url}/a/b/blob/main/uc")
+    assert done["name"] == "Eve"
+    assert sorted(p.name for p in (home / "logs").iterdir()) == ["Eve"]
+
+
+def test_hugging_faces_links_are_fetched_from_the_users_mirror(host):
+    assert download("https://huggingface.co/some/repo")["name"] == "Zoe"
+    assert download("https://hf.co/some/repo/blob/main/Zoe.zip")["name"] == "Zoe"
+    assert len(host.asked) == 3
+
+
+def test_a_file_at_the_root_of_ones_own_server_is_a_file(host):
+    assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
+
+
+def test_drive_files_arrive_under_the_name_that_drive_gives_them(host, home, monkeypatch):
+    monkeypatch.setattr(sharing, "DRIVE_FILES", f"{host.url}/download")
+    link = "https://drive.google.com/file/d/1AbCdEfGhIjK/view?usp=sharing"
+    host.files["download?id=1AbCdEfGhIjK&export=download&confirm=t"] = host.files["Zoe.zip"]
+    host.headers["Content-Disposition"] = 'attachment; filename="voice.zip"'
+    done = download(link)
+    assert done["name"] == "Zoe"
+    told = read_voice(done["pth_path"]).meta["imported_from"]
+    assert told["source"] == link.split("?")[0]
+    host.faults.append(hosts.page())
+    with pytest.raises(DownloadFailed, match="web page"):
+        download(link)
+
+
+def test_a_broken_connection_is_taken_up_again(host):
+    host.faults += [hosts.drop(3000), hosts.drop(2000)]
+    assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
+    assert [headers.get("Range") for _, headers in host.asked][1:] == [
+        "bytes=3000-",
+        "bytes=5000-",
+    ]
+
+
+def test_a_length_that_is_a_lie_is_not_believed_for_ever(host):
+    host.faults += [lambda handler, content: handler.answer(content, length=len(content) + 9)] * 60
+    host.ranges = False
+    with pytest.raises(DownloadFailed):
+        download(f"{host.url}/Zoe.pth")
+    assert len(host.asked) <= fetch.ATTEMPTS + 1
+
+
+def test_drive_links_become_downloads():
+    expected = (
+        "https://drive.usercontent.google.com/download?id=1AbCdEfGhIjK&export=download&confirm=t"
+    )
+    for link in (
+        "https://drive.google.com/file/d/1AbCdEfGhIjK/view?usp=sharing",
+        "https://drive.google.com/open?id=1AbCdEfGhIjK",
+        "https://drive.google.com/uc?export=download&id=1AbCdEfGhIjK",
+    ):
+        assert sharing.direct(link) == [expected]
+    with pytest.raises(DownloadFailed, match="folder"):
+        sharing.direct("https://drive.google.com/drive/folders/xyz?usp=sharing")
+
+
+def test_hugging_face_links_are_read(monkeypatch):
+    base = "https://huggingface.co/some/one"
+    assert sharing.direct(f"{base}/blob/main/a b.zip") == [f"{base}/resolve/main/a b.zip"]
+    asked: list[str] = []
+    listed = ["x.pth", "D_1.pth", "x.index", "y.zip"]
+    monkeypatch.setattr(sharing, "_listed", lambda url: asked.append(url) or listed)
+    assert sharing.direct(base) == [f"{base}/resolve/main/x.pth", f"{base}/resolve/main/x.index"]
+    assert asked == ["https://huggingface.co/api/models/some/one/tree/main/?recursive=true"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://127.0.0.1:1/Zoe.pth",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost/Zoe.pth",
+        "https://user:word@huggingface.co/a/b/resolve/main/x.pth",
+        "http://huggingface.co/a/b/resolve/main/x.pth",
+    ],
+)
+def test_links_to_private_places_are_refused(host, link):
+    with pytest.raises(links.Refused):
+        download(link)
+    assert host.asked == []
+
+
+def test_files_of_this_machine_are_no_links(host):
+    for link in ("file:///etc/passwd", "/etc/passwd", "ftp://x/y.pth", ""):
+        with pytest.raises(BadInput, match="no link"):
+            download(link)
+
+
+def test_redirects_are_vetted_too(host):
+    def away(handler, content):
+        handler.send_response(302)
+        handler.send_header("Location", "http://127.0.0.1:9/secret")
+        handler.end_headers()
+
+    host.faults.append(away)
+    with pytest.raises(DownloadFailed, match="refused"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+
+
+def test_pages_hostile_files_and_giants_are_refused(host, home, tmp_path, monkeypatch):
+    with pytest.raises(DownloadFailed, match="web page"):
+        download(f"{host.url}/a/b/blob/main/page")
+    hostile.system(tmp_path / "bad.pth", tmp_path / "ran")
+    host.files["bad.pth"] = (tmp_path / "bad.pth").read_bytes()
+    with pytest.raises(BadInput, match="refused"):
+        download(f"{host.url}/a/b/blob/main/bad.pth")
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr(sharing, "LIMIT_BYTES", 1000)
+    with pytest.raises(DownloadFailed, match="larger"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+    assert list((home / "logs").iterdir()) == []
+
+
+def test_offline_asks_nobody(host, monkeypatch):
+    monkeypatch.setenv("RVC_OFFLINE", "1")
+    with pytest.raises(MissingModel, match="offline"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+    assert host.asked == []
