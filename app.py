@@ -99,11 +99,12 @@ def create(access: Access) -> FastAPI:
     from gradio.routes import mount_gradio_app
 
     from rvc import server
-    from tabs import head, i18n, page, theme
+    from tabs import head, i18n, layout, theme
+    from tabs.page import Page
 
     app = server.create(access)
     language = i18n.choose(load_settings().language)
-    blocks = page.build(page.Page(i18n.translator(language), app.state.fence))
+    blocks = layout.build(Page(i18n.translator(language), app.state.fence))
     mount_gradio_app(
         app,
         blocks,

@@ -62,8 +62,7 @@ def hubert(folder: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from rvc.embedders.hubert import SpeechEncoder
-    from rvc.embedders.shape import Shape
+    from rvc.embedders.hubert import Shape, SpeechEncoder
 
     settings = {"model_type": "hubert", "feat_extract_norm": "group"}
     shape = Shape.read(settings)

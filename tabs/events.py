@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rvc import jobs, tasks
 from rvc.errors import VoiceError
-from rvc.server import voices
+from rvc.voices import library
 from tabs.i18n import Translate
 
 QUIET: dict[str, Any] = {
@@ -125,7 +125,7 @@ async def cancel(job: str, now: bool = False) -> dict[str, Any]:
 
 async def listing() -> list[dict[str, Any]]:
     """Every voice with its facts."""
-    found: list[voices.Voice] = await run_in_threadpool(voices.voices)
+    found: list[library.Voice] = await run_in_threadpool(library.voices)
     return [voice.as_dict() for voice in found]
 
 

@@ -12,7 +12,8 @@ import gradio as gr
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.params import Convert, Effects
-from rvc.server import fence, machine, voices
+from rvc.server import fence, machine
+from rvc.voices import library
 from tabs import controls, presets
 from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
@@ -131,7 +132,7 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
     return voice
 
 
-def chosen_voice(page: Page, pth: str | None) -> voices.Voice:
+def chosen_voice(page: Page, pth: str | None) -> library.Voice:
     """The voice behind a path or name of the list.
 
     Raises:
@@ -139,13 +140,13 @@ def chosen_voice(page: Page, pth: str | None) -> voices.Voice:
     """
     if not pth:
         raise BadInput(page.t("No voice is chosen."), page.t(NO_VOICE))
-    for voice in voices.voices():
+    for voice in library.voices():
         if pth in (str(voice.pth), voice.name):
             return voice
     raise BadInput(f"{pth} is not one of the voices here.", page.t("Refresh the list of voices."))
 
 
-def _files(voice: voices.Voice) -> dict[str, Any]:
+def _files(voice: library.Voice) -> dict[str, Any]:
     return {"pth_path": voice.pth, "index_path": voice.index}
 
 
@@ -158,7 +159,7 @@ def facts_of(page: Page, pth: str | None) -> str:
         ways = "".join(way.format(tab, escape(page.t(title))) for tab, title in titles.items())
         said = f"<p>{escape(text)}</p><p>{escape(hint)}</p>{ways}"
         return f'<div class="notice empty">{said}</div>'
-    found = [v for v in voices.voices() if pth in (str(v.pth), v.name)]
+    found = [v for v in library.voices() if pth in (str(v.pth), v.name)]
     return f'<p class="facts">{escape(found[0].sentence())}</p>' if found else ""
 
 

@@ -1,24 +1,22 @@
-"""The page: header, navigation and one tab per thing people come to do."""
+"""What every tab builds with: headings, lists, job panels, values the browser keeps."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import gradio as gr
 
 from rvc import jobs, tasks
 from rvc.config import kit, paths
-from rvc.server import fence, voices
+from rvc.server import fence
 from rvc.server.fence import AUDIO, Fence
-from tabs import controls, events, head
-from tabs.events import QUIET
+from rvc.voices import library
+from tabs import controls
 from tabs.i18n import Translate
 
 FORMS = '(await import("/ui/forms.js"), window.voice)'  # also where it is not loaded yet
@@ -125,80 +123,4 @@ class Page:
 
     def voices(self) -> list[tuple[str, str]]:
         """(name, path) of the voices under logs/."""
-        return [(v.name, str(v.pth)) for v in voices.voices()]
-
-
-def tabs() -> list[tuple[str, str, ModuleType]]:
-    """(id, title, module) of the tabs with something to do: one of their verbs exists."""
-    from tabs import (
-        blender,
-        download,
-        extra,
-        inference,
-        report,
-        settings,
-        tensorboard,
-        training,
-        tts,
-    )
-
-    every = [
-        ("inference", "Inference", inference),
-        ("training", "Training", training),
-        ("tts", "TTS", tts),
-        ("blender", "Voice Blender", blender),
-        ("download", "Download", download),
-        ("extra", "Extra", extra),
-        ("settings", "Settings", settings),
-        ("tensorboard", "TensorBoard", tensorboard),
-        ("report", "Report a bug", report),
-    ]
-    return [row for row in every if useful(row[2])]
-
-
-def useful(module: ModuleType) -> bool:
-    """Whether a tab can do anything with the verbs there are."""
-    verbs = getattr(module, "VERBS", None)
-    return verbs is None or any(verb in tasks.VERBS for verb in verbs)
-
-
-def build(page: Page) -> gr.Blocks:
-    """The whole page, not launched."""
-    with gr.Blocks(
-        title=page.t("Voice cloning"),
-        analytics_enabled=False,
-        fill_width=True,
-        delete_cache=(86400, 7 * 86400),
-    ) as blocks:
-        gr.HTML(head.header(page.t), elem_id="top")
-        with gr.Tabs(elem_id="nav"):
-            for identifier, title, module in tabs():
-                with gr.Tab(page.t(title), id=identifier, elem_id=f"tab-{identifier}"):
-                    module.build(page)
-        events.for_programs()
-        _chain(blocks, page)
-    return blocks
-
-
-def _chain(blocks: gr.Blocks, page: Page) -> None:
-    """First give the browser its values back, then look up in one request what depends on them.
-
-    Only then can the page be used.
-    """
-    names = json.dumps({key: list(form) for key, form in page.forms.items()})
-    kept = [component for form in page.forms.values() for component in form.values()]
-    back = f"async (...now) => {FORMS}.restore({names}, now)"
-    event = blocks.load(None, kept, kept, js=back, **QUIET)
-
-    def look_up(*values: Any) -> list[Any]:
-        left = iter(values)
-        answers: list[Any] = []
-        for fn, inputs, outputs in page.loads:
-            answer = fn(*[next(left) for _ in inputs])
-            answers += list(answer) if len(outputs) > 1 else [answer]
-        return answers
-
-    asked = [component for _, inputs, _ in page.loads for component in inputs]
-    filled = [component for _, _, outputs in page.loads for component in outputs]
-    event = event.then(look_up, asked, filled, **QUIET)
-    event.then(None, js=f"async () => {FORMS}.loaded()", **QUIET)
+        return [(v.name, str(v.pth)) for v in library.voices()]

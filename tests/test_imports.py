@@ -1,8 +1,9 @@
-"""Imports point down the layers, and the front ends start without torch."""
+"""Imports point down the levels, no circle joins rooms or files, and front ends start light."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -11,65 +12,128 @@ import pytest
 from rvc import embedders, f0, nets
 
 ROOT = Path(__file__).parents[1]
-LAYERS = [
-    "rvc rvc.errors rvc.config rvc.progress",
-    "rvc.f0 rvc.embedders rvc.nets",  # registries: names only
-    "rvc.params rvc.params.*",
-    "rvc.audio rvc.audio.* rvc.hub rvc.hub.* rvc.device rvc.precision rvc.workers",
-    "rvc.f0.* rvc.embedders.* rvc.nets.*",
-    "rvc.onnx rvc.onnx.* rvc.retrieval rvc.retrieval.* rvc.infer rvc.infer.*",
-    "rvc.dataset rvc.dataset.* rvc.evaluate rvc.evaluate.* rvc.train rvc.train.* rvc.voices "
-    "rvc.voices.* rvc.tts rvc.tts.* rvc.tools rvc.tools.*",
-    "rvc.tasks rvc.jobs rvc.jobs.*",
-    "rvc.cli rvc.server rvc.server.*",
-    "core tabs tabs.* app",
+LEVELS = [  # low to high; rooms on one level do not import each other
+    "errors",
+    "progress files memory",
+    "config",
+    "audio precision device workers",
+    "hub",
+    "f0 embedders nets",
+    "params",
+    "onnx retrieval",
+    "dataset infer",
+    "evaluate",
+    "train voices tts songs realtime",
+    "tools",
+    "tasks",
+    "jobs",
+    "cli server",
+    "tabs",
+    "app core",
 ]
-LEVELS = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
+ROOMS = {room: level for level, rooms in enumerate(LEVELS) for room in rooms.split()}
+REGISTRIES = {"rvc.f0", "rvc.embedders", "rvc.nets"}  # facts without torch, for everyone above hub
 HEAVY = ("torch", "numpy", "transformers", "librosa", "scipy", "faiss", "gradio")
 
 
-def level(module):
-    """The layer of a dotted module name, or None outside the project."""
-    if module in LEVELS:
-        return LEVELS[module]
-    parts = module.split(".")
-    wider = (".".join(parts[:n]) + ".*" for n in range(len(parts) - 1, 0, -1))
-    return next((LEVELS[name] for name in wider if name in LEVELS), None)
+def modules() -> dict[str, Path]:
+    """Every module of the program by its dotted name."""
+    files = [*(ROOT / "rvc").rglob("*.py"), *(ROOT / "tabs").rglob("*.py")]
+    files += [ROOT / "core.py", ROOT / "app.py"]
+    names = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in files}
+    return {name.removesuffix(".__init__"): file for name, file in names.items()}
 
 
-def imports(path):
-    """Dotted names a file imports, submodules of `from a import b` included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                known = (ROOT / (full.replace(".", "/") + ".py")).exists() or full in LEVELS
-                yield full if known else node.module
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+MODULES = modules()
 
 
-def sources():
-    for top in ("rvc", "tabs"):
-        yield from (ROOT / top).rglob("*.py")
-    yield from (p for p in (ROOT / "core.py", ROOT / "app.py") if p.exists())
+def room(name: str) -> str:
+    """The room of a module: the folder under rvc, or the file that stands alone."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "rvc" and len(parts) > 1 else parts[0]
 
 
-def test_layers_point_down():
-    wrong = []
-    for path in sources():
-        me = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        assert me == "rvc" or level(me) is not None, f"{me} belongs to no layer"
-        if me == "rvc":
+def imports(name: str) -> Iterator[str]:
+    """Modules of the program that a module imports, inside its functions too; not for types only.
+
+    `from package import name` imports the module of that name, or else the package.
+    """
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
             continue
-        wrong += [
-            f"{me} imports {other}"
-            for other in imports(path)
-            if other.split(".")[0] in ("rvc", "tabs", "core", "app")
-            and other != "rvc"
-            and level(other) > level(me)
-        ]
+        found: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [each if each in MODULES else node.module for each in full]
+        elif isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        yield from (each for each in found if each in MODULES and each != name)
+
+
+GRAPH = {name: set(imports(name)) for name in MODULES}
+
+
+def test_every_room_has_a_level():
+    assert {room(name) for name in MODULES} - {"rvc"} <= set(ROOMS)
+
+
+def test_rooms_import_only_rooms_below():
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in GRAPH.items()
+        for other in others
+        if "rvc" not in (name, other)
+        and room(name) != room(other)
+        and ROOMS[room(other)] >= ROOMS[room(name)]
+    ]
     assert not wrong
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected parts of a graph with more than one member (Tarjan 1972)."""
+    found: list[list[str]] = []
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(node: str) -> None:
+        number[node] = low[node] = len(number)
+        stack.append(node)
+        for other in graph[node]:
+            if other not in number:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], number[other])
+        if low[node] == number[node]:
+            part = []
+            while not part or part[-1] != node:
+                part.append(stack.pop())
+            if len(part) > 1:
+                found.append(sorted(part))
+
+    for node in graph:
+        if node not in number:
+            visit(node)
+    return found
+
+
+def test_no_circle_joins_files():
+    assert circles(GRAPH) == []
+
+
+def test_no_circle_joins_rooms():
+    rooms: dict[str, set[str]] = {}
+    for name, others in GRAPH.items():
+        rooms.setdefault(room(name), set()).update(room(o) for o in others if o not in REGISTRIES)
+    assert circles({name: others - {name, "rvc"} for name, others in rooms.items()}) == []
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ import torch
 
 from rvc.device import choose
 from rvc.embedders import whisper
-from rvc.embedders.hubert import SpeechEncoder
-from rvc.embedders.shape import Shape
+from rvc.embedders.hubert import Shape, SpeechEncoder
 from rvc.f0 import fcpe, rmvpe
 from rvc.nets.discriminators import Discriminators
 from rvc.precision import autocast, guard

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,137 @@ import soundfile
 from rvc import config
 from rvc.dataset import manifest, slice_features
 from rvc.errors import BadInput, Mismatch, StageFailed
+
+PROBE, PROBE_ROWS = 4096, 8  # samples and rows looked at in three places
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One line of the file list.
+
+    Attributes:
+        name: stem of the slice, `<speaker>_<file>_<slice>`.
+        wave: mono WAV at the voice's rate. features: (F, E) float32, 50 per second.
+        coarse, voiced: pitch as 1..255 and in Hz, 100 per second.
+        speaker: row of the speaker table.
+        frames: frames of 10 ms that all four files cover.
+    """
+
+    name: str
+    wave: Path
+    features: Path
+    coarse: Path
+    voiced: Path
+    speaker: int
+    frames: int
+
+
+def read_filelist(folder: Path, hop: int, rate: int) -> list[Clip]:
+    """Read `filelist.txt` and measure every clip.
+
+    Raises:
+        BadInput: no list, or a line that is not five fields. Mismatch: another sample rate.
+        StageFailed: a file is missing, damaged or empty.
+    """
+    file = folder / "filelist.txt"
+    if not file.is_file():
+        raise BadInput(f"{file} does not exist.", "Run preprocess and extract first.")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    clips = [_clip(folder, line, hop, rate) for line in lines if line.strip()]
+    if not clips:
+        raise StageFailed(f"{file} lists no clip.", "Run preprocess and extract again.")
+    widths = {clip.features: _shape(clip.features)[1] for clip in clips}
+    if len(set(widths.values())) > 1:
+        odd = min(widths, key=lambda path: list(widths.values()).count(widths[path]))
+        raise Mismatch(
+            f"{odd} has features of another width than the rest.",
+            "Run extract again with one embedder for all clips.",
+        )
+    return clips
+
+
+def width(clips: Sequence[Clip]) -> int:
+    """Width E of the features."""
+    return _shape(clips[0].features)[1]
+
+
+def _shape(path: Path) -> tuple[int, ...]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+    except (OSError, ValueError, EOFError) as error:
+        raise StageFailed(f"{path} cannot be read: {error}.", "Run extract again.") from error
+
+
+def _clip(folder: Path, line: str, hop: int, rate: int) -> Clip:
+    parts = line.split("|")
+    if len(parts) != 5 or not parts[4].strip().isdigit():
+        raise BadInput(f"{folder / 'filelist.txt'} holds a line it should not: {line[:80]!r}.")
+    wave, features, coarse, voiced = (_locate(folder, part) for part in parts[:4])
+    try:
+        info = soundfile.info(wave)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise StageFailed(f"{wave} cannot be read: {error}.", "Run preprocess again.") from error
+    if info.samplerate != rate:
+        raise Mismatch(
+            f"{wave} has {info.samplerate} Hz, the training wants {rate} Hz.",
+            f"Run preprocess with --sample-rate {rate}, or train with --sample-rate "
+            f"{info.samplerate}.",
+        )
+    shape = _shape(features)
+    if len(shape) != 2:
+        raise StageFailed(f"{features} is not a table of features.", "Run extract again.")
+    frames = min(2 * shape[0], _shape(coarse)[0], _shape(voiced)[0], info.frames // hop)
+    return Clip(wave.stem, wave, features, coarse, voiced, int(parts[4]), frames)
+
+
+def _locate(folder: Path, text: str) -> Path:
+    """A path of the list: absolute, or relative to the installation or to the experiment."""
+    path = Path(text.strip().replace("\\", "/"))
+    for base in (config.paths().root, folder):
+        if (base / path).is_file():
+            return base / path
+    raise StageFailed(f"{path} of filelist.txt does not exist.", "Run extract again.")
+
+
+def digests(clips: Sequence[Clip]) -> dict[str, str]:
+    """A short digest of each clip's data by name, to tell later what has changed.
+
+    Pitch is read whole; of waves and features the length and three stretches.
+    """
+    out: dict[str, str] = {}
+    for clip in clips:
+        h = hashlib.blake2b(digest_size=8)
+        h.update(str(clip.speaker).encode())
+        h.update(clip.coarse.read_bytes())
+        h.update(clip.voiced.read_bytes())
+        for part in (*_probe_wave(clip.wave), *_probe_rows(clip.features)):
+            h.update(part)
+        name = clip.name
+        while name in out:  # silent clips are listed several times
+            name += "+"
+        out[name] = h.hexdigest()
+    return out
+
+
+def _probe_wave(path: Path) -> Iterator[bytes]:
+    """Samples, not bytes: the header of a WAV may hold the time it was written."""
+    with soundfile.SoundFile(path) as file:
+        yield str(file.frames).encode()
+        for start in _places(file.frames):
+            file.seek(start)
+            yield file.read(PROBE, dtype="float32").tobytes()
+
+
+def _probe_rows(path: Path) -> Iterator[bytes]:
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    yield str(rows.shape).encode()
+    for start in _places(len(rows)):
+        yield np.ascontiguousarray(rows[start : start + PROBE_ROWS]).tobytes()
+
+
+def _places(length: int) -> tuple[int, int, int]:
+    return 0, length // 2, max(0, length - PROBE_ROWS)
+
 
 MUTE_S = 3.0
 

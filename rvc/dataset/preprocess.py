@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, params, workers
-from rvc.dataset import manifest, sliceset
+from rvc.dataset import manifest, slices
 from rvc.dataset.manifest import Stage
 from rvc.dataset.scan import Dataset, scan
-from rvc.dataset.slices import CLIPPED_SHARE, FOLDERS, VERSION, Job, Options, Outcome, split, work
-from rvc.dataset.sliceset import Sources
+from rvc.dataset.slices import (
+    CLIPPED_SHARE,
+    FOLDERS,
+    VERSION,
+    Job,
+    Options,
+    Outcome,
+    Sources,
+    split,
+    work,
+)
 from rvc.errors import BadInput
 from rvc.progress import Report
 
@@ -54,7 +63,7 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
             stage = _stage(dataset, options, done, time.monotonic() - began)
             manifest.judge(stage)
         except BaseException:
-            sliceset.drop(folder, {done[key]["number"] for key in done.keys() - kept})
+            slices.drop(folder, {done[key]["number"] for key in done.keys() - kept})
             raise
         _commit(folder, stage, before, template)
     return _result(p, stage, done, kept, before)
@@ -82,7 +91,7 @@ def _plan(
     done = {
         r.key: old[r.key]
         for r in dataset.recordings
-        if same and r.key in old and sliceset.unchanged(r, old[r.key], folder)
+        if same and r.key in old and slices.unchanged(r, old[r.key], folder)
     }
     return done, old
 
@@ -99,8 +108,8 @@ def _make(
     """Cut every recording that is not in `done` and enter it there, good or bad."""
     jobs: list[Job] = []
     todo = [r for r in dataset.recordings if r.key not in done]
-    for recording, number in zip(todo, sliceset.free_numbers(folder, old), strict=False):
-        done[recording.key] = entry = sliceset.entry(recording, number)
+    for recording, number in zip(todo, slices.free_numbers(folder, old), strict=False):
+        done[recording.key] = entry = slices.entry(recording, number)
         stem = f"{recording.speaker}_{number}"
         try:
             jobs += split(recording.path, recording.key, stem, options, folder)
@@ -160,9 +169,9 @@ def _commit(folder: Path, stage: Stage, before: Stage, template: Path) -> None:
     if set(stage.outputs) != set(before.outputs):
         (folder / "filelist.txt").unlink(missing_ok=True)
     manifest.record(folder, stage)
-    sliceset.drop_strangers(folder, stage.outputs)
-    sliceset.describe(folder, stage)
-    sliceset.configure(folder, template, stage.fingerprint["sample_rate"])
+    slices.drop_strangers(folder, stage.outputs)
+    slices.describe(folder, stage)
+    slices.configure(folder, template, stage.fingerprint["sample_rate"])
 
 
 def _result(

@@ -13,7 +13,7 @@ from rvc.errors import BadInput
 from rvc.hub import catalog
 from rvc.hub.catalog import Asset
 from rvc.hub.digest import sha256
-from rvc.hub.kinds import is_page
+from rvc.hub.transfer import is_page
 from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from rvc.audio.io import Block
-from rvc.audio.spool import Spool
-from rvc.audio.timeline import Timeline
+from rvc.audio.spool import Spool, Timeline
 from rvc.device import tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour

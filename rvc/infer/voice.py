@@ -6,20 +6,28 @@ import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from rvc import f0, params
 from rvc.config import paths
 from rvc.device import Device, choose, forget_lengths, tidy
-from rvc.errors import BadInput
-from rvc.infer import fitting
+from rvc.embedders import EMBEDDERS
+from rvc.embedders.manager import EmbedderManager
+from rvc.errors import BadInput, Mismatch
 from rvc.infer.decoder import Decoder, TorchDecoder
 from rvc.nets import checkpoint
+from rvc.nets.checkpoint import VoiceFile
 from rvc.nets.synthesizer import Synthesizer
 from rvc.onnx import accelerate, voice
 from rvc.progress import Report, silent
+from rvc.retrieval.index import Retriever
+
+if TYPE_CHECKING:
+    from rvc.embedders.embedder import Embedder, EmbedderSpec
+
 
 LOG = logging.getLogger(__name__)
 _voices: dict[tuple[Any, ...], Voice] = {}
@@ -63,10 +71,10 @@ class Voice:
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
-        self.speakers = fitting.speakers(self.file.meta, self.file.n_speakers)
+        self.speakers = speakers(self.file.meta, self.file.n_speakers)
         self.glides = self.file.vocoder == "RefineGAN"
         # first what may have to be made a graph of: the network takes no memory yet
-        self.embedder = fitting.embedder(
+        self.embedder = embedder(
             self.path, self.file, self.device, embedder_model, embedder_model_custom, report
         )
         self.rest()
@@ -75,7 +83,7 @@ class Voice:
         )
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._decoder()
-        self.index = fitting.index(index_path, self.file.embed_width, self.path)
+        self.index = index(index_path, self.file.embed_width, self.path)
         tidy()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
@@ -180,3 +188,123 @@ def _mark(path: Path) -> tuple[str, int, int]:
     except (OSError, ValueError):
         return str(path), 0, 0  # whoever opens it says what is wrong
     return str(path.resolve()), stat.st_mtime_ns, stat.st_size
+
+
+V1_WIDTH, V1_LAYER = 256, 9
+
+
+def embedder(
+    voice: Path,
+    file: VoiceFile,
+    device: Device,
+    name: str,
+    custom: str | Path | None,
+    report: Report,
+) -> Embedder:
+    """The embedder a voice is to be used with.
+
+    Args:
+        voice: where `file` was read from, for messages.
+        name: "auto" takes what the voice was trained with.
+        custom: folder of a custom embedder.
+
+    Raises:
+        Mismatch: it gives features of another width or kind than the voice was trained on.
+        BadInput, MissingModel: it is not there or damaged.
+    """
+    known, width = file.embedder, file.embed_width
+    own = name in ("auto", known["name"])
+    layer = known.get("layer") if own else None
+    if name == "auto":
+        name = str(known["name"])
+        if name not in EMBEDDERS and custom is None:
+            name, custom = "custom", name
+        elif custom is not None:
+            name = "custom"
+    v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
+    made = _loaded(
+        EmbedderManager(report),
+        device,
+        name,
+        custom,
+        V1_LAYER if v1 else int(layer) if layer else None,
+        bool(known.get("projected", v1)) if own else v1,
+    )
+    if made.spec.width != width:
+        raise Mismatch(
+            f"{voice} needs content features of width {width}; "
+            f"the embedder {made.spec.name} gives {made.spec.width}.",
+            f"Use the embedder the voice was trained with ({known['name']}).",
+        )
+    _compare(voice, known, made.spec)
+    return made
+
+
+def _loaded(
+    manager: EmbedderManager,
+    device: Device,
+    name: str,
+    custom: str | Path | None,
+    layer: int | None,
+    projected: bool,
+) -> Embedder:
+    """As a graph where that can be had, else the network."""
+    if device.name == "cpu" and device.dtype == torch.float32:
+        made = accelerate.embedder(manager, name, custom, layer, projected)
+        if made is not None:
+            return made
+    return manager.load(name, custom, device.device, device.dtype, layer=layer, projected=projected)
+
+
+def _compare(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
+    """Hold the embedder against what the voice file records of the one it was trained with.
+
+    Raises:
+        Mismatch: it normalises its input otherwise, which no voice survives.
+    """
+    normalize, digest = known.get("normalize"), known.get("digest")
+    if normalize is not None and bool(normalize) != spec.normalize:
+        words = {True: "with", False: "without"}
+        raise Mismatch(
+            f"{voice} was trained {words[bool(normalize)]} input normalisation; the embedder "
+            f"{spec.name} works {words[spec.normalize]} it.",
+            f"Use the embedder the voice was trained with ({known['name']}).",
+        )
+    if digest and digest != spec.digest:
+        LOG.warning(
+            "%s was trained with another embedder file (%s) than %s; it may sound different.",
+            voice,
+            known["name"],
+            spec.name,
+        )
+
+
+def index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
+    """The index of a voice whose features have `width`; None without a path.
+
+    Raises:
+        Mismatch: its features have another width. BadInput: it is missing or damaged.
+    """
+    if path is None:
+        return None
+    retriever = Retriever.load(Path(path))
+    if retriever.width != width:
+        raise Mismatch(
+            f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
+            "Use the index that belongs to the voice.",
+        )
+    return retriever
+
+
+def speakers(meta: dict[str, Any], count: int) -> list[str]:
+    """Names by position where the file has them, else numbers."""
+    named = meta.get("speakers")
+    names = [str(i) for i in range(count)]
+    if isinstance(named, list):
+        named = dict(enumerate(named))
+    if isinstance(named, dict):
+        for key, value in named.items():
+            number, name = (key, value) if str(key).isdecimal() else (value, key)
+            if str(number).isdecimal() and int(number) < count:
+                names[int(number)] = str(name)
+    return names

@@ -172,3 +172,30 @@ class Tts(Conversion):
     )
     pth_path: Path = option(help="Voice file (.pth).")
     index_path: OptionalPath = option(None, "The voice's index (.index).")
+
+
+class Evaluate(Conversion):
+    """Judge a voice by converting recordings it never saw (needs requirements-eval.txt)."""
+
+    input_folder: Path = option(
+        help="Recordings to convert; one row per sub-folder; words are read from .txt files beside."
+    )
+    target_folder: Path = option(help="The target speaker's own recordings.")
+    pth_path: Path = option(help="Voice file (.pth).")
+    index_path: OptionalPath = option(None, "The voice's index (.index).")
+    output_folder: OptionalPath = option(None, "Keep the converted recordings here.")
+    asr_folder: OptionalPath = option(
+        None, "CTranslate2 Whisper model to hear words with; tiny.en by default.", "Advanced"
+    )
+
+
+class Demo(Params):
+    """Convert a recording with the voice that ships with the program; nothing is downloaded."""
+
+    input_path: OptionalPath = option(None, "Recording; the one that ships if not given.")
+    output_path: OptionalPath = option(
+        None, "Where to write the result; assets/audios/demo_output.wav if not given."
+    )
+    pipeline: bool = option(
+        False, "Then also train a tiny voice from a few seconds: every stage once, for show."
+    )

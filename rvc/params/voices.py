@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from rvc.f0 import Method
-from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, SampleRate, option
+from rvc.params.base import (
+    Hardware,
+    OptionalPath,
+    OptionalText,
+    Params,
+    SampleRate,
+    argument,
+    option,
+)
 
 
 class ModelInformation(Params):
@@ -122,4 +130,30 @@ class BaseModels(Params):
     name: OptionalText = option(None, "Which to fetch; without it, all are listed.")
     rate: OptionalText = option(
         None, "Which of its rates, such as 40k; needed where it has several."
+    )
+
+
+class Prerequisites(Params):
+    """Download what is needed before the first use: base models, pitch and content models."""
+
+    pretraineds_hifigan: bool = option(True, "Base models of HiFi-GAN (32, 40, 48 kHz).")
+    pretraineds_refinegan: bool = option(
+        False, "Base models of RefineGAN (24, 32 kHz).", "Advanced"
+    )
+    models: bool = option(True, "Pitch predictors and the contentvec embedder.")
+    exe: bool = option(
+        True, "Kept for Applio's command lines: no program is ever downloaded.", "Advanced"
+    )
+
+
+class Assets(Params):
+    """List, download, verify or adopt the public model files."""
+
+    action: Literal["list", "download", "verify", "adopt"] = argument(
+        "list", "list, download, verify, or adopt files of an existing installation."
+    )
+    what: tuple[str, ...] = argument(
+        (),
+        "download, verify, list: names of embedders, folders or files, or all. "
+        "adopt: folders to look through.",
     )

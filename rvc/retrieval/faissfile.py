@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rvc.retrieval.tables import MOST_CELLS, WIDEST, Damaged, Table, single
+from rvc.retrieval.table import MOST_CELLS, WIDEST, Damaged, Table, single
 
 L2 = 1
 FLAT, CELLS = b"IxF2", b"IwFl"

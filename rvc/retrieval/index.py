@@ -12,7 +12,7 @@ import numpy as np
 
 from rvc.errors import BadInput, Mismatch
 from rvc.retrieval import reader
-from rvc.retrieval.tables import Table
+from rvc.retrieval.table import Table
 
 Algorithm = Literal["Auto", "Faiss", "KMeans"]
 MANY_ROWS = 200_000  # above this, features are condensed

@@ -18,8 +18,9 @@ from rvc.config import REPOSITORY, paths
 from rvc.errors import BadInput
 from rvc.hub import cache
 from rvc.hub.digest import sha256
-from rvc.retrieval import reader_child, tables
-from rvc.retrieval.tables import Damaged, Table
+from rvc.retrieval import reader_child
+from rvc.retrieval import table as tables
+from rvc.retrieval.table import Damaged, Table
 
 LOG = logging.getLogger(__name__)
 CHILD = ["-m", "rvc.retrieval.reader_child"]

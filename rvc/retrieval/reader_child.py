@@ -12,8 +12,8 @@ import os
 import sys
 from typing import Any, BinaryIO
 
-from rvc.retrieval import faissfile, tables
-from rvc.retrieval.tables import Damaged, Table
+from rvc.retrieval import faissfile, table
+from rvc.retrieval.table import Damaged, Table
 
 CPU_S = 60
 MEMORY_BYTES = 2 << 30  # beyond what the file itself needs
@@ -88,12 +88,12 @@ def _with_faiss(faiss: Any, data: BinaryIO) -> Table:
         inner.make_direct_map()
     if index.ntotal <= 0 or index.ntotal * index.d * 4 > LIMIT_BYTES:
         raise Damaged(f"{index.ntotal} rows of width {index.d}")
-    return tables.single(index.reconstruct_n(0, index.ntotal))
+    return table.single(index.reconstruct_n(0, index.ntotal))
 
 
 def main() -> int:
     try:
-        tables.write(read(sys.stdin.buffer), sys.stdout.buffer)
+        table.write(read(sys.stdin.buffer), sys.stdout.buffer)
         sys.stdout.buffer.flush()
     except MemoryError:
         print("it wants more memory than any voice needs", file=sys.stderr)

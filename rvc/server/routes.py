@@ -18,8 +18,9 @@ from rvc import cli, jobs, tasks
 from rvc.config import REPOSITORY, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
 from rvc.hub import catalog
-from rvc.server import machine, openapi_page, progress, voices
+from rvc.server import machine, openapi_page, progress
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
+from rvc.voices import library
 
 STATUS: dict[type[VoiceError], int] = {
     BadInput: 400,
@@ -104,7 +105,7 @@ async def job_cancel(job: str, now: bool = False) -> dict[str, Any]:
 
 
 async def voice_list() -> list[dict[str, Any]]:
-    return [v.as_dict() for v in await run_in_threadpool(voices.voices)]
+    return [v.as_dict() for v in await run_in_threadpool(library.voices)]
 
 
 async def training_list() -> list[str]:

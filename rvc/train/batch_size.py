@@ -12,8 +12,7 @@ import psutil
 import torch
 
 from rvc.train.dataset import MAX_FRAMES, Batch
-from rvc.train.recipe import Recipe
-from rvc.train.step import State, train_step
+from rvc.train.step import Recipe, State, train_step
 
 log = logging.getLogger(__name__)
 

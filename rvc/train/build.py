@@ -14,8 +14,9 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from rvc.config import load_settings
-from rvc.dataset import clips, filelist, manifest
-from rvc.dataset.clips import Clip
+from rvc.dataset import filelist, manifest
+from rvc.dataset import filelist as clips
+from rvc.dataset.filelist import Clip
 from rvc.device import Device
 from rvc.errors import Mismatch, StageFailed
 from rvc.f0.contour import median_hz
@@ -25,11 +26,9 @@ from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params import Train
 from rvc.train import export, holdout, preflight, pretrained
-from rvc.train.dataset import MAX_FRAMES, Dataset
+from rvc.train.dataset import MAX_FRAMES, Dataset, Sampler
 from rvc.train.distributed import Ranks
-from rvc.train.recipe import Recipe
-from rvc.train.sampler import Sampler
-from rvc.train.step import State, optimiser
+from rvc.train.step import Recipe, State, optimiser
 
 log = logging.getLogger(__name__)
 

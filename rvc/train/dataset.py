@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 import soundfile
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from rvc.dataset.clips import Clip
+from rvc.dataset.filelist import Clip
 from rvc.errors import StageFailed
 
 MAX_FRAMES = 900  # longest stretch of one clip in a batch (9 s at 100 frames/s), as in Applio
@@ -110,3 +113,124 @@ class Dataset:
         lengths = torch.tensor([len(item[1]) for item in items], device=pitch.device)
         sid = torch.tensor([self.clips[i].speaker for i in indices], device=pitch.device)
         return Batch(phone, pitch, f0, wave, lengths, sid)
+
+
+BUCKET_FRAMES = 100
+
+
+class Sampler:
+    """Batches of an epoch, a pure function of (seed, epoch), so a position is a plain number.
+
+    Clips of alike length share a batch; the last batch is filled up with clips of the same
+    epoch, so that all batches, on all ranks, are equally large and none is left out.
+
+    Args:
+        lengths: frames per clip. speakers: speaker of each clip.
+        batch: clips per step over all ranks.
+        balance: repeat the clips of speakers who have fewer until all are heard equally often.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        speakers: Sequence[int],
+        batch: int,
+        seed: int,
+        balance: bool = True,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.speakers = np.asarray(speakers)
+        self.batch, self.seed, self.balance = batch, seed, balance
+
+    @property
+    def drawn(self) -> int:
+        """Clips drawn per epoch, repetitions for balance counted, filling not."""
+        counts = np.unique(self.speakers, return_counts=True)[1]
+        return int(counts.max() * len(counts)) if self.balance else len(self.lengths)
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        return -(-self.drawn // self.batch)
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """The steps of an epoch: indices of the clips of each."""
+        rng = np.random.default_rng((self.seed, epoch))
+        order = self._draw(rng)
+        missing = len(self) * self.batch - len(order)
+        if missing:
+            order = np.concatenate([order, np.resize(rng.permutation(order), missing)])
+        order = order[np.argsort(self.lengths[order] // BUCKET_FRAMES, kind="stable")]
+        rows = order.reshape(-1, self.batch)
+        return [row.tolist() for row in rows[rng.permutation(len(rows))]]
+
+    def _draw(self, rng: np.random.Generator) -> np.ndarray:
+        everything = rng.permutation(len(self.lengths))
+        if not self.balance:
+            return everything
+        groups = [everything[self.speakers[everything] == s] for s in np.unique(self.speakers)]
+        most = max(len(group) for group in groups)
+        return rng.permutation(np.concatenate([np.resize(group, most) for group in groups]))
+
+
+T = TypeVar("T")
+J = TypeVar("J")
+
+
+class _End:
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class Prefetch(Generic[T]):
+    """Runs `make` over `jobs` in a thread, at most `ahead` results in advance.
+
+    An error in the thread is raised where the result would have come. Close it, or use it in a
+    `with` block, to end the thread early.
+    """
+
+    def __init__(self, make: Callable[[J], T], jobs: Iterable[J], ahead: int = 2) -> None:
+        self.ready: queue.Queue[T | _End] = queue.Queue(ahead)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(
+            target=self._work, args=(make, list(jobs)), daemon=True, name="prefetch"
+        )
+        self.thread.start()
+
+    def _work(self, make: Callable[[J], T], jobs: list[J]) -> None:
+        end = _End()
+        try:
+            for job in jobs:
+                if self.stop.is_set():
+                    return
+                self._put(make(job))
+        except BaseException as error:  # noqa: BLE001 (handed over to the consumer)
+            end = _End(error)
+        self._put(end)
+
+    def _put(self, result: T | _End) -> None:
+        while not self.stop.is_set():
+            try:
+                return self.ready.put(result, timeout=0.1)
+            except queue.Full:
+                continue
+        return None
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            result = self.ready.get()
+            if isinstance(result, _End):
+                if result.error is not None:
+                    raise result.error
+                return
+            yield result
+
+    def __enter__(self) -> Prefetch[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.stop.set()
+        self.thread.join()

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from rvc.dataset.clips import Clip
+from rvc.dataset.filelist import Clip
 
 SLICE = re.compile(r"^\d+_(\d+)_(\d+)$")
 LEAST_CLIPS = 20  # a speaker with fewer keeps them all for training

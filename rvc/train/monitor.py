@@ -8,13 +8,86 @@ structured line to `metrics.jsonl`, and into the final report.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
 
 from rvc.errors import StageFailed
-from rvc.train.findings import Emit, Ledger, nowhere
 from rvc.train.nonfinite import BadSteps, Verdict
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes:
+        rule: stable name. level: "warning", or "error" where training is pointless.
+        sentence, hint: for people. values: the numbers behind it.
+    """
+
+    rule: str
+    level: str
+    sentence: str
+    hint: str
+    step: int
+    epoch: int
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Emit(Protocol):
+    """Takes one line for `metrics.jsonl` (`rvc.train.metrics.Curves.record` fits)."""
+
+    def __call__(self, kind: str, step: int, epoch: int, **values: Any) -> None: ...
+
+
+def nowhere(kind: str, step: int, epoch: int, **values: Any) -> None:
+    """An Emit that forgets."""
+
+
+class Ledger:
+    """All findings of a training, by rule."""
+
+    def __init__(self, emit: Emit = nowhere) -> None:
+        self.emit = emit
+        self.findings: dict[str, Finding] = {}
+        self.counts: dict[str, int] = {}
+
+    def find(
+        self,
+        rule: str,
+        level: str,
+        sentence: str,
+        hint: str,
+        at: tuple[int, int] = (0, 0),
+        values: dict[str, Any] | None = None,
+        each: bool = False,
+    ) -> None:
+        """Note a finding at (step, epoch); the log hears of it once, or each time."""
+        self.counts[rule] = self.counts.get(rule, 0) + 1
+        if rule in self.findings and not each:
+            return
+        finding = Finding(rule, level, sentence, hint, *at, values=values or {})
+        self.findings.setdefault(rule, finding)
+        self.emit(
+            "finding",
+            *at,
+            rule=rule,
+            level=level,
+            sentence=sentence,
+            hint=hint,
+            values=finding.values,
+        )
+        log.warning("%s %s", sentence, hint)
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """JSON-ready findings, each with how often it was made."""
+        return [asdict(f) | {"count": self.counts[f.rule]} for f in self.findings.values()]
+
 
 __all__ = ["Monitor", "Verdict"]
 
@@ -226,3 +299,70 @@ class Monitor:
     def report(self) -> dict[str, Any]:
         """For the verb's result: every finding with how often it was made, and skipped steps."""
         return {"findings": self.ledger.as_list(), "skipped_steps": self.steps.skipped}
+
+
+SAMPLE = 64  # values looked at per tensor
+
+
+class ParameterWatch:
+    """Remembers a few values of every parameter tensor and tells which have changed."""
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        self.networks = list(networks)
+        self.seen = self._look()
+
+    def moving(self) -> float:
+        """Share (0..1) of trainable tensors that changed since the last call."""
+        before, self.seen = self.seen, self._look()
+        changed = [bool((a != b).any()) for a, b in zip(before, self.seen, strict=True)]
+        return sum(changed) / max(1, len(changed))
+
+    @torch.no_grad()
+    def _look(self) -> list[Tensor]:
+        return [
+            p.detach().flatten()[:: max(1, p.numel() // SAMPLE)][:SAMPLE].clone().cpu()
+            for network in self.networks
+            for p in network.parameters()
+        ]
+
+
+@torch.no_grad()
+def content(phone: Tensor, f0: Tensor, lengths: Tensor) -> tuple[float, float]:
+    """(share of voiced frames, mean standard deviation over time) of a batch.
+
+    Args:
+        phone: (B, T, E) features. f0: (B, T) in Hz. lengths: (B,) frames.
+    """
+    inside = torch.arange(f0.shape[1], device=f0.device)[None] < lengths[:, None].to(f0.device)
+    voiced = ((f0 > 0) & inside).sum() / inside.sum().clamp(min=1)
+    weight = inside[..., None].to(phone.dtype)
+    count = weight.sum(1).clamp(min=1)
+    mean = (phone * weight).sum(1) / count
+    variance = (((phone - mean[:, None]) * weight) ** 2).sum(1) / count
+    both = torch.stack([voiced.float(), variance.float().sqrt().mean()])
+    share, spread = both.tolist()
+    return share, spread
+
+
+def floor_step_s(networks: Iterable[nn.Module], batch: int, frames: int, device: str) -> float:
+    """A time no real training step can beat here: each weight used once per frame, forth and back.
+
+    Args:
+        frames: of one training segment. The machine's speed is that of a matrix product, measured
+            (about 0.1 s), times four for good measure.
+    """
+    weights = sum(p.numel() for n in networks for p in n.parameters() if p.ndim > 1)
+    return 6.0 * weights * batch * frames / operations_per_s(device) / 4
+
+
+def operations_per_s(device: str) -> float:
+    """Floating-point operations per second of a matrix product on a device."""
+    size = 1024 if device == "cpu" else 4096
+    kind = torch.float32 if device == "cpu" else torch.bfloat16
+    a = torch.ones(size, size, device=device, dtype=kind)
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        _ = float((a @ a)[0, 0])  # reading a value waits for the device
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best

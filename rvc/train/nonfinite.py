@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from rvc.train.findings import Ledger
+from rvc.train.monitor import Ledger
 
 ROLLBACK_AFTER = 3  # bad steps in a row
 STOP_AFTER = 10

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from rvc.dataset import manifest
-from rvc.dataset.clips import Clip
+from rvc.dataset.filelist import Clip
 from rvc.errors import Mismatch, StageFailed
 
 LEAST_SPEECH_S = 10.0

@@ -8,7 +8,9 @@ are frozen and real sound passes them without a graph.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,17 +20,61 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
 from torch.optim import AdamW
 
+from rvc.audio.mel import mel, spectrogram
 from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import slices
 from rvc.nets.synthesizer import Synthesizer, TrainOutput
+from rvc.precision import autocast
 from rvc.train import losses
-from rvc.train.dataset import Batch, Dataset
+from rvc.train.dataset import Batch, Dataset, Prefetch, Sampler
 from rvc.train.distributed import Ranks
-from rvc.train.loader import Prefetch
 from rvc.train.metrics import Averages
-from rvc.train.recipe import Recipe
-from rvc.train.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What does not change: sizes, device, precision of the networks, gradient limit, seed."""
+
+    settings: VoiceSettings
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    clip_norm: float = 0.0
+    seed: int = 0
+    multi_scale: bool = False
+    ranks: Ranks = Ranks()
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return autocast(self.device, self.dtype)
+
+    def seed_step(self, step: int, attempt: int) -> None:
+        """Make a step's random numbers a function of (seed, step, attempt, rank)."""
+        text = f"{self.seed}/{step}/{attempt}/{self.ranks.rank}"
+        digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
+        torch.manual_seed(int.from_bytes(digest, "big"))
+
+    def spectra(self, batch: Batch) -> Tensor:
+        """Linear spectrograms (B, S, T) of the clips, each up to its own end."""
+        s, hop = self.settings, self.settings.hop_length
+        out = batch.wave.new_zeros(len(batch.wave), s.spec_channels, batch.pitch.shape[1])
+        for row, wave, frames in zip(out, batch.wave, batch.lengths.tolist(), strict=True):
+            spec = spectrogram(wave[None, : frames * hop], s.filter_length, hop, s.win_length)
+            row[:, :frames] = spec[0]
+        return out
+
+    def mel_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Weighted spectral distance of waves (B, 1, N)."""
+        s = self.settings
+        if self.multi_scale:
+            return losses.multiscale_mel_loss(real, fake, s.sample_rate) * s.c_mel / 3
+        return losses.mel_loss(self.log_mel(real), self.log_mel(fake)) * s.c_mel
+
+    def log_mel(self, wave: Tensor) -> Tensor:
+        """(B, 1, N) -> (B, M, N / hop)."""
+        s = self.settings
+        sizes = (s.sample_rate, s.filter_length, s.hop_length, s.win_length, s.n_mel_channels)
+        return mel(wave[:, 0].float(), *sizes, s.mel_fmin, s.mel_fmax)
+
 
 Losses = dict[str, Tensor]
 

@@ -11,18 +11,17 @@ from typing import Any
 
 import torch
 
-from rvc.dataset.clips import Clip
+from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled
 from rvc.params import Train
 from rvc.progress import Report
-from rvc.train import checkpoint, resume, watch
+from rvc.train import checkpoint, monitor
+from rvc.train import checkpoint as resume
 from rvc.train.dataset import Batch
-from rvc.train.findings import nowhere
 from rvc.train.holdout import minutes
 from rvc.train.metrics import WINDOW_STEPS, Curves
-from rvc.train.monitor import Monitor, Verdict
-from rvc.train.recipe import Recipe
-from rvc.train.step import Losses, Next, State
+from rvc.train.monitor import Monitor, Verdict, nowhere
+from rvc.train.step import Losses, Next, Recipe, State
 from rvc.train.stopping import PHASE, Saved, Stop, save_after_s
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class Session:
     export: Callable[[State], list[str]]
     judge: Callable[[State], None]
     extra: Callable[[], Mapping[str, Any]]
-    watched: watch.ParameterWatch | None = None
+    watched: monitor.ParameterWatch | None = None
     saved_s: float = field(default_factory=time.monotonic)
     save_s: float = 0.0  # what the last save took
     stepped_s: float = field(default_factory=time.monotonic)
@@ -148,7 +147,7 @@ class Session:
     def _judge_step(
         self, s: State, indices: list[int], batch: Batch, numbers: Mapping[str, float]
     ) -> Verdict:
-        voiced, spread = watch.content(batch.phone, batch.f0, batch.lengths)
+        voiced, spread = monitor.content(batch.phone, batch.f0, batch.lengths)
         norms = {"d": numbers["norm_d"], "g": numbers["norm_g"]}
         losses = {k: v for k, v in numbers.items() if not k.startswith("norm")}
         names = [self.clips[i].name for i in indices]
@@ -201,7 +200,7 @@ class Session:
         """Tell how long it will take, from the first steps."""
         step_s = (self.times_s[-1] - self.times_s[0]) / MEASURED_STEPS
         frames = self.recipe.settings.segment_frames
-        floor = watch.floor_step_s((s.g, s.d), self.p.batch_size, frames, str(self.recipe.device))
+        floor = monitor.floor_step_s((s.g, s.d), self.p.batch_size, frames, str(self.recipe.device))
         self.monitor.before(
             len(self.clips), minutes(self.clips), self.steps_per_epoch, step_s, floor
         )

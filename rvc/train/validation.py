@@ -14,15 +14,101 @@ from torch import Tensor
 from rvc import f0
 from rvc.audio import io
 from rvc.audio.resample import resample
-from rvc.dataset.clips import Clip
+from rvc.config import paths
+from rvc.dataset.filelist import Clip
+from rvc.embedders import EMBEDDERS
+from rvc.embedders.manager import EmbedderManager
+from rvc.errors import MissingModel, VoiceError
+from rvc.evaluate import judges
+from rvc.f0 import contour
 from rvc.nets.layers import Noise
 from rvc.train import scores
 from rvc.train.dataset import Dataset
-from rvc.train.ears import Ears
 from rvc.train.metrics import Curves
-from rvc.train.recipe import Recipe
 from rvc.train.scores import Heard, Score
-from rvc.train.step import State
+from rvc.train.step import Recipe, State
+
+LONGEST_S = 6.0
+
+
+def find() -> Path | None:
+    """Applio's reference recording, or the first of the sample recordings."""
+    reference = paths().logs / "reference" / "reference.wav"
+    if reference.is_file():
+        return reference
+    samples = sorted(paths().audios.glob("*")) if paths().audios.is_dir() else []
+    wanted = (file for file in samples if file.suffix.lower() in io.EXTENSIONS)
+    return next((file for file in wanted if "_output" not in file.stem), None)
+
+
+def ready(
+    embedder: Mapping[str, Any], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """(phone (T, E), pitch (T,), f0 (T,)) of its first seconds; None where it cannot be had."""
+    file = find()
+    if file is None:
+        return None
+    try:
+        wave, _ = io.load(file, 16000)
+        wave = wave[: int(LONGEST_S * 16000)]
+        name = str(embedder["name"])
+        known, custom = (name, None) if name in EMBEDDERS else ("custom", name)
+        features = EmbedderManager().load(known, custom, device)(wave)
+        hz = f0.load("fcpe", str(device))(wave)
+    except VoiceError as error:
+        log.info("No recording of somebody else is rendered: %s", error.message)
+        return None
+    if features.shape[1] != embedder["width"]:
+        log.info("No recording of somebody else is rendered: the embedder has changed.")
+        return None
+    frames = min(2 * len(features), len(hz))
+    phone = torch.from_numpy(np.repeat(features, 2, axis=0)[:frames].copy())
+    coarse = torch.from_numpy(contour.coarse(hz)[:frames].astype(np.int64))
+    return phone, coarse, torch.from_numpy(hz[:frames].astype(np.float32))
+
+
+LEAST_PEAK = 1e-4  # below this there is nothing to hear
+
+
+class Ears:
+    """Compares renderings with the speaker's own held-out clips. Loads its models when first used.
+
+    Without the packages every answer is None.
+    """
+
+    def __init__(self) -> None:
+        self.likeness: judges.Likeness | None = None
+        self.quality: judges.Quality | None = None
+        self.voices: dict[int, np.ndarray] = {}
+
+    def learn(self, real: Sequence[tuple[int, np.ndarray]]) -> None:
+        """Remember how the speakers sound, from (speaker, wave (T,) at 16 kHz); once is enough."""
+        if self.voices or not real:
+            return
+        try:
+            self.likeness = judges.Likeness()
+        except MissingModel as error:
+            log.info("Similarity is not measured: %s %s", error.message, error.hint)
+            self.voices = dict.fromkeys((speaker for speaker, _ in real), np.zeros(0))
+        else:
+            for speaker in {speaker for speaker, _ in real}:
+                own = [self.likeness(wave) for number, wave in real if number == speaker]
+                mean = np.mean(own, axis=0)
+                self.voices[speaker] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        try:
+            self.quality = judges.Quality()
+        except MissingModel as error:
+            log.info("DNSMOS is not measured: %s %s", error.message, error.hint)
+
+    def __call__(self, speaker: int, wave_16k: np.ndarray) -> tuple[float | None, float | None]:
+        """(cosine with the speaker's voice, DNSMOS 1..5) of a rendering (T,)."""
+        if float(np.abs(wave_16k).max(initial=0)) < LEAST_PEAK:
+            return None, None
+        return (
+            float(self.likeness(wave_16k) @ self.voices[speaker]) if self.likeness else None,
+            self.quality(wave_16k) if self.quality else None,
+        )
+
 
 log = logging.getLogger(__name__)
 

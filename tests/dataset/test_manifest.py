@@ -83,7 +83,7 @@ def test_failed_write_leaves_the_old_manifest(tmp_path, monkeypatch):
 
 def test_lock_keeps_a_second_process_out(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from rvc.train import manifest\n"
+        "import sys; from pathlib import Path; from rvc.dataset import manifest\n"
         "with manifest.lock(Path(sys.argv[1])): print('in')"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

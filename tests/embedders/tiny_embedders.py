@@ -69,8 +69,7 @@ def write(folder, changes=None, projected=False, normalize=None, kind="safetenso
         normalize: content of preprocessor_config.json; None writes none.
         kind: "safetensors" or "bin".
     """
-    from rvc.embedders.hubert import SpeechEncoder
-    from rvc.embedders.shape import Shape
+    from rvc.embedders.hubert import Shape, SpeechEncoder
 
     settings = config(**(changes or {}))
     shape = Shape.read(settings)

@@ -9,7 +9,8 @@ from scipy import signal
 
 from rvc import f0
 from rvc.audio import io
-from rvc.f0 import crepe, fcpe, framing, high, swift_f0
+from rvc.f0 import crepe, fcpe, framing, swift_f0
+from rvc.f0 import fcpe as high
 from rvc.tools import demo
 from tests.f0 import sounds
 

@@ -17,7 +17,8 @@ import pytest
 
 from rvc.config import REPOSITORY, Settings, paths, save_settings
 from rvc.errors import Cancelled, DownloadFailed, MissingModel, StorageFailed
-from rvc.hub import catalog, digest, fetch, links, speed, transfer
+from rvc.hub import catalog, digest, fetch, links, transfer
+from rvc.hub import transfer as speed
 from rvc.hub.catalog import Asset
 from tests.hub import hosts
 

@@ -11,8 +11,8 @@ from tests import fakes, tiny
 
 
 def done_here(order, module, *arguments):
-    """What `graphs._step` does, without a process of its own."""
-    if {"preparing": build, "packing": packing}[module].main(list(arguments)):
+    """What `cache._step` does, without a process of its own."""
+    if {"build": build, "packing": packing}[module].main(list(arguments)):
         raise RuntimeError(module)
 
 

@@ -107,8 +107,8 @@ def test_through_pipes(home, take, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from rvc import f0\nfrom rvc.embedders.manager import EmbedderManager\n"
-        "from rvc.infer import fast\nfrom tests import fakes\n"
-        "fast.embedder = lambda *a: None\n"
+        "from rvc.onnx import accelerate\nfrom tests import fakes\n"
+        "accelerate.embedder = lambda *a: None\n"
         "EmbedderManager.load = lambda *a, **k: fakes.FakeEmbedder(32)\n"
         "f0.load = lambda n, d: fakes.FakePitch()\nimport core; core.main(sys.argv[1:])"
     )

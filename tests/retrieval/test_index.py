@@ -10,7 +10,7 @@ import pytest
 
 from rvc.errors import BadInput, Mismatch
 from rvc.retrieval import faissfile, index
-from rvc.retrieval.tables import Damaged
+from rvc.retrieval.table import Damaged
 
 pytestmark = pytest.mark.usefixtures("home")  # what is read is kept there
 

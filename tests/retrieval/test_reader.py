@@ -13,8 +13,9 @@ import pytest
 from rvc.config import REPOSITORY
 from rvc.errors import BadInput
 from rvc.hub import cache
-from rvc.retrieval import faissfile, index, reader, reader_child, tables
-from rvc.retrieval.tables import Damaged, Table
+from rvc.retrieval import faissfile, index, reader, reader_child
+from rvc.retrieval import table as tables
+from rvc.retrieval.table import Damaged, Table
 from tests import hostile
 
 
@@ -186,7 +187,8 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_what_the_child_hands_back_is_not_trusted_either(home, file, monkeypatch, lie):
     start = (
-        "import sys\nimport numpy as np\nfrom rvc.embedders import tables\nout = sys.stdout.buffer"
+        "import sys\nimport numpy as np\nfrom rvc.retrieval import table as tables\n"
+        "out = sys.stdout.buffer"
     )
     monkeypatch.setattr(reader, "CHILD", ["-c", f"{start}\n{LIES[lie]}"])
     with pytest.raises(BadInput, match=r"v\.index"):
@@ -195,7 +197,7 @@ def test_what_the_child_hands_back_is_not_trusted_either(home, file, monkeypatch
 
 
 LIMITS = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such limits")
-LIMITED = "from rvc.embedders import child; child.CPU_S = 1; child.limit(0); "
+LIMITED = "from rvc.retrieval import reader_child; reader_child.CPU_S = 1; reader_child.limit(0); "
 
 
 @LIMITS
@@ -253,7 +255,7 @@ def test_the_child_can_open_nothing_more(act):
 
 
 def test_the_child_is_light():
-    code = "import sys; from rvc.embedders import child; print(*sys.modules)"
+    code = "import sys; from rvc.retrieval import reader_child; print(*sys.modules)"
     loaded = set(in_child(code).stdout.split())
     assert "numpy" in loaded
     assert not loaded & {"torch", "faiss", "pydantic", "rvc.config", "rvc.params"}

@@ -8,7 +8,8 @@ import pytest
 
 from rvc.config import REPOSITORY
 from rvc.server.fence import Fence
-from tabs import i18n, page
+from tabs import i18n, layout
+from tabs.page import Page
 
 
 def texts():
@@ -19,7 +20,7 @@ def texts():
         said.add(text)
         return text
 
-    page.build(page.Page(t, Fence()))
+    layout.build(Page(t, Fence()))
     for file in (REPOSITORY / "tabs").glob("*.py"):
         said |= set(_literals(file))
     for file in (REPOSITORY / "assets" / "ui").glob("*.js"):

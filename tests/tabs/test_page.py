@@ -8,12 +8,13 @@ import pytest
 from rvc import params, tasks
 from rvc.errors import BadInput
 from rvc.server.fence import Fence
-from tabs import controls, i18n, page, presets
+from tabs import controls, i18n, layout, presets
+from tabs.page import Page
 
 
 @pytest.fixture(scope="module")
 def blocks():
-    return page.build(page.Page(i18n.translator("en"), Fence()))
+    return layout.build(Page(i18n.translator("en"), Fence()))
 
 
 @pytest.fixture
@@ -32,9 +33,8 @@ def test_every_button_is_a_named_endpoint_with_named_parameters(blocks):
 
 
 def test_no_tab_is_empty_and_each_stands_for_a_verb():
-    for _, _, module in page.tabs():
-        verbs = getattr(module, "VERBS", None)
-        assert verbs is None or set(verbs) & set(tasks.VERBS)
+    for tab in layout.tabs():
+        assert not tab.verbs or set(tab.verbs) & set(tasks.VERBS)
 
 
 @pytest.mark.parametrize("verb", sorted(tasks.VERBS))

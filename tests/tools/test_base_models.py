@@ -10,7 +10,7 @@ from rvc import params, tasks
 from rvc.errors import BadInput, DownloadFailed, Mismatch, MissingModel
 from rvc.hub import fetch, links
 from rvc.nets.checkpoint import read_checkpoint
-from rvc.tools import base_models
+from rvc.tools import models
 from tests import hostile, tiny
 from tests.hub import hosts
 
@@ -79,7 +79,7 @@ def test_hostile_and_wrong_files_are_not_kept(host, home):
     ["../../etc/passwd.pth", "https://evil.example/x.pth", "a/b/resolve/main/../../x.pth", 7, ""],
 )
 def test_paths_that_lead_elsewhere_are_left_out(path):
-    assert base_models.parse({"x": {"40k": {"G": path, "D": GOOD["D"]}}}) == {}
+    assert models.parse({"x": {"40k": {"G": path, "D": GOOD["D"]}}}) == {}
 
 
 def test_unknown_names_and_being_offline(host, monkeypatch):
@@ -87,7 +87,7 @@ def test_unknown_names_and_being_offline(host, monkeypatch):
         run(name="nobody")
     monkeypatch.setenv("RVC_OFFLINE", "1")
     assert run()["models"]  # the copy
-    base_models.CATALOGUE.file.unlink()
+    models.CATALOGUE.file.unlink()
     with pytest.raises(MissingModel):
         run()
     monkeypatch.delenv("RVC_OFFLINE")

@@ -17,8 +17,7 @@ from rvc.nets.discriminators import Critic, Period
 from rvc.nets.layers import SLOPE, ResBlock, slices
 from rvc.train import losses
 from rvc.train.dataset import Batch
-from rvc.train.recipe import Recipe
-from rvc.train.step import Losses, State
+from rvc.train.step import Losses, Recipe, State
 
 
 def plain_block(block: ResBlock, x: Tensor) -> Tensor:

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from rvc.dataset.clips import digests, read_filelist, width
+from rvc.dataset.filelist import digests, read_filelist, width
 from rvc.errors import BadInput, Mismatch, StageFailed
-from rvc.train.dataset import MAX_FRAMES, Dataset
-from rvc.train.loader import Prefetch
-from rvc.train.sampler import Sampler
+from rvc.train.dataset import MAX_FRAMES, Dataset, Prefetch, Sampler
 from tests.train.make import HOP, RATE, clip, experiment
 
 

@@ -9,9 +9,16 @@ import torch
 from torch import nn
 
 from rvc.errors import StageFailed
-from rvc.train.monitor import WINDOW, Monitor, Verdict
+from rvc.train.monitor import (
+    WINDOW,
+    Monitor,
+    ParameterWatch,
+    Verdict,
+    content,
+    floor_step_s,
+    operations_per_s,
+)
 from rvc.train.nonfinite import STOP_AFTER
-from rvc.train.watch import ParameterWatch, content, floor_step_s, operations_per_s
 
 
 class Lines(list):

@@ -10,8 +10,9 @@ import torch
 
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
 from rvc.nets import checkpoint
-from rvc.train import build, pretrained, train, training
+from rvc.train import build, pretrained, train
 from rvc.train import checkpoint as state
+from rvc.train import train as training
 from rvc.train.pretrained import adopt_optimiser, older_order
 from tests.train import tiny
 from tests.train.make import RATE

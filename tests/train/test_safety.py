@@ -121,6 +121,6 @@ def test_batch_size_of_the_saved_training_is_kept(tmp_path, monkeypatch):
     train.run(tiny.params(batch_size=0, total_epoch=1))
     found = checkpoint.load(folder)["identity"]["batch_size"]
     assert 1 <= found <= 6
-    monkeypatch.setattr("rvc.train.training.largest", lambda *_: 5)
+    monkeypatch.setattr("rvc.train.train.largest", lambda *_: 5)
     train.run(tiny.params(batch_size=0, total_epoch=2))
     assert checkpoint.load(folder)["identity"]["batch_size"] == found

@@ -7,16 +7,15 @@ import pytest
 import soundfile
 import torch
 
-from rvc.dataset.clips import Clip
+from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
 from rvc.nets import checkpoint
 from rvc.train import checkpoint as state
 from rvc.train import report, train
 from rvc.train import scores as best
-from rvc.train.ears import Ears
 from rvc.train.holdout import LEAST_CLIPS, split
 from rvc.train.scores import Heard, Score
-from rvc.train.validation import chosen, pitch_error
+from rvc.train.validation import Ears, chosen, pitch_error
 from tests.train import tiny
 
 

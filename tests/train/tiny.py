@@ -56,8 +56,8 @@ def voice(home, monkeypatch, name="v", page=False, **options):
     """An experiment that trains in a second; returns its folder. `page`: write training.html."""
     monkeypatch.setenv("RVC_HOME", str(home))
     monkeypatch.setattr("rvc.train.build.Discriminators", TinyDiscriminators)
-    monkeypatch.setattr("rvc.train.training.look_at_data", lambda *_: None)
-    monkeypatch.setattr("rvc.train.watch.floor_step_s", lambda *_: 0.0)
+    monkeypatch.setattr("rvc.train.train.look_at_data", lambda *_: None)
+    monkeypatch.setattr("rvc.train.monitor.floor_step_s", lambda *_: 0.0)
     if not page:
         monkeypatch.setattr("rvc.train.report.write", lambda *_: None)
     monkeypatch.setattr("rvc.train.metrics._board", lambda *_: None)  # seconds of imports

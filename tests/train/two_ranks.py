@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rvc.nets.layers import Noise
-from rvc.train import train, trainer, training
+from rvc.train import train, trainer
+from rvc.train import train as training
 from tests.train import tiny
 
 
@@ -17,7 +18,7 @@ def main(home, options):
     patch = pytest.MonkeyPatch()
     patch.setenv("RVC_HOME", home)
     patch.setattr("rvc.train.build.Discriminators", tiny.TinyDiscriminators)
-    patch.setattr("rvc.train.training.look_at_data", lambda *_: None)
+    patch.setattr("rvc.train.train.look_at_data", lambda *_: None)
     patch.setattr("rvc.train.metrics._board", lambda *_: None)
     patch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
     patch.setattr("rvc.train.report.write", lambda *_: None)
@@ -40,7 +41,7 @@ def main(home, options):
         Path(home, f"rank{recipe.ranks.rank}.json").write_text(json.dumps(told))
         return finished
 
-    patch.setattr("rvc.train.training.fit", fit_and_tell)
+    patch.setattr("rvc.train.train.fit", fit_and_tell)
     file = Path(home) / f"params{os.environ.get('RANK', '')}.json"
     file.write_text(tiny.params(**options).model_dump_json())
     return train.main([str(file)])
