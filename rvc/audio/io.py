@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rvc.audio import decode, encode
+from rvc.audio import decode, encode, formats
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
-EXTENSIONS = frozenset(
-    """.wav .flac .mp3 .ogg .oga .opus .m4a .aac .mp4 .webm .wma .aif .aiff .aifc .ac3 .alac
-    .mka .mkv .mov .w64 .rf64 .au .caf .3gp .amr""".split()  # noqa: SIM905
-)
+EXTENSIONS = frozenset(formats.EXTENSIONS)
 LOUDEST = 64.0  # +36 dBFS: float files beyond this hold numbers, not sound
 
 

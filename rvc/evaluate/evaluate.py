@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rvc.audio import io
+from rvc.audio.formats import is_sound_name
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 from rvc.evaluate import judges
@@ -17,7 +18,6 @@ from rvc.infer import voice
 from rvc.params import Conversion, Evaluate
 from rvc.progress import Report, silent
 
-ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 COLUMNS = (
     "source",
     "clips",
@@ -128,9 +128,9 @@ def recordings(folder: Path) -> list[Path]:
     Raises:
         BadInput: there is none.
     """
-    found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in ENDINGS)
+    found = sorted(f for f in folder.rglob("*") if is_sound_name(f))
     if not found:
-        raise BadInput(f"{folder} holds no recordings.", f"Known endings: {', '.join(ENDINGS)}.")
+        raise BadInput(f"{folder} holds no recordings.", "Give a folder with sound files.")
     return found
 
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from os.path import exists
 from pathlib import Path
 
+from rvc.audio.formats import EXTENSIONS as AUDIO
 from rvc.cli import base_type
 from rvc.config import kit, named, paths
 from rvc.errors import BadInput
 from rvc.params import Params
 from rvc.server import gate
 
-KINDS = "wav mp3 flac ogg opus m4a mp4 aac alac wma aiff aif webm ac3"
-AUDIO = tuple(f".{kind}" for kind in KINDS.split())
 VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
 SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
 MAX_UPLOAD_BYTES = 1 << 30

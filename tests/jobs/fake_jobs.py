@@ -9,16 +9,17 @@ from pathlib import Path
 from rvc import params, tasks
 from rvc.config import experiment
 from rvc.errors import BadInput, Cancelled
+from rvc.params.base import option
 from rvc.train import stopping
 
 
 class Fake(params.Params):
     """What the fake verbs take."""
 
-    model_name: str = params.option("fake", "Name of the voice.")
-    steps: int = params.option(5, "Steps to do.", ge=0, le=10_000)
-    step_s: float = params.option(0.01, "Seconds per step.", ge=0, le=10)
-    folder: Path = params.option(Path(), "Where to leave traces.")
+    model_name: str = option("fake", "Name of the voice.")
+    steps: int = option(5, "Steps to do.", ge=0, le=10_000)
+    step_s: float = option(0.01, "Seconds per step.", ge=0, le=10)
+    folder: Path = option(Path(), "Where to leave traces.")
 
 
 def count(p, report):
