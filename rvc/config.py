@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rvc.errors import BadInput
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-KIT = REPOSITORY / "rvc" / "models" / "kit"  # ships with the program, whatever $RVC_HOME says
+PACKAGE = Path(str(resources.files("rvc"))).resolve()  # what ships lies in it
+REPOSITORY = PACKAGE.parent  # the checkout, or site-packages where the program is installed
+KIT = PACKAGE / "models" / "kit"  # networks and the demo voice, whatever $RVC_HOME says
+ASSETS = PACKAGE / "assets"  # the page's files, translations, presets
+CONFIGS = PACKAGE / "configs"  # training configurations
 NAME = re.compile(r"^[\w .-]{1,64}$")
 
 
@@ -70,13 +76,39 @@ class Paths:
 
 
 def paths() -> Paths:
-    """The folders in use: the repository's own, or those under $RVC_HOME (read at every call)."""
-    return Paths(Path(os.environ.get("RVC_HOME") or REPOSITORY))
+    """The folders in use: the program's own, or those under $RVC_HOME (read at every call)."""
+    return Paths(Path(os.environ.get("RVC_HOME") or own_root()))
+
+
+def own_root() -> Path:
+    """Where data lies without $RVC_HOME: in the checkout, or in the user's folder if installed."""
+    return user_data(sys.platform) if installed(REPOSITORY) else REPOSITORY
+
+
+@lru_cache(maxsize=4)
+def installed(folder: Path) -> bool:
+    """Whether a package installer laid the program into `folder`, where nothing may be written."""
+    return any(folder.glob("rvc_voice-*.dist-info"))
+
+
+def user_data(platform: str) -> Path:
+    """The folder in which a program keeps a user's data, by each platform's own rules.
+
+    Args:
+        platform: as in `sys.platform`.
+    """
+    if platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "rvc-voice"
 
 
 def kit() -> Path | None:
-    """The folder of what ships with the program, where the repository's own folders are in use."""
-    return KIT if paths().root == REPOSITORY else None
+    """The folder of what ships with the program, where the program's own folders are in use."""
+    return KIT if paths().root == own_root() else None
 
 
 def named(root: Path, name: str) -> Path:

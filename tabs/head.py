@@ -6,10 +6,10 @@ import json
 from html import escape
 from pathlib import Path
 
-from rvc.config import REPOSITORY
+from rvc.config import ASSETS
 from tabs.i18n import Translate
 
-UI = REPOSITORY / "assets" / "ui"
+UI = ASSETS / "ui"
 SCRIPTS = (
     "core.js", "jobs.js", "joblist.js", "player.js", "steps.js", "training.js", "models.js",
     "forms.js",

@@ -7,9 +7,9 @@ import locale
 import os
 from collections.abc import Callable
 
-from rvc.config import REPOSITORY
+from rvc.config import ASSETS
 
-FOLDER = REPOSITORY / "assets" / "i18n"
+FOLDER = ASSETS / "i18n"
 LANGUAGES = {
     "en": "English",
     "es": "Español",

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from rvc.config import REPOSITORY, named, paths
+from rvc.config import ASSETS, named, paths
 from rvc.errors import BadInput
 from rvc.params import Convert
 from tabs import controls
@@ -74,7 +74,7 @@ def build(page: Page, form: Form) -> None:
 
 def folders() -> list[Path]:
     own = paths().assets / "presets"
-    shipped = REPOSITORY / "assets" / "presets"
+    shipped = ASSETS / "presets"
     return list(dict.fromkeys([shipped, own]))
 
 

@@ -271,7 +271,7 @@ def template(rate: int) -> Path:
     Raises:
         BadInput: there is none for this rate.
     """
-    file = config.REPOSITORY / "rvc" / "configs" / f"{rate}.json"
+    file = config.CONFIGS / f"{rate}.json"
     if not file.is_file():
         raise BadInput(f"There is no configuration for {rate} Hz.", "Use 32000, 40000 or 48000.")
     return file

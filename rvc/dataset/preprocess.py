@@ -34,7 +34,6 @@ from rvc.progress import Report
 LOG = logging.getLogger(__name__)
 STAGE = "preprocess"
 NOTE = "Cutting"
-CONFIGS = config.REPOSITORY / "rvc" / "configs"
 
 
 def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
     """
     began = time.monotonic()
     folder, options = config.experiment(p.model_name), _options(p)
-    template = CONFIGS / f"{p.sample_rate}.json"
+    template = config.CONFIGS / f"{p.sample_rate}.json"
     if not template.is_file():
         raise BadInput(f"There is no configuration for {p.sample_rate} Hz.", "Choose another.")
     before = manifest.stage(folder, STAGE) or Stage(STAGE)

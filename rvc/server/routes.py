@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from rvc import cli, jobs, tasks
-from rvc.config import REPOSITORY, named, paths
+from rvc.config import ASSETS, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
 from rvc.hub import catalog
 from rvc.server import machine, openapi_page, progress
@@ -61,7 +61,7 @@ def add(app: FastAPI, fence: Fence) -> None:
     )
     router.get("/docs", include_in_schema=False)(documentation)
     app.include_router(router)
-    app.mount("/ui", StaticFiles(directory=REPOSITORY / "assets" / "ui"))
+    app.mount("/ui", StaticFiles(directory=ASSETS / "ui"))
     app.add_exception_handler(VoiceError, _explain)
     app.add_exception_handler(RequestValidationError, _invalid)
 

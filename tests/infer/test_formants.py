@@ -16,7 +16,7 @@ from tests import fakes, tiny
 
 pytest.importorskip("stftpitchshift")
 RATE = 16_000
-PRESETS = Path(__file__).parents[2] / "assets" / "formant_shift"
+PRESETS = Path(__file__).parents[2] / "rvc" / "assets" / "formant_shift"
 
 
 def vowels(f0_hz=130.0):

@@ -23,13 +23,13 @@ def texts():
     layout.build(Page(t, Fence()))
     for file in (REPOSITORY / "tabs").glob("*.py"):
         said |= set(_literals(file))
-    for file in (REPOSITORY / "assets" / "ui").glob("*.js"):
+    for file in (REPOSITORY / "rvc" / "assets" / "ui").glob("*.js"):
         code = file.read_text(encoding="utf-8")
         said |= set(re.findall(r'\bT\("((?:[^"\\\\]|\\\\.)+)"\)', code))
-    models = (REPOSITORY / "assets" / "ui" / "models.js").read_text(encoding="utf-8")
+    models = (REPOSITORY / "rvc" / "assets" / "ui" / "models.js").read_text(encoding="utf-8")
     said |= set(re.findall(r'": "([^"]+)",', models))
-    core = (REPOSITORY / "assets" / "ui" / "core.js").read_text(encoding="utf-8")
-    training = (REPOSITORY / "assets" / "ui" / "training.js").read_text(encoding="utf-8")
+    core = (REPOSITORY / "rvc" / "assets" / "ui" / "core.js").read_text(encoding="utf-8")
+    training = (REPOSITORY / "rvc" / "assets" / "ui" / "training.js").read_text(encoding="utf-8")
     said |= set(re.findall(r'^  \w+: "([^"]+)",', core, re.MULTILINE))
     said |= set(re.findall(r'\["\w+", "([^"]+)"\]', training))
     return {text for text in said if text.strip()}
