@@ -59,8 +59,8 @@ def voice(file: Path) -> None:
     import torch
 
     from rvc.nets import config
-    from rvc.nets.checkpoint import voice_of, write_voice
     from rvc.nets.synthesizer import Synthesizer
+    from rvc.nets.voice_file import voice_of, write_voice
 
     sizes = config.load(40_000, "HiFi-GAN", "v2")
     net = Synthesizer(sizes, n_speakers=109, with_posterior=False)

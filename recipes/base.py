@@ -26,8 +26,8 @@ from rvc.audio.mel import mel
 from rvc.embedders.manager import EmbedderManager
 from rvc.f0.contour import coarse
 from rvc.nets import config as net_settings
-from rvc.nets.checkpoint import load_into
 from rvc.nets.discriminators import Discriminators
+from rvc.nets.state_dict import load_into
 from rvc.nets.synthesizer import TEMPERATURE, Synthesizer
 from rvc.precision import autocast
 from rvc.train import losses

@@ -19,7 +19,8 @@ from recipes.base import SPEAKERS, Data
 from recipes.corpus import HUMANS
 from rvc.embedders.manager import EmbedderManager
 from rvc.nets import config as net_settings
-from rvc.nets.checkpoint import Weights, public_names, read_voice, voice_of, write_voice
+from rvc.nets.state_dict import Weights, public_names
+from rvc.nets.voice_file import read_voice, voice_of, write_voice
 from rvc.retrieval import index
 
 DEMO = "slt-hts"

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from rvc.nets import config as configs
-from rvc.nets.checkpoint import voice_of, write_checkpoint, write_voice
+from rvc.nets.checkpoint import write_checkpoint
 from rvc.nets.config import VoiceSettings
 from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.voice_file import voice_of, write_voice
 
 EMBED_WIDTH = 32
 HUBERT = {

@@ -18,9 +18,9 @@ from rvc.embedders import EMBEDDERS
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
 from rvc.infer.decoder import Decoder, TorchDecoder
-from rvc.nets import checkpoint
-from rvc.nets.checkpoint import VoiceFile
+from rvc.nets import voice_file
 from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.voice_file import VoiceFile
 from rvc.onnx import accelerate, voice
 from rvc.progress import Report, silent
 from rvc.retrieval.index import Retriever
@@ -66,7 +66,7 @@ class Voice:
         forget_lengths()
         self.path = Path(pth_path)
         as_onnx = self.path.suffix.lower() == ".onnx"
-        self.file = (voice if as_onnx else checkpoint).read_voice(self.path)
+        self.file = (voice if as_onnx else voice_file).read_voice(self.path)
         self.device: Device = choose(gpu, part="convert")
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
@@ -79,7 +79,7 @@ class Voice:
         )
         self.rest()
         self.net: Synthesizer | voice.OnnxNet = (
-            voice.OnnxNet(self.path) if as_onnx else checkpoint.build(self.file, self.device.device)
+            voice.OnnxNet(self.path) if as_onnx else voice_file.build(self.file, self.device.device)
         )
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._decoder()

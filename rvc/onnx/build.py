@@ -18,7 +18,7 @@ from rvc.embedders.hubert import SpeechEncoder
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
 from rvc.f0 import rmvpe
-from rvc.nets import checkpoint
+from rvc.nets import voice_file
 from rvc.nets.hifigan import Staged
 from rvc.onnx import cache, lift, packing
 from rvc.onnx.lift import Recipe
@@ -43,8 +43,8 @@ class _Decoding(nn.Module):
 
 def decoder(file: str) -> Recipe:
     """The decoder of the voice in `file`."""
-    voice = checkpoint.read_voice(Path(file))
-    dec = checkpoint.build(voice, torch.device("cpu")).dec
+    voice = voice_file.read_voice(Path(file))
+    dec = voice_file.build(voice, torch.device("cpu")).dec
     if not isinstance(dec, Staged):
         raise packing.Impossible("this kind of decoder has no graph")
     latent, speaker = voice.settings.inter_channels, voice.settings.gin_channels

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from rvc import params
 from rvc.errors import BadInput, StageFailed
-from rvc.nets.checkpoint import VoiceFile, build, read_voice
 from rvc.nets.layers import Noise
 from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.voice_file import VoiceFile, build, read_voice
 from rvc.onnx import voice as voices
 from rvc.progress import Report, silent
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.nets.checkpoint import VoiceFile, Weights
 from rvc.nets.config import VoiceSettings, from_list
 from rvc.nets.layers import GLOBAL_NOISE, Blank, Noise
+from rvc.nets.state_dict import Weights
 from rvc.nets.synthesizer import TEMPERATURE, named_class
+from rvc.nets.voice_file import VoiceFile
 
 METADATA_KEY = "voice"
 LIMIT_BYTES = 2 << 30  # of the format itself

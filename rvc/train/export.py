@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc.errors import StorageFailed
-from rvc.nets import checkpoint
+from rvc.nets import checkpoint, voice_file
 from rvc.nets.config import VoiceSettings
 from rvc.params import Train
 from rvc.train.step import State
@@ -56,8 +56,8 @@ def write_voice(
 ) -> None:
     """Write the small voice file that converts."""
     said = dict(meta) | {"model_name": p.model_name, "epoch": s.epoch - 1, "step": s.step}
-    voice = checkpoint.voice_of(s.g.state_dict(), settings, p.vocoder, said, file.name)
-    checkpoint.write_voice(file, voice)
+    voice = voice_file.voice_of(s.g.state_dict(), settings, p.vocoder, said, file.name)
+    voice_file.write_voice(file, voice)
 
 
 def _remove_others(folder: Path, names: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rvc import config, params
 from rvc.errors import Mismatch
-from rvc.nets.checkpoint import VoiceFile, read_voice, voice_of, write_voice
+from rvc.nets.voice_file import VoiceFile, read_voice, voice_of, write_voice
 from rvc.progress import Report, silent
 
 

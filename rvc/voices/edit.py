@@ -11,16 +11,10 @@ from rvc import config, params
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 from rvc.nets import config as configs
-from rvc.nets.checkpoint import (
-    TRACES,
-    Weights,
-    read_checkpoint,
-    read_voice,
-    voice_from,
-    voice_of,
-    write_voice,
-)
+from rvc.nets.checkpoint import read_checkpoint
 from rvc.nets.config import VoiceSettings
+from rvc.nets.state_dict import Weights
+from rvc.nets.voice_file import TRACES, read_voice, voice_from, voice_of, write_voice
 from rvc.progress import Report, silent
 from rvc.train import build
 

@@ -14,7 +14,7 @@ from rvc import config, params
 from rvc.config import paths
 from rvc.errors import BadInput, Mismatch, VoiceError
 from rvc.hub.digest import sha256
-from rvc.nets.checkpoint import VoiceFile, read_voice, write_voice
+from rvc.nets.voice_file import VoiceFile, read_voice, write_voice
 from rvc.onnx import voice as onnx
 from rvc.progress import Report, silent
 from rvc.retrieval import faissfile, index, reader

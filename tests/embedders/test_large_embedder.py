@@ -19,7 +19,7 @@ from rvc.config import paths
 from rvc.dataset import manifest
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.infer import voice as voices
-from rvc.nets import checkpoint
+from rvc.nets import checkpoint, voice_file
 from rvc.retrieval.index import Retriever
 from tests.embedders import tiny_embedders as embedders
 from tests.train import tiny
@@ -80,7 +80,7 @@ def folder(installation, monkeypatch):
     return installation / "logs/v"
 
 
-def voice_file(folder):
+def trained_voice(folder):
     return next(iter(folder.glob("v_*e_*s.pth")))
 
 
@@ -96,7 +96,7 @@ def test_features_are_1024_wide_and_so_is_silence(folder):
 
 
 def test_the_voice_takes_the_width_and_records_the_embedder(folder):
-    made = checkpoint.read_voice(voice_file(folder))
+    made = voice_file.read_voice(trained_voice(folder))
     assert made.embed_width == 1024
     known = made.embedder
     assert known["name"] == NAME
@@ -115,7 +115,7 @@ def convert(folder, *more, code=0, pth=None, index=True):
     given = ["--index-path", str(next(folder.glob("*.index")))] if index else []
     return call(
         *("infer", "--input-path", str(sound), "--output-path", str(folder / "out.wav")),
-        *("--pth-path", str(pth or voice_file(folder)), "--gpu", "-", "--f0-method", "swift-f0"),
+        *("--pth-path", str(pth or trained_voice(folder)), "--gpu", "-", "--f0-method", "swift-f0"),
         *given,
         *more,
         code=code,
@@ -215,7 +215,7 @@ def test_a_base_model_of_another_width_lends_what_fits(folder, installation, cap
 
 def test_a_voice_by_applio_is_768_wide_and_of_contentvec(folder, tmp_path):
     """No record in the file: width by version, embedder by its name."""
-    raw = torch.load(voice_file(folder), weights_only=True)
+    raw = torch.load(trained_voice(folder), weights_only=True)
     weight = raw["weight"]["enc_p.emb_phone.weight"]
     for version, width in (("v2", 768), ("v1", 256)):
         old = {k: v for k, v in raw.items() if k != "embedder"}
@@ -224,7 +224,7 @@ def test_a_voice_by_applio_is_768_wide_and_of_contentvec(folder, tmp_path):
         old["weight"]["enc_p.emb_phone.weight"] = weight[:, :width].clone()
         file = tmp_path / f"{version}.pth"
         torch.save(old, file)
-        made = checkpoint.read_voice(file)
+        made = voice_file.read_voice(file)
         assert (made.embed_width, made.embedder["name"]) == (width, "contentvec")
         embedders.write(
             paths().embedders / "contentvec",

@@ -23,7 +23,7 @@ from rvc.embedders import weights as embedder_weights
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import VoiceError
 from rvc.hub import safe
-from rvc.nets.checkpoint import read_voice
+from rvc.nets.voice_file import read_voice
 from rvc.onnx import cache
 from rvc.retrieval import faissfile, reader_child
 from rvc.train import build, checkpoint

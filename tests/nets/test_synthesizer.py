@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from rvc.nets import VOCODERS, config
-from rvc.nets.checkpoint import public_names
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.hifigan import HiFiGAN
 from rvc.nets.layers import Noise, ZeroNoise
 from rvc.nets.source import frame_phase, sample_phase
+from rvc.nets.state_dict import public_names
 from rvc.nets.synthesizer import Synthesizer
 from tests import tiny
 from tests.nets.golden import off_peak

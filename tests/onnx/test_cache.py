@@ -9,7 +9,7 @@ from rvc.embedders.manager import EmbedderManager
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks
 from rvc.infer.decoder import TorchDecoder
-from rvc.nets import checkpoint
+from rvc.nets import voice_file
 from rvc.onnx import accelerate, cache, packing
 from tests import tiny
 from tests.infer.conftest import sung
@@ -52,7 +52,7 @@ def test_blocks_of_a_graph_equal_the_network_in_one_go(
 ):
     pth = tiny.voice(tmp_path / "v.pth", vocoder=vocoder, sample_rate=rate)
     decode = voices.Voice(pth, gpu="-").decoder
-    dec = checkpoint.build(checkpoint.read_voice(pth), torch.device("cpu")).dec
+    dec = voice_file.build(voice_file.read_voice(pth), torch.device("cpu")).dec
     frames, hop, drawn = 90, dec.hop, torch.Generator().manual_seed(0)
     z, g, source = (
         torch.randn(1, *shape, generator=drawn)

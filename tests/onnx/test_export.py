@@ -12,8 +12,8 @@ from rvc import params, tasks
 from rvc.errors import BadInput, StageFailed
 from rvc.infer import voice as infer
 from rvc.nets import refinegan
-from rvc.nets.checkpoint import build, read_voice
 from rvc.nets.layers import Noise
+from rvc.nets.voice_file import build, read_voice
 from rvc.onnx import cache
 from rvc.onnx import export as export_onnx
 from rvc.onnx import voice as voices

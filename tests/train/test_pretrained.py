@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
-from rvc.nets import checkpoint
+from rvc.nets import state_dict, voice_file
 from rvc.train import build, pretrained, train
 from rvc.train import checkpoint as state
 from rvc.train import train as training
@@ -36,7 +36,7 @@ def test_exports_are_applios(folder):
     assert set(raw) == {"model", "iteration", "optimizer", "learning_rate", "scaler"}
     assert raw["iteration"] == 3
     assert "enc_q.enc.in_layers.0.weight_g" in raw["model"]
-    voice = checkpoint.read_voice(folder / "v_3e_6s.pth")
+    voice = voice_file.read_voice(folder / "v_3e_6s.pth")
     assert (voice.sample_rate, voice.embed_width, voice.n_speakers) == (RATE, 8, 1)
     said = {k: voice.meta[k] for k in ("epoch", "step", "model_name", "dataset_length", "f0")}
     assert said == {"epoch": 3, "step": 6, "model_name": "v", "dataset_length": "00:00:06",
@@ -105,7 +105,7 @@ def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypat
     with caplog.at_level(logging.INFO):
         s = build.begin(p, build.material(p, folder), train.device.choose("-"), folder)
     raw = torch.load(given["g_pretrained_path"], weights_only=True)["model"]
-    now = checkpoint.public_names(s.g.state_dict())
+    now = state_dict.public_names(s.g.state_dict())
     assert torch.equal(now["dec.ups.0.weight_v"], raw["dec.ups.0.weight_v"])
     assert torch.equal(now["emb_g.weight"], raw["emb_g.weight"])  # its three rows are kept
     assert now["enc_p.emb_phone.weight"].shape == (8, 8)
@@ -127,7 +127,7 @@ def test_more_speakers_than_the_base_model_knows(tmp_path, monkeypatch):
     given = base_models(tmp_path, monkeypatch, clips=2)
     tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
     result = train.run(tiny.params(total_epoch=1, **given))
-    voice = checkpoint.read_voice(result["voice"])
+    voice = voice_file.read_voice(result["voice"])
     assert voice.n_speakers == 2
     assert voice.meta["speakers_id"] == 2
 
@@ -189,7 +189,7 @@ def test_speakers_keep_their_names(tmp_path, monkeypatch):
     info = json.loads((folder / "model_info.json").read_text())
     info["speakers"] = {"0": "Ana", "1": "Jörg"}
     (folder / "model_info.json").write_text(json.dumps(info))
-    voice = checkpoint.read_voice(train.run(tiny.params(total_epoch=1))["voice"])
+    voice = voice_file.read_voice(train.run(tiny.params(total_epoch=1))["voice"])
     assert voice.meta["speakers"] == {"0": "Ana", "1": "Jörg"}
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (2, 2)
 
@@ -200,7 +200,7 @@ def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
     raw["model"]["emb_g.weight"] = torch.randn(109, 4)
     torch.save(raw, given["g_pretrained_path"])
     tiny.voice(tmp_path, monkeypatch, clips=2)
-    voice = checkpoint.read_voice(train.run(tiny.params(total_epoch=1, **given))["voice"])
+    voice = voice_file.read_voice(train.run(tiny.params(total_epoch=1, **given))["voice"])
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (109, 1)
 
 

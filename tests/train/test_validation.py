@@ -9,7 +9,7 @@ import torch
 
 from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
-from rvc.nets import checkpoint
+from rvc.nets import voice_file
 from rvc.train import checkpoint as state
 from rvc.train import report, train
 from rvc.train import scores as best
@@ -136,7 +136,7 @@ def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
     assert (rate, np.isfinite(wave).all()) == (40000, True)
     assert np.abs(wave).max() > 0
     first = min(found, key=lambda r: r["score"])
-    assert checkpoint.read_voice(folder / "best.pth").meta["epoch"] == first["epoch"]
+    assert voice_file.read_voice(folder / "best.pth").meta["epoch"] == first["epoch"]
     assert [s["epoch"] for s in state.load(folder)["scores"]] == [1, 2]
     page = (folder / "training.html").read_text()
     assert f"The best save is epoch {first['epoch']}" in page

@@ -5,7 +5,8 @@ import torch
 
 from rvc.device import choose
 from rvc.nets import VOCODERS, refinegan
-from rvc.nets.checkpoint import build, read_checkpoint, read_voice
+from rvc.nets.checkpoint import read_checkpoint
+from rvc.nets.voice_file import build, read_voice
 from rvc.train import build as setup
 from rvc.train import train
 from rvc.train.distributed import Ranks

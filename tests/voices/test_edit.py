@@ -9,7 +9,7 @@ import torch
 from rvc import params, tasks
 from rvc.dataset import manifest
 from rvc.errors import BadInput, Mismatch
-from rvc.nets.checkpoint import read_voice
+from rvc.nets.voice_file import read_voice
 from rvc.retrieval import index
 from rvc.voices import information
 from tests import tiny

@@ -9,7 +9,7 @@ import pytest
 from rvc import params, tasks
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch, links
-from rvc.nets.checkpoint import read_voice
+from rvc.nets.voice_file import read_voice
 from rvc.voices import sharing
 from tests import hostile, tiny
 from tests.hub import hosts

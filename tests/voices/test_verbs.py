@@ -10,7 +10,7 @@ import pytest
 
 from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch, VoiceError
-from rvc.nets.checkpoint import read_voice
+from rvc.nets.voice_file import read_voice
 from rvc.retrieval import index
 from tests import hostile, tiny
 
