@@ -1,95 +1,19 @@
 """Watches a training for signs that it only pretends to learn.
 
-Pure arithmetic on numbers the loop hands over, so every rule can be tested by injecting its
-fault. Each finding is a sentence with something to do about it; it goes to the log, as a
-structured line to `metrics.jsonl`, and into the final report.
+Pure arithmetic on numbers the trainer hands over, so every rule can be tested by injecting its
+fault.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
-
-import torch
-from torch import Tensor, nn
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rvc.errors import StageFailed
-from rvc.train.nonfinite import BadSteps, Verdict
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as it should be.
-
-    Attributes:
-        rule: stable name. level: "warning", or "error" where training is pointless.
-        sentence, hint: for people. values: the numbers behind it.
-    """
-
-    rule: str
-    level: str
-    sentence: str
-    hint: str
-    step: int
-    epoch: int
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-class Emit(Protocol):
-    """Takes one line for `metrics.jsonl` (`rvc.train.metrics.Curves.record` fits)."""
-
-    def __call__(self, kind: str, step: int, epoch: int, **values: Any) -> None: ...
-
-
-def nowhere(kind: str, step: int, epoch: int, **values: Any) -> None:
-    """An Emit that forgets."""
-
-
-class Ledger:
-    """All findings of a training, by rule."""
-
-    def __init__(self, emit: Emit = nowhere) -> None:
-        self.emit = emit
-        self.findings: dict[str, Finding] = {}
-        self.counts: dict[str, int] = {}
-
-    def find(
-        self,
-        rule: str,
-        level: str,
-        sentence: str,
-        hint: str,
-        at: tuple[int, int] = (0, 0),
-        values: dict[str, Any] | None = None,
-        each: bool = False,
-    ) -> None:
-        """Note a finding at (step, epoch); the log hears of it once, or each time."""
-        self.counts[rule] = self.counts.get(rule, 0) + 1
-        if rule in self.findings and not each:
-            return
-        finding = Finding(rule, level, sentence, hint, *at, values=values or {})
-        self.findings.setdefault(rule, finding)
-        self.emit(
-            "finding",
-            *at,
-            rule=rule,
-            level=level,
-            sentence=sentence,
-            hint=hint,
-            values=finding.values,
-        )
-        log.warning("%s %s", sentence, hint)
-
-    def as_list(self) -> list[dict[str, Any]]:
-        """JSON-ready findings, each with how often it was made."""
-        return [asdict(f) | {"count": self.counts[f.rule]} for f in self.findings.values()]
-
-
-__all__ = ["Monitor", "Verdict"]
+from rvc.train.findings import Emit, Findings, no_emit
+from rvc.train.nonfinite import NonFiniteSteps, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +34,9 @@ class Monitor:
         scaled: gradients come from an fp16 gradient scaler, whose first overflows are normal.
     """
 
-    def __init__(self, emit: Emit = nowhere, scaled: bool = False) -> None:
-        self.ledger = Ledger(emit)
-        self.steps = BadSteps(self.ledger, scaled)
+    def __init__(self, emit: Emit = no_emit, scaled: bool = False) -> None:
+        self.findings = Findings(emit)
+        self.nonfinite = NonFiniteSteps(self.findings, scaled)
         self.cause = ""
         self.expected_epoch_s = 0.0
         self.windows: dict[str, deque[float]] = {}
@@ -123,26 +47,26 @@ class Monitor:
         minutes: float,
         steps: int,
         step_s: float,
-        floor_step_s: float = 0.0,
+        shortest_step_s: float = 0.0,
     ) -> str:
         """Say what is about to happen; returns the sentence, after a timed warm-up.
 
         Args:
             steps: per epoch. step_s: measured time of a step.
-            floor_step_s: time below which a real step is impossible on this machine.
+            shortest_step_s: time below which a real step is impossible on this machine.
         """
         self.expected_epoch_s = steps * step_s
         plan = {"clips": clips, "minutes": round(minutes, 2), "steps_per_epoch": steps}
-        self.ledger.emit("plan", 0, 0, **plan, expected_epoch_s=round(self.expected_epoch_s, 3))
-        if step_s < FAST * floor_step_s:
-            self.ledger.find(
+        self.findings.emit("plan", 0, 0, **plan, expected_epoch_s=round(self.expected_epoch_s, 3))
+        if step_s < FAST * shortest_step_s:
+            self.findings.add(
                 "implausible_step",
                 "warning",
                 f"A step takes {step_s * 1e3:.2g} ms; this machine needs at least "
-                f"{floor_step_s * 1e3:.2g} ms for real work of that size.",
+                f"{shortest_step_s * 1e3:.2g} ms for real work of that size.",
                 "The networks are not computed in full; do not trust the result.",
             )
-            self.expected_epoch_s = steps * floor_step_s
+            self.expected_epoch_s = steps * shortest_step_s
         sentence = (
             f"{clips} clips, {minutes:.1f} min, {steps} steps per epoch, "
             f"about {self.expected_epoch_s:.1f} s per epoch."
@@ -168,11 +92,11 @@ class Monitor:
             voiced: share of voiced frames in the batch, 0..1.
             spread: mean standard deviation of the features over time.
         """
-        verdict = self.steps.judge(step, epoch, losses, norms, clips)
+        verdict = self.nonfinite.judge(step, epoch, losses, norms, clips)
         if verdict is not Verdict.OK:
-            self.cause = self.steps.cause
+            self.cause = self.nonfinite.cause
             return verdict
-        self.steps.good()
+        self.nonfinite.good()
         at = (step, epoch)
         hopeless = self._gradients(norms, at)
         self._moving(losses, at)
@@ -189,12 +113,12 @@ class Monitor:
             seconds: its measured time.
             moving: share of parameter tensors that changed since the last look, 0..1.
         """
-        self.steps.rollbacks = 0
+        self.nonfinite.rollbacks = 0
         at = (step, epoch)
         share = seconds / self.expected_epoch_s if self.expected_epoch_s else 1.0
         values = {"seconds": round(seconds, 3), "expected_s": round(self.expected_epoch_s, 3)}
         if share < FAST:
-            self.ledger.find(
+            self.findings.add(
                 "epoch_too_fast",
                 "warning",
                 f"An epoch took {seconds:.2f} s where {self.expected_epoch_s:.1f} s were expected.",
@@ -203,7 +127,7 @@ class Monitor:
                 values,
             )
         elif share > SLOW and seconds - self.expected_epoch_s > SLOW_BY_S:
-            self.ledger.find(
+            self.findings.add(
                 "epoch_too_slow",
                 "warning",
                 f"An epoch took {seconds:.1f} s where {self.expected_epoch_s:.1f} s were expected.",
@@ -212,7 +136,7 @@ class Monitor:
                 values,
             )
         if moving is not None and moving < LEAST_MOVING:
-            self.ledger.find(
+            self.findings.add(
                 "parameters_frozen",
                 "error" if moving == 0 else "warning",
                 f"Only {moving:.0%} of the parameters changed during the epoch.",
@@ -223,14 +147,14 @@ class Monitor:
 
     def empty_epoch(self, step: int, epoch: int) -> None:
         """Every step of an epoch was skipped."""
-        self.cause = f"Every step of epoch {epoch} was skipped. {self.steps.cause}".rstrip()
+        self.cause = f"Every step of epoch {epoch} was skipped. {self.nonfinite.cause}".rstrip()
         hint = "Remove the clips named before, or use bf16 or fp32 instead of fp16."
-        self.ledger.find("empty_epoch", "error", self.cause, hint, (step, epoch), each=True)
+        self.findings.add("empty_epoch", "error", self.cause, hint, (step, epoch), each=True)
 
     def _gradients(self, norms: Mapping[str, float], at: tuple[int, int]) -> bool:
         dead = {name for name, norm in norms.items() if self._lasting(f"norm {name}", norm, 0.0)}
         for name in sorted(dead):
-            self.ledger.find(
+            self.findings.add(
                 f"zero_gradient_{name}",
                 "error",
                 f"The gradient of {name} has been zero for {WINDOW} steps.",
@@ -254,7 +178,7 @@ class Monitor:
 
     def _voiced(self, voiced: float, at: tuple[int, int]) -> None:
         if self._lasting("voiced", voiced, LEAST_VOICED):
-            self.ledger.find(
+            self.findings.add(
                 "unvoiced",
                 "warning",
                 f"Hardly any frame of the last {WINDOW} batches is voiced.",
@@ -267,7 +191,7 @@ class Monitor:
             seen = self._window(f"loss {name}", loss)
             still = max(seen) - min(seen) <= STILL * max(map(abs, seen))
             if len(seen) == WINDOW and still:
-                self.ledger.find(
+                self.findings.add(
                     f"loss_still_{name}",
                     "warning",
                     f"The loss {name} has been exactly {loss:g} for {WINDOW} steps.",
@@ -288,81 +212,14 @@ class Monitor:
     def _fatal(self, rule: str, sentence: str, at: tuple[int, int]) -> None:
         self.cause = sentence
         hint = "Training was stopped: going on would only pretend. Check the stage named."
-        self.ledger.find(rule, "error", sentence, hint, at)
+        self.findings.add(rule, "error", sentence, hint, at)
 
     def failure(self) -> StageFailed:
         """The error that ends a training after Verdict.STOP."""
-        worst = [f for f in self.ledger.findings.values() if f.level == "error"]
+        worst = [f for f in self.findings.by_rule.values() if f.level == "error"]
         hint = worst[-1].hint if worst else "Look at the log for the clips named."
         return StageFailed(f"Training was stopped: {self.cause}", hint)
 
     def report(self) -> dict[str, Any]:
         """For the verb's result: every finding with how often it was made, and skipped steps."""
-        return {"findings": self.ledger.as_list(), "skipped_steps": self.steps.skipped}
-
-
-SAMPLE = 64  # values looked at per tensor
-
-
-class ParameterWatch:
-    """Remembers a few values of every parameter tensor and tells which have changed."""
-
-    def __init__(self, networks: Iterable[nn.Module]) -> None:
-        self.networks = list(networks)
-        self.seen = self._look()
-
-    def moving(self) -> float:
-        """Share (0..1) of trainable tensors that changed since the last call."""
-        before, self.seen = self.seen, self._look()
-        changed = [bool((a != b).any()) for a, b in zip(before, self.seen, strict=True)]
-        return sum(changed) / max(1, len(changed))
-
-    @torch.no_grad()
-    def _look(self) -> list[Tensor]:
-        return [
-            p.detach().flatten()[:: max(1, p.numel() // SAMPLE)][:SAMPLE].clone().cpu()
-            for network in self.networks
-            for p in network.parameters()
-        ]
-
-
-@torch.no_grad()
-def content(phone: Tensor, f0: Tensor, lengths: Tensor) -> tuple[float, float]:
-    """(share of voiced frames, mean standard deviation over time) of a batch.
-
-    Args:
-        phone: (B, T, E) features. f0: (B, T) in Hz. lengths: (B,) frames.
-    """
-    inside = torch.arange(f0.shape[1], device=f0.device)[None] < lengths[:, None].to(f0.device)
-    voiced = ((f0 > 0) & inside).sum() / inside.sum().clamp(min=1)
-    weight = inside[..., None].to(phone.dtype)
-    count = weight.sum(1).clamp(min=1)
-    mean = (phone * weight).sum(1) / count
-    variance = (((phone - mean[:, None]) * weight) ** 2).sum(1) / count
-    both = torch.stack([voiced.float(), variance.float().sqrt().mean()])
-    share, spread = both.tolist()
-    return share, spread
-
-
-def floor_step_s(networks: Iterable[nn.Module], batch: int, frames: int, device: str) -> float:
-    """A time no real training step can beat here: each weight used once per frame, forth and back.
-
-    Args:
-        frames: of one training segment. The machine's speed is that of a matrix product, measured
-            (about 0.1 s), times four for good measure.
-    """
-    weights = sum(p.numel() for n in networks for p in n.parameters() if p.ndim > 1)
-    return 6.0 * weights * batch * frames / operations_per_s(device) / 4
-
-
-def operations_per_s(device: str) -> float:
-    """Floating-point operations per second of a matrix product on a device."""
-    size = 1024 if device == "cpu" else 4096
-    kind = torch.float32 if device == "cpu" else torch.bfloat16
-    a = torch.ones(size, size, device=device, dtype=kind)
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        _ = float((a @ a)[0, 0])  # reading a value waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2.0 * size**3 / best
+        return {"findings": self.findings.as_list(), "skipped_steps": self.nonfinite.skipped}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from rvc.train.monitor import Ledger
+from rvc.train.findings import Findings
 
 ROLLBACK_AFTER = 3  # bad steps in a row
 STOP_AFTER = 10
@@ -16,7 +16,7 @@ HINT = "Listen to the clips named; use bf16 or fp32 instead of fp16."
 
 
 class Verdict(Enum):
-    """What the loop has to do after a step."""
+    """What the trainer has to do after a step."""
 
     OK = "ok"
     SKIP = "skip"  # the step must not (or did not) change the networks
@@ -24,15 +24,15 @@ class Verdict(Enum):
     STOP = "stop"  # raise `Monitor.failure()`
 
 
-class BadSteps:
+class NonFiniteSteps:
     """Counts bad steps in a row.
 
     Args:
         scaled: gradients come from an fp16 gradient scaler, whose first overflows are normal.
     """
 
-    def __init__(self, ledger: Ledger, scaled: bool = False) -> None:
-        self.ledger, self.scaled = ledger, scaled
+    def __init__(self, findings: Findings, scaled: bool = False) -> None:
+        self.findings, self.scaled = findings, scaled
         self.bad = self.overflows = self.rollbacks = self.skipped = 0
         self.cause = ""
 
@@ -61,7 +61,7 @@ class BadSteps:
         parts = [f"the loss {k}" for k in wrong_loss] + [f"the gradient of {k}" for k in wrong_norm]
         among = f" (clips {', '.join(clips)})" if clips else ""
         self.cause = f"Step {step}: {' and '.join(parts)} is not finite{among}."
-        self.ledger.find(
+        self.findings.add(
             "not_finite",
             "warning",
             self.cause + " The step was skipped.",
@@ -76,12 +76,12 @@ class BadSteps:
         again = self.bad % ROLLBACK_AFTER == 0 and self.rollbacks >= ROLLBACKS
         if self.bad >= STOP_AFTER or again:
             self.cause = f"{self.bad} steps in a row failed. {self.cause}"
-            self.ledger.find("not_finite_stop", "error", self.cause, HINT, at)
+            self.findings.add("not_finite_stop", "error", self.cause, HINT, at)
             return Verdict.STOP
         if self.bad % ROLLBACK_AFTER:
             return Verdict.SKIP
         self.rollbacks += 1
-        self.ledger.find(
+        self.findings.add(
             "rolled_back",
             "warning",
             f"{self.bad} steps in a row were not finite: going back to the last good state.",

@@ -39,7 +39,7 @@ from rvc.train.batch_size import largest
 from rvc.train.distributed import Ranks
 from rvc.train.holdout import minutes
 from rvc.train.metrics import Curves
-from rvc.train.monitor import ParameterWatch
+from rvc.train.plausibility import ParameterWatch
 from rvc.train.step import Course, Recipe, State, fit
 from rvc.train.stopping import Stop, saved
 from rvc.train.trainer import Session

@@ -15,12 +15,14 @@ from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled
 from rvc.params import Train
 from rvc.progress import Report
-from rvc.train import checkpoint, monitor
+from rvc.train import checkpoint, plausibility
 from rvc.train import checkpoint as resume
 from rvc.train.dataset import Batch
+from rvc.train.findings import no_emit
 from rvc.train.holdout import minutes
 from rvc.train.metrics import WINDOW_STEPS, Curves
-from rvc.train.monitor import Monitor, Verdict, nowhere
+from rvc.train.monitor import Monitor
+from rvc.train.nonfinite import Verdict
 from rvc.train.step import Losses, Next, Recipe, State
 from rvc.train.stopping import PHASE, Saved, Stop, save_after_s
 
@@ -55,7 +57,7 @@ class Session:
     export: Callable[[State], list[str]]
     judge: Callable[[State], None]
     extra: Callable[[], Mapping[str, Any]]
-    watched: monitor.ParameterWatch | None = None
+    watched: plausibility.ParameterWatch | None = None
     saved_s: float = field(default_factory=time.monotonic)
     save_s: float = 0.0  # what the last save took
     stepped_s: float = field(default_factory=time.monotonic)
@@ -64,7 +66,7 @@ class Session:
     times_s: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        emit = self.curves.record if self.curves else nowhere
+        emit = self.curves.record if self.curves else no_emit
         self.monitor = Monitor(emit, scaled=self.recipe.dtype == torch.float16)
 
     def after_step(self, s: State, indices: list[int], batch: Batch, found: Losses) -> Next:
@@ -147,7 +149,7 @@ class Session:
     def _judge_step(
         self, s: State, indices: list[int], batch: Batch, numbers: Mapping[str, float]
     ) -> Verdict:
-        voiced, spread = monitor.content(batch.phone, batch.f0, batch.lengths)
+        voiced, spread = plausibility.batch_statistics(batch.phone, batch.f0, batch.lengths)
         norms = {"d": numbers["norm_d"], "g": numbers["norm_g"]}
         losses = {k: v for k, v in numbers.items() if not k.startswith("norm")}
         names = [self.clips[i].name for i in indices]
@@ -200,7 +202,9 @@ class Session:
         """Tell how long it will take, from the first steps."""
         step_s = (self.times_s[-1] - self.times_s[0]) / MEASURED_STEPS
         frames = self.recipe.settings.segment_frames
-        floor = monitor.floor_step_s((s.g, s.d), self.p.batch_size, frames, str(self.recipe.device))
+        floor = plausibility.shortest_step_s(
+            (s.g, s.d), self.p.batch_size, frames, str(self.recipe.device)
+        )
         self.monitor.before(
             len(self.clips), minutes(self.clips), self.steps_per_epoch, step_s, floor
         )

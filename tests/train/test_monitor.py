@@ -9,16 +9,14 @@ import torch
 from torch import nn
 
 from rvc.errors import StageFailed
-from rvc.train.monitor import (
-    WINDOW,
-    Monitor,
+from rvc.train.monitor import WINDOW, Monitor
+from rvc.train.nonfinite import STOP_AFTER, Verdict
+from rvc.train.plausibility import (
     ParameterWatch,
-    Verdict,
-    content,
-    floor_step_s,
+    batch_statistics,
     operations_per_s,
+    shortest_step_s,
 )
-from rvc.train.nonfinite import STOP_AFTER
 
 
 class Lines(list):
@@ -183,11 +181,11 @@ def test_frozen_parameters_are_seen(lines):
 def test_content_of_batches_ignores_the_padding():
     phone = torch.zeros(2, 10, 4)
     f0 = torch.zeros(2, 10)
-    assert content(phone, f0, torch.tensor([10, 5])) == (0.0, 0.0)
+    assert batch_statistics(phone, f0, torch.tensor([10, 5])) == (0.0, 0.0)
     phone[:, ::2] = 2.0
     f0[0, :5] = 100.0
     f0[1, 5:] = 100.0  # padding
-    voiced, spread = content(phone, f0, torch.tensor([10, 4]))
+    voiced, spread = batch_statistics(phone, f0, torch.tensor([10, 4]))
     assert voiced == pytest.approx(5 / 14)
     assert spread == pytest.approx(1.0, abs=1e-3)
 
@@ -195,7 +193,7 @@ def test_content_of_batches_ignores_the_padding():
 def test_a_stubbed_forward_is_faster_than_the_machine_could_be(lines):
     """The stub is there from the first step, so the warm-up cannot tell; arithmetic can."""
     network = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(8)))
-    floor = floor_step_s([network], 8, 400, "cpu")
+    floor = shortest_step_s([network], 8, 400, "cpu")
     assert floor > 0
     assert operations_per_s("cpu") > 1e8
     monitor = Monitor(lines)

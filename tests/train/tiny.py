@@ -57,7 +57,7 @@ def voice(home, monkeypatch, name="v", page=False, **options):
     monkeypatch.setenv("RVC_HOME", str(home))
     monkeypatch.setattr("rvc.train.build.Discriminators", TinyDiscriminators)
     monkeypatch.setattr("rvc.train.train.look_at_data", lambda *_: None)
-    monkeypatch.setattr("rvc.train.monitor.floor_step_s", lambda *_: 0.0)
+    monkeypatch.setattr("rvc.train.plausibility.shortest_step_s", lambda *_: 0.0)
     if not page:
         monkeypatch.setattr("rvc.train.report.write", lambda *_: None)
     monkeypatch.setattr("rvc.train.metrics._board", lambda *_: None)  # seconds of imports
