@@ -11,7 +11,8 @@ sys.path.insert(0, str(ROOT))
 
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from rvc import cli, errors, tasks  # noqa: E402
+from rvc import errors, tasks  # noqa: E402
+from rvc.params import base  # noqa: E402
 
 TARGET = ROOT / "docs" / "commands.md"
 
@@ -41,17 +42,17 @@ def _exit_codes() -> str:
 
 def _row(name: str, field: FieldInfo) -> str:
     default = "required" if field.is_required() else _show(name, field.get_default())
-    spelling = name.upper() if cli.by_place(field) else f"--{cli.flag(name)}"
+    spelling = name.upper() if base.by_place(field) else f"--{base.flag(name)}"
     return f"| `{spelling}` | {_values(field)} | {default} | {field.description} |"
 
 
 def _values(field: FieldInfo) -> str:
-    kind, _ = cli.base_type(field.annotation)
+    kind, _ = base.base_type(field.annotation)
     if kind is bool:
         return "switch"
-    if allowed := cli.choices(field.annotation):
+    if allowed := base.choices(field.annotation):
         return ", ".join(str(value) for value in allowed)
-    low, high = cli.limits(field)
+    low, high = base.limits(field)
     if low is not None or high is not None:
         return f"{low} to {high}" if high is not None else f"from {low}"
     return {"Path": "path", "str": "text", "int": "whole number", "float": "number"}[kind.__name__]

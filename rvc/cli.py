@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import click
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from rvc.params import Params
+from rvc.params.base import base_type, by_place, choices, complaint, flag, limits
 
 RENAMED = {  # Applio 3.2.1 -> now
     "f0-up-key": "pitch",
@@ -48,15 +48,6 @@ def build(params: type[Params], values: dict[str, Any]) -> Params:
         raise click.UsageError(complaint(error.errors())) from None
 
 
-def complaint(errors: Iterable[Any]) -> str:
-    """What is wrong with the given values, one clause per option, the same in every front end."""
-    return "; ".join(f"--{flag(str((*e['loc'], '')[0]))}: {e['msg']}" for e in errors)
-
-
-def flag(name: str) -> str:
-    return name.replace("_", "-")
-
-
 def _option(name: str, field: FieldInfo) -> click.Parameter:
     if by_place(field):
         kind, many = base_type(field.annotation)
@@ -85,38 +76,6 @@ def _option(name: str, field: FieldInfo) -> click.Parameter:
         multiple=many,
         **text,  # type: ignore[arg-type]
     )
-
-
-def by_place(field: FieldInfo) -> bool:
-    """Whether the command line takes the value without a flag."""
-    return isinstance(extra := field.json_schema_extra, dict) and bool(extra.get("positional"))
-
-
-def base_type(annotation: Any) -> tuple[Any, bool]:
-    """(the type a value has when it is given, whether several may be given)."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return base_type(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return base_type(next(a for a in get_args(annotation) if a is not type(None)))
-    if origin in (list, tuple):
-        return base_type(get_args(annotation)[0])[0], True
-    return annotation, False
-
-
-def choices(annotation: Any) -> list[Any]:
-    """The values a Literal allows; empty for other types."""
-    kind, _ = base_type(annotation)
-    return list(get_args(kind)) if get_origin(kind) is Literal else []
-
-
-def limits(field: FieldInfo) -> tuple[Any, Any]:
-    """The (lowest, highest) value a field accepts; None where it has no bound."""
-    low, high = (
-        next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None)
-        for key in ("ge", "le")
-    )
-    return low, high
 
 
 class _Choice(click.Choice):

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from rvc import tasks
-from rvc.cli import base_type
+from rvc.params.base import base_type
 from rvc.server import fence
 from tabs import controls
 from tabs.events import guarded, starts

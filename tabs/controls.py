@@ -12,9 +12,9 @@ import gradio as gr
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from rvc.cli import base_type, choices, complaint, limits
 from rvc.errors import BadInput
 from rvc.params import Params
+from rvc.params.base import base_type, choices, complaint, group_of, limits
 from tabs.i18n import Translate
 
 LABELS = {  # where the name of a parameter, read aloud, would not tell a newcomer enough
@@ -133,7 +133,7 @@ def form(
     built = Form(params)
     groups: dict[str, list[str]] = {}
     for name in names:
-        group = _group(params.model_fields[name])
+        group = group_of(params.model_fields[name])
         groups.setdefault(moved.get(name, group) if group else group, []).append(name)
     groups = {g: groups[g] for g in sorted(groups, key=lambda g: g != "")}
     for group, members in groups.items():
@@ -141,11 +141,6 @@ def form(
         with fold:
             _fill(built, members, t, start or {}, replace or {})
     return built
-
-
-def _group(declared: FieldInfo) -> str:
-    extra = declared.json_schema_extra
-    return str(extra.get("group", "")) if isinstance(extra, dict) else ""
 
 
 def _fill(
@@ -194,7 +189,7 @@ def _grid(names: list[str], place: Any) -> None:
 def _text(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:
     """Label and help text; where one only repeats the other, it is shown once."""
     said, help_text = label(name), declared.description or ""
-    if _group(declared) in SHORT:
+    if group_of(declared) in SHORT:
         return {"label": t(help_text.removesuffix("."))}
     repeats = re.sub(r"\W+", " ", help_text).strip().lower() == said.lower()
     return {"label": t(said)} | ({} if repeats or not help_text else {"info": t(help_text)})

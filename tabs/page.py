@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from rvc import jobs, tasks
+from rvc.audio.formats import is_sound_name
 from rvc.config import kit, paths
 from rvc.server import fence
 from rvc.server.fence import AUDIO, Fence
@@ -72,13 +74,22 @@ class Page:
             VoiceError: the values are wrong, or the voice is busy.
         """
         p = controls.read(tasks.VERBS[verb].params, values)
-        self.fence.check(p)
-        return jobs.start(verb, p)
+        return jobs.start(verb, self.fence.check(p))
 
-    def store(self, uploaded: str, folder: Path, kinds: tuple[str, ...] = AUDIO) -> Path:
-        """Keep an uploaded file under a clean name of its own; returns where."""
+    def store(
+        self, uploaded: str, folder: Path, kinds: tuple[str, ...] = AUDIO, once: bool = False
+    ) -> Path:
+        """Keep an uploaded file under a clean name of its own; returns where.
+
+        Args:
+            once: a file of the same name and content is that file, not a second one.
+        """
         source = Path(uploaded)
-        file = fence.fresh(folder, fence.upload_name(source.name, kinds))
+        name = fence.upload_name(source.name, kinds)
+        same = folder / name
+        if once and same.is_file() and filecmp.cmp(source, same, shallow=False):
+            return same
+        file = fence.fresh(folder, name)
         shutil.copyfile(source, file)
         return file
 
@@ -114,9 +125,7 @@ class Page:
     def recordings(self) -> list[tuple[str, str]]:
         """(name, path) of the recordings in assets/audios, newest first, and the shipped sample."""
         root = paths().audios
-        found = (
-            [f for f in root.iterdir() if f.suffix.lower() in fence.AUDIO] if root.is_dir() else []
-        )
+        found = [f for f in root.iterdir() if is_sound_name(f)] if root.is_dir() else []
         found.sort(key=lambda f: -f.stat().st_mtime)
         found += sorted((kit() or root / "-").glob("*/sample.flac"))
         return [(f.name, str(f)) for f in found]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from rvc import params, tasks
+from rvc.audio.formats import is_sound_name
 from rvc.config import named, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
@@ -20,6 +24,7 @@ VERBS = ("create-voice",)
 STAGES = ("preprocess", "extract", "train", "index")
 STEPS = ("Recordings", "Settings", "Run", "Result")
 STEP_FIELDS = ("model_name", "dataset_path")
+MOST_ENTRIES = 20_000  # of a folder somebody typed, such as /
 
 
 def build(page: Page) -> None:
@@ -115,10 +120,7 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
     def keep(dropped: list[str] | None, voice: str | None) -> Any:
         if not dropped:
             return gr.skip()
-        into = named(paths().datasets, voice or "new voice")
-        for file in dropped:
-            page.store(file, into)
-        return gr.Dropdown(datasets(), value=str(into))
+        return gr.Dropdown(datasets(), value=str(keep_recordings(page, dropped, voice)))
 
     files.upload(
         guarded(keep, t),
@@ -199,14 +201,42 @@ def datasets() -> list[tuple[str, str]]:
     return [(f.name, str(f)) for f in sorted(found)]
 
 
+def keep_recordings(page: Page, dropped: Sequence[str], voice: str | None) -> Path:
+    """Put dropped recordings into the voice's data set; without a name into one of its own.
+
+    The field hands over what it got before, too: those files are not kept twice.
+    """
+    if voice and voice.strip():
+        into = named(paths().datasets, voice)
+    else:
+        into = fence.fresh(paths().datasets, "new voice")
+    for file in dropped:
+        page.store(file, into, once=True)
+    return into
+
+
 def _listing(page: Page, folder: str | None) -> str:
-    """How many recordings a folder holds."""
-    where = Path(folder) if folder else None
-    if where is None or not where.is_dir():
+    """How many recordings a folder holds; nothing of folders that the server keeps closed."""
+    if not folder or not page.fence.may_read(Path(folder)) or not os.path.isdir(folder):
         return ""
-    files = [f for f in where.rglob("*") if f.suffix.lower() in fence.AUDIO]
-    size = sum(f.stat().st_size for f in files) / 1e6
-    return f'<p class="facts">{len(files)} {page.t("recordings")} · {size:.1f} MB</p>'
+    count, size, more = _count(folder)
+    amount = f"{count} {page.t('recordings')} · {size / 1e6:.1f} MB"
+    return f'<p class="facts">{"> " if more else ""}{amount}</p>'
+
+
+def _count(folder: str) -> tuple[int, int, bool]:
+    """(recordings, their bytes, whether there is more than anybody should walk through)."""
+    count = size = seen = 0
+    for top, folders, names in os.walk(folder):  # what cannot be read is left out
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        seen += len(folders) + len(names)
+        for name in filter(is_sound_name, names):
+            with suppress(OSError):  # a link to nowhere
+                size += os.stat(os.path.join(top, name)).st_size
+                count += 1
+        if seen > MOST_ENTRIES:
+            return count, size, True
+    return count, size, False
 
 
 def _folds() -> dict[str, list[str]]:

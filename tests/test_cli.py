@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from rvc import cli as adapter
 from rvc import errors, params, tasks
+from rvc.params.base import flag, limits
 
 REQUIRED = {
     "infer": {"input_path": "a.wav", "output_path": "b.wav", "pth_path": "v.pth"},
@@ -37,7 +37,7 @@ def caught(monkeypatch):
 
 def words(command, **values):
     given = {**REQUIRED[command], **values}
-    return [command] + [w for k, v in given.items() for w in (f"--{adapter.flag(k)}", str(v))]
+    return [command] + [w for k, v in given.items() for w in (f"--{flag(k)}", str(v))]
 
 
 @pytest.mark.parametrize("command", APPLIO)
@@ -54,29 +54,27 @@ def test_defaults_are_valid_and_required_options_are_required(cli, caught, comma
     assert caught[0] == tasks.VERBS[command].params(**REQUIRED[command])
     for missing in REQUIRED[command]:
         fewer = {k: v for k, v in REQUIRED[command].items() if k != missing}
-        said = cli(
-            command, *[w for k, v in fewer.items() for w in (f"--{adapter.flag(k)}", str(v))]
-        )
+        said = cli(command, *[w for k, v in fewer.items() for w in (f"--{flag(k)}", str(v))])
         assert said.code == 2
-        assert adapter.flag(missing) in said.err
+        assert flag(missing) in said.err
 
 
 def bounded():
     for command in REQUIRED:
         for name, field in tasks.VERBS[command].params.model_fields.items():
-            low, high = adapter.limits(field)
+            low, high = limits(field)
             yield from ((command, name, v) for v in (low, high) if v is not None)
 
 
 @pytest.mark.parametrize(("command", "name", "bound"), bounded())
 def test_bounds_hold_on_the_command_line_and_in_the_class(cli, caught, command, name, bound):
-    low, _ = adapter.limits(tasks.VERBS[command].params.model_fields[name])
+    low, _ = limits(tasks.VERBS[command].params.model_fields[name])
     outside = bound - 1 if bound == low else bound + 1
     assert cli(*words(command, **{name: bound})).code == 0
     assert getattr(caught[-1], name) == bound
     said = cli(*words(command, **{name: outside}))
     assert said.code == 2
-    assert adapter.flag(name) in said.err
+    assert flag(name) in said.err
     with pytest.raises(ValidationError):
         tasks.VERBS[command].params(**{**REQUIRED[command], name: outside})
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from rvc.config import paths
-from rvc.embedders import EMBEDDERS
 from rvc.errors import BadInput
 
 FILE = Path(__file__).with_name("catalog.json")
@@ -50,9 +49,17 @@ def under(folder: str) -> list[Asset]:
     return [a for a in everything() if a.name.startswith(folder.rstrip("/") + "/")]
 
 
+def embedders() -> dict[str, str]:
+    """Folder below `rvc/models` of every embedder that can be fetched, by the embedder's name."""
+    found = (a.name.split("/") for a in everything())
+    return {parts[1].replace("_", "-"): "/".join(parts[:2]) for parts in found
+            if parts[0] == "embedders"}  # fmt: skip
+
+
 def embedder(name: str) -> list[Asset]:
     """The files of an embedder; empty for those that are not downloaded."""
-    return under(f"embedders/{EMBEDDERS[name].folder}")
+    folder = embedders().get(name)
+    return under(folder) if folder else []
 
 
 def one(name: str) -> Asset:
@@ -75,7 +82,7 @@ def find(name: str) -> list[Asset]:
     """
     if name == "all":
         return list(everything())
-    if name in EMBEDDERS and embedder(name):
+    if name in embedders():
         return embedder(name)
     tidy = name.strip("/")
     found = [
@@ -90,5 +97,4 @@ def find(name: str) -> list[Asset]:
 
 def _known() -> str:
     folders = sorted({a.name.rsplit("/", 1)[0] for a in everything() if "embedders" not in a.name})
-    embedders = [n for n in EMBEDDERS if embedder(n)]
-    return "Known are: all, " + ", ".join([*embedders, *folders]) + "."
+    return "Known are: all, " + ", ".join([*embedders(), *folders]) + "."

@@ -87,7 +87,7 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
     Raises:
         StageFailed: it does not sound like the original; nothing is written then.
     """
-    target = p.output_path or p.pth_path.with_suffix(".onnx")
+    target = p.output_path or p.implied_outputs()["output_path"]
     if target.suffix != ".onnx":
         raise BadInput(f"{target} has no known ending.", "Use .onnx.")
     voice = read_voice(p.pth_path)

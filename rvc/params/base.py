@@ -1,12 +1,19 @@
-"""What every parameter class is made of: frozen fields with a help text, a group and a range."""
+"""What every parameter class is made of, and what front ends can ask of it.
+
+A field is declared once with its help text, group, range and whether it names something that is
+read or written. Command line, page, HTTP API, file rules and documentation read that here.
+"""
 
 from __future__ import annotations
 
 import os
+import types
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from rvc.embedders import EmbedderName
 
@@ -28,14 +35,39 @@ OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_tuple)]
 
 
-def option(default: Any = ..., help: str = "", group: str = "", **limits: Any) -> Any:
-    """A field with a help text; `group` names its fold in forms ("" = always visible)."""
-    return Field(default, description=help, json_schema_extra={"group": group}, **limits)
+def option(
+    default: Any = ...,
+    help: str = "",
+    group: str = "",
+    *,
+    reads: bool = False,
+    writes: bool = False,
+    **limits: Any,
+) -> Any:
+    """A field with a help text.
+
+    Args:
+        group: its fold in forms; "" = always visible.
+        reads: it names a file or folder that is read; a text may also mean something else.
+        writes: it names a file or folder that is written.
+        limits: bounds and patterns, as pydantic takes them.
+    """
+    return Field(
+        default, description=help, json_schema_extra=_extra(group, reads, writes), **limits
+    )
 
 
-def argument(default: Any = ..., help: str = "") -> Any:
+def argument(
+    default: Any = ..., help: str = "", *, reads: bool = False, writes: bool = False
+) -> Any:
     """A field that the command line takes by its place, without a flag."""
-    return Field(default, description=help, json_schema_extra={"group": "", "positional": True})
+    extra = _extra("", reads, writes) | {"positional": True}
+    return Field(default, description=help, json_schema_extra=extra)
+
+
+def _extra(group: str, reads: bool, writes: bool) -> dict[str, Any]:
+    access = {"reads": reads, "writes": writes}
+    return {"group": group} | {key: True for key, given in access.items() if given}
 
 
 class Params(BaseModel):
@@ -45,13 +77,80 @@ class Params(BaseModel):
         frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
     )
 
+    def implied_outputs(self) -> dict[str, Path]:
+        """Files written beside an input where nothing else is asked for, by field."""
+        return {}
+
+
+def flag(name: str) -> str:
+    """A field's name as the command line spells it, without dashes in front."""
+    return name.replace("_", "-")
+
+
+def complaint(errors: Iterable[Mapping[str, Any]]) -> str:
+    """What is wrong with the given values, one clause per option, the same in every front end."""
+    return "; ".join(f"--{flag(str((*e['loc'], '')[0]))}: {e['msg']}" for e in errors)
+
+
+def group_of(field: FieldInfo) -> str:
+    """The fold of forms that a field belongs to; "" = always visible."""
+    return str(_declared(field, "group") or "")
+
+
+def by_place(field: FieldInfo) -> bool:
+    """Whether the command line takes the value without a flag."""
+    return bool(_declared(field, "positional"))
+
+
+def reads(field: FieldInfo) -> bool:
+    """Whether the value names, or may name, something that is read."""
+    return bool(_declared(field, "reads"))
+
+
+def writes(field: FieldInfo) -> bool:
+    """Whether the value names something that is written; a path that does not say is taken so."""
+    is_path = base_type(field.annotation)[0] is Path
+    return bool(_declared(field, "writes")) or (is_path and not reads(field))
+
+
+def _declared(field: FieldInfo, key: str) -> Any:
+    extra = field.json_schema_extra
+    return extra.get(key) if isinstance(extra, dict) else None
+
+
+def base_type(annotation: Any) -> tuple[Any, bool]:
+    """(the type a value has when it is given, whether several may be given)."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return base_type(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return base_type(next(a for a in get_args(annotation) if a is not type(None)))
+    if origin in (list, tuple):
+        return base_type(get_args(annotation)[0])[0], True
+    return annotation, False
+
+
+def choices(annotation: Any) -> list[Any]:
+    """The values a Literal allows; empty for other types."""
+    kind, _ = base_type(annotation)
+    return list(get_args(kind)) if get_origin(kind) is Literal else []
+
+
+def limits(field: FieldInfo) -> tuple[Any, Any]:
+    """The (lowest, highest) value a field accepts; None where it has no bound."""
+    low, high = (
+        next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None)
+        for key in ("ge", "le")
+    )
+    return low, high
+
 
 class Embedding(Params):
     """Which content embedder is used."""
 
     embedder_model: EmbedderName = option("contentvec", "Content embedder.", "Advanced")
     embedder_model_custom: OptionalText = option(
-        None, "Folder of a custom embedder (with --embedder-model custom).", "Advanced"
+        None, "Folder of a custom embedder (with --embedder-model custom).", "Advanced", reads=True
     )
 
 

@@ -60,7 +60,9 @@ class Convert(Hardware):
     embedder_model: Literal[EmbedderName, "auto"] = option(
         "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
     )
-    embedder_model_custom: OptionalText = option(None, "Folder of a custom embedder.", "Advanced")
+    embedder_model_custom: OptionalText = option(
+        None, "Folder of a custom embedder.", "Advanced", reads=True
+    )
     sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
     seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
 
@@ -124,25 +126,32 @@ class Conversion(Convert, Effects):
 class Infer(Conversion):
     """Convert one recording."""
 
-    input_path: Path = option(help="Recording to convert; - reads standard input.")
-    output_path: Path = option(help="Where to write the result; - is standard output.")
-    pth_path: Path = option(help="Voice file (.pth).")
-    index_path: OptionalPath = option(None, "The voice's index (.index).")
+    input_path: Path = option(help="Recording to convert; - reads standard input.", reads=True)
+    output_path: Path = option(help="Where to write the result; - is standard output.", writes=True)
+    pth_path: Path = option(help="Voice file (.pth).", reads=True)
+    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
     f0_file: OptionalPath = option(
-        None, "Pitch to use instead of estimating it: CSV with time in s, Hz.", "Advanced"
+        None,
+        "Pitch to use instead of estimating it: CSV with time in s, Hz.",
+        "Advanced",
+        reads=True,
     )
     f0_export: OptionalPath = option(
-        None, "Write the recording's estimated pitch to this CSV file.", "Advanced"
+        None, "Write the recording's estimated pitch to this CSV file.", "Advanced", writes=True
     )
 
 
 class BatchInfer(Conversion):
     """Convert every recording in a folder, with one voice or with several."""
 
-    input_folder: Path = option(help="Folder with recordings.")
-    output_folder: Path = option(help="Folder for the results.")
-    pth_path: Paths = option(help="Voice file (.pth); may be given several times.", min_length=1)
-    index_path: Paths = option((), "The voice's index (.index); one per voice, in the same order.")
+    input_folder: Path = option(help="Folder with recordings.", reads=True)
+    output_folder: Path = option(help="Folder for the results.", writes=True)
+    pth_path: Paths = option(
+        help="Voice file (.pth); may be given several times.", min_length=1, reads=True
+    )
+    index_path: Paths = option(
+        (), "The voice's index (.index); one per voice, in the same order.", reads=True
+    )
     recursive: bool = option(False, "Sub-folders too, kept in the results.")
     pattern: str = option("*", "Only recordings whose name fits, such as *.flac.")
     overwrite: bool = option(False, "Convert again what is already there.")
@@ -152,11 +161,12 @@ class Tts(Conversion):
     """Speak a text and convert the speech."""
 
     tts_text: OptionalText = option(None, "Text to speak.")
-    tts_file: OptionalPath = option(None, "Text file to speak instead.")
+    tts_file: OptionalPath = option(None, "Text file to speak instead.", reads=True)
     tts_voice: str = option(
         "en",
         "Voice: of edge such as en-GB-SoniaNeural, of piper such as en_GB-alan-medium or a path, "
         "of espeak such as en or de+f3.",
+        reads=True,
     )
     tts_engine: Literal["auto", "edge", "piper", "espeak"] = option(
         "auto",
@@ -165,36 +175,45 @@ class Tts(Conversion):
     )
     tts_rate: int = option(0, "Faster or slower, in percent.", ge=-100, le=100)
     output_tts_path: OptionalPath = option(
-        None, "Where to write the speech; by default assets/audios/tts.wav.", "Output"
+        None, "Where to write the speech; by default assets/audios/tts.wav.", "Output", writes=True
     )
     output_rvc_path: OptionalPath = option(
-        None, "Where to write the result; by default assets/audios/tts_output.wav.", "Output"
+        None,
+        "Where to write the result; by default assets/audios/tts_output.wav.",
+        "Output",
+        writes=True,
     )
-    pth_path: Path = option(help="Voice file (.pth).")
-    index_path: OptionalPath = option(None, "The voice's index (.index).")
+    pth_path: Path = option(help="Voice file (.pth).", reads=True)
+    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
 
 
 class Evaluate(Conversion):
     """Judge a voice by converting recordings it never saw (needs requirements-eval.txt)."""
 
     input_folder: Path = option(
-        help="Recordings to convert; one row per sub-folder; words are read from .txt files beside."
+        help="Recordings to convert; a row per sub-folder; words are read from .txt files beside.",
+        reads=True,
     )
-    target_folder: Path = option(help="The target speaker's own recordings.")
-    pth_path: Path = option(help="Voice file (.pth).")
-    index_path: OptionalPath = option(None, "The voice's index (.index).")
-    output_folder: OptionalPath = option(None, "Keep the converted recordings here.")
+    target_folder: Path = option(help="The target speaker's own recordings.", reads=True)
+    pth_path: Path = option(help="Voice file (.pth).", reads=True)
+    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
+    output_folder: OptionalPath = option(None, "Keep the converted recordings here.", writes=True)
     asr_folder: OptionalPath = option(
-        None, "CTranslate2 Whisper model to hear words with; tiny.en by default.", "Advanced"
+        None,
+        "CTranslate2 Whisper model to hear words with; tiny.en by default.",
+        "Advanced",
+        reads=True,
     )
 
 
 class Demo(Params):
     """Convert a recording with the voice that ships with the program; nothing is downloaded."""
 
-    input_path: OptionalPath = option(None, "Recording; the one that ships if not given.")
+    input_path: OptionalPath = option(
+        None, "Recording; the one that ships if not given.", reads=True
+    )
     output_path: OptionalPath = option(
-        None, "Where to write the result; assets/audios/demo_output.wav if not given."
+        None, "Where to write the result; assets/audios/demo_output.wav if not given.", writes=True
     )
     pipeline: bool = option(
         False, "Then also train a tiny voice from a few seconds: every stage once, for show."

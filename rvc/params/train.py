@@ -24,7 +24,7 @@ class Preprocess(Params):
 
     model_name: str = option(help="Name of the voice in the making.")
     dataset_path: Path = option(
-        help="Folder with recordings; one sub-folder per speaker if several."
+        help="Folder with recordings; one sub-folder per speaker if several.", reads=True
     )
     sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
     cpu_cores: int = option(
@@ -78,8 +78,12 @@ class Train(Hardware):
     save_every_weights: bool = option(True, "Write a voice file at every save.", "Advanced")
     pretrained: bool = option(True, "Start from the official base models.", "Advanced")
     custom_pretrained: bool = option(False, "Start from base models of your own.", "Advanced")
-    g_pretrained_path: OptionalPath = option(None, "Generator base model (custom).", "Advanced")
-    d_pretrained_path: OptionalPath = option(None, "Discriminator base model (custom).", "Advanced")
+    g_pretrained_path: OptionalPath = option(
+        None, "Generator base model (custom).", "Advanced", reads=True
+    )
+    d_pretrained_path: OptionalPath = option(
+        None, "Discriminator base model (custom).", "Advanced", reads=True
+    )
     cleanup: bool = option(False, "Begin anew: delete this voice's earlier training.", "Advanced")
     checkpointing: bool = option(False, "Save memory at the cost of time.", "Advanced")
     cache_data_in_gpu: bool = option(False, "Keep the data set in GPU memory.", "Advanced")
@@ -130,9 +134,11 @@ class CreateVoice(Preprocess, Extract, Train):
 class DatasetReport(Params):
     """Judge a folder of recordings before training on it."""
 
-    folder: Path = argument(help="Folder with recordings.")
+    folder: Path = argument(help="Folder with recordings.", reads=True)
     output_folder: OptionalPath = option(
-        None, "Where report.json and report.png go; logs/reports/<folder> if not given."
+        None,
+        "Where report.json and report.png go; logs/reports/<folder> if not given.",
+        writes=True,
     )
     cpu_cores: int = option(
         ALL_CORES, "Processes to use; all cores by default.", "Advanced", ge=1, le=64
@@ -142,7 +148,7 @@ class DatasetReport(Params):
 class AudioAnalyzer(Params):
     """Describe one recording and draw it."""
 
-    input_path: Path = option(help="Recording to look at.")
+    input_path: Path = option(help="Recording to look at.", reads=True)
     output_path: OptionalPath = option(
-        None, "Where the picture (.png) goes; logs/audio_analysis.png if not given."
+        None, "Where the picture (.png) goes; logs/audio_analysis.png if not given.", writes=True
     )

@@ -20,55 +20,73 @@ from rvc.params.base import (
 class ModelInformation(Params):
     """Say what a voice or checkpoint file holds, without running anything in it."""
 
-    pth_path: Path = option(help="Voice (.pth, .safetensors) or G_/D_ checkpoint.")
+    pth_path: Path = option(help="Voice (.pth, .safetensors) or G_/D_ checkpoint.", reads=True)
 
 
 class ModelBlender(Params):
     """Mix two voices of the same kind into a new one."""
 
     model_name: str = option(help="Name of the new voice.")
-    pth_path_1: Path = option(help="First voice.")
-    pth_path_2: Path = option(help="Second voice.")
+    pth_path_1: Path = option(help="First voice.", reads=True)
+    pth_path_2: Path = option(help="Second voice.", reads=True)
     ratio: float = option(0.5, "Part of the first voice; the second has the rest.", ge=0, le=1)
 
 
 class ModelExtract(Params):
     """Make a small voice file from a G_ training checkpoint."""
 
-    pth_path: Path = option(help="The G_ checkpoint.")
+    pth_path: Path = option(help="The G_ checkpoint.", reads=True)
     model_name: str = option(help="Name of the voice.")
     sample_rate: SampleRate | None = option(
         None, "Rate in Hz; by default what the config.json beside the checkpoint says."
     )
     author: str = option("", "Who made the voice.", "Advanced")
     step: int = option(0, "Training step to record.", "Advanced", ge=0)
-    output_path: OptionalPath = option(None, "Where to write it; by default into logs.", "Advanced")
+    output_path: OptionalPath = option(
+        None, "Where to write it; by default into logs.", "Advanced", writes=True
+    )
 
 
 class ModelEdit(Params):
     """Change the author or name that a voice file carries."""
 
-    pth_path: Path = option(help="Voice file.")
+    pth_path: Path = option(help="Voice file.", reads=True)
     author: OptionalText = option(None, "New author.")
     model_name: OptionalText = option(None, "New name.")
-    output_path: OptionalPath = option(None, "Write a copy instead of changing the file.")
+    output_path: OptionalPath = option(
+        None, "Write a copy instead of changing the file.", writes=True
+    )
+
+    def implied_outputs(self) -> dict[str, Path]:
+        return {"output_path": self.pth_path}
 
 
 class ModelConvert(Params):
     """Turn a voice file into .safetensors (which cannot hold code) or back into .pth."""
 
-    pth_path: Path = option(help="Voice file.")
+    pth_path: Path = option(help="Voice file.", reads=True)
     output_path: OptionalPath = option(
-        None, "New file; its ending decides. By default beside the old one, of the other kind."
+        None,
+        "New file; its ending decides. By default beside the old one, of the other kind.",
+        writes=True,
     )
+
+    def implied_outputs(self) -> dict[str, Path]:
+        other = ".pth" if self.pth_path.suffix == ".safetensors" else ".safetensors"
+        return {"output_path": self.pth_path.with_suffix(other)}
 
 
 class ExportOnnx(Params):
     """Export a whole voice to ONNX; kept only if it sounds like the original."""
 
-    pth_path: Path = option(help="Voice file.")
-    output_path: OptionalPath = option(None, "New .onnx file; by default beside the voice.")
+    pth_path: Path = option(help="Voice file.", reads=True)
+    output_path: OptionalPath = option(
+        None, "New .onnx file; by default beside the voice.", writes=True
+    )
     precision: Literal["fp32", "fp16"] = option("fp32", "Format of the weights.")
+
+    def implied_outputs(self) -> dict[str, Path]:
+        return {"output_path": self.pth_path.with_suffix(".onnx")}
 
 
 class Voices(Params):
@@ -80,18 +98,21 @@ class ImportVoice(Params):
 
     source: str = option(
         help="A .pth, .safetensors or .zip, a folder, the folder of an RVC or Applio "
-        "installation, or a link (Hugging Face, Google Drive, direct)."
+        "installation, or a link (Hugging Face, Google Drive, direct).",
+        reads=True,
     )
     model_name: OptionalText = option(None, "Name here; by default the voice's own.")
-    index_path: OptionalPath = option(None, "The index, where it cannot be told by itself.")
+    index_path: OptionalPath = option(
+        None, "The index, where it cannot be told by itself.", reads=True
+    )
 
 
 class ExportVoice(Params):
     """Pack a voice and its index into one zip."""
 
     model_name: str = option(help="Name of the voice (a folder in logs).")
-    pth_path: OptionalPath = option(None, "Which of its files; by default the newest.")
-    output_path: OptionalPath = option(None, "The zip; by default logs/zips/NAME.zip.")
+    pth_path: OptionalPath = option(None, "Which of its files; by default the newest.", reads=True)
+    output_path: OptionalPath = option(None, "The zip; by default logs/zips/NAME.zip.", writes=True)
 
 
 class DeleteVoice(Params):
@@ -118,10 +139,10 @@ class Tensorboard(Params):
 class F0Curve(Hardware):
     """Draw the pitch of a recording and write it as a table."""
 
-    input_path: Path = option(help="Recording.")
+    input_path: Path = option(help="Recording.", reads=True)
     f0_method: Method = option("rmvpe", "Pitch extractor.")
-    plot_path: OptionalPath = option(None, "Picture; by default logs/f0_plot.png.")
-    csv_path: OptionalPath = option(None, "Table; by default logs/f0_curve.csv.")
+    plot_path: OptionalPath = option(None, "Picture; by default logs/f0_plot.png.", writes=True)
+    csv_path: OptionalPath = option(None, "Table; by default logs/f0_curve.csv.", writes=True)
 
 
 class BaseModels(Params):
@@ -156,4 +177,5 @@ class Assets(Params):
         (),
         "download, verify, list: names of embedders, folders or files, or all. "
         "adopt: folders to look through.",
+        reads=True,
     )

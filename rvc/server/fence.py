@@ -8,17 +8,15 @@ from os.path import exists
 from pathlib import Path
 
 from rvc.audio.formats import EXTENSIONS as AUDIO
-from rvc.cli import base_type
 from rvc.config import kit, named, paths
 from rvc.errors import BadInput
 from rvc.params import Params
+from rvc.params.base import base_type, reads, writes
 from rvc.server import gate
 
 VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
 SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
 MAX_UPLOAD_BYTES = 1 << 30
-RESULTS = re.compile(r"output|save|export|plot|csv")
-PLACES = ("source", "what", "tts_voice", "embedder_model_custom")  # texts that may mean a path
 
 
 class Fence:
@@ -42,8 +40,12 @@ class Fence:
         here = paths()
         return (*self.outputs(), here.assets.resolve(), here.models.resolve(), dropped().resolve())
 
-    def check(self, p: Params) -> None:
+    def check(self, p: Params) -> Params:
         """Refuse parameters whose paths leave the folders that are open.
+
+        Returns:
+            The parameters to work with: what would be written beside an input that lies outside
+            the output folders goes into logs instead, under a name that is free.
 
         Raises:
             BadInput: names the parameter.
@@ -51,15 +53,24 @@ class Fence:
         host = getattr(p, "host", "localhost")
         if self.confined and not gate.is_loopback(host):
             raise BadInput(f"host: {host} would be open to everybody.", "Leave it at 127.0.0.1.")
-        for name, path in _paths(p):
-            writes = RESULTS.search(name) is not None
-            if not writes and not self.confined:
+        for name, path, written in _paths(p):
+            if not written and not self.confined:
                 continue
-            if not _inside(path, self.outputs() if writes else self.inputs()):
+            if not _inside(path, self.outputs() if written else self.inputs()):
                 raise BadInput(
                     f"{name}: {path} lies outside the folders this server may use.",
                     "Use assets/audios, or open a folder with --allow-folder when starting.",
                 )
+        moved = {
+            name: _in_logs(path)
+            for name, path in p.implied_outputs().items()
+            if getattr(p, name) is None and not _inside(path, self.outputs())
+        }
+        return p.model_copy(update=moved) if moved else p
+
+    def may_read(self, path: Path) -> bool:
+        """Whether somebody at the page may be told what lies at a path."""
+        return not self.confined or _inside(path, self.inputs())
 
     def served(self, name: str) -> Path:
         """The file behind a download link.
@@ -109,13 +120,22 @@ def dropped() -> Path:
     return paths().cache / "dropped"
 
 
-def _paths(p: Params) -> Iterator[tuple[str, Path]]:
+def _paths(p: Params) -> Iterator[tuple[str, Path, bool]]:
+    """(field, path, whether it is written) of every value that means a place on this machine."""
     for name, field in type(p).model_fields.items():
+        written = writes(field)
+        if not written and not reads(field):
+            continue
         value = getattr(p, name)
         for one in value if isinstance(value, (list, tuple)) else [value]:
-            path = isinstance(one, Path) or base_type(field.annotation)[0] is Path
-            if one and (path or (name in PLACES and _is_place(one))):
-                yield name, Path(one)
+            if one and (base_type(field.annotation)[0] is Path or _is_place(str(one))):
+                yield name, Path(one), written
+
+
+def _in_logs(path: Path) -> Path:
+    """A free path in logs for a file that was to lie elsewhere, in a folder of its name."""
+    name = upload_name(path.name, VOICE)
+    return fresh(named(paths().logs, Path(name).stem), name)
 
 
 def _is_place(text: str) -> bool:

@@ -14,10 +14,11 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
-from rvc import cli, jobs, tasks
+from rvc import jobs, tasks
 from rvc.config import ASSETS, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
 from rvc.hub import catalog
+from rvc.params.base import complaint
 from rvc.server import machine, openapi_page, progress
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
 from rvc.voices import library
@@ -68,8 +69,8 @@ def add(app: FastAPI, fence: Fence) -> None:
 
 def _starter(name: str, fence: Fence) -> Callable[..., Any]:
     async def endpoint(p: Any, wait_s: float = 0.0) -> dict[str, Any]:
-        fence.check(p)
-        job = await run_in_threadpool(jobs.start, name, p)
+        allowed = await run_in_threadpool(fence.check, p)
+        job = await run_in_threadpool(jobs.start, name, allowed)
         end = time.monotonic() + wait_s
         while True:
             now = await run_in_threadpool(jobs.read, job)
@@ -167,6 +168,6 @@ async def _explain(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    message = cli.complaint([{**e, "loc": e["loc"][1:]} for e in error.errors()])
+    message = complaint([{**e, "loc": e["loc"][1:]} for e in error.errors()])
     hint = "See /api/docs for the accepted values."
     return JSONResponse({"error": "bad_input", "message": message, "hint": hint}, 422)

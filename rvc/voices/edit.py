@@ -64,7 +64,7 @@ def edit(p: params.ModelEdit, report: Report = silent) -> Result:
     }
     if not changes:
         raise BadInput("Nothing to change was given.", "Give --author or --model-name.")
-    target = p.output_path or p.pth_path
+    target = p.output_path or p.implied_outputs()["output_path"]
     _check_kind(target)
     voice = read_voice(p.pth_path)
     report(1, 2, "Writing")
@@ -76,8 +76,7 @@ def edit(p: params.ModelEdit, report: Report = silent) -> Result:
 
 def convert(p: params.ModelConvert, report: Report = silent) -> Result:
     """Write the same voice in the other file format."""
-    other = ".pth" if p.pth_path.suffix == ".safetensors" else ".safetensors"
-    target = p.output_path or p.pth_path.with_suffix(other)
+    target = p.output_path or p.implied_outputs()["output_path"]
     _check_kind(target)
     voice = read_voice(p.pth_path)
     report(1, 2, "Writing")

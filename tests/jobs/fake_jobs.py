@@ -19,7 +19,7 @@ class Fake(params.Params):
     model_name: str = option("fake", "Name of the voice.")
     steps: int = option(5, "Steps to do.", ge=0, le=10_000)
     step_s: float = option(0.01, "Seconds per step.", ge=0, le=10)
-    folder: Path = option(Path(), "Where to leave traces.")
+    folder: Path = option(Path(), "Where to leave traces.", reads=True)
 
 
 def count(p, report):

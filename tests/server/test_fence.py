@@ -14,20 +14,15 @@ from starlette.testclient import TestClient
 
 import app
 from rvc import jobs, server, tasks
-from rvc.cli import base_type
 from rvc.config import REPOSITORY
 from rvc.errors import BadInput
-from rvc.params import ImportVoice, Infer, Tensorboard, Tts
+from rvc.params import ImportVoice, Infer, ModelConvert, ModelEdit, Tensorboard, Tts
+from rvc.params.base import base_type, reads, writes
 from rvc.server import fence
 from tests.hub.hosts import Host
 
 HERE = "http://127.0.0.1:6969"
 FILES = ("audio", "file", "uploadbutton")
-READ = {
-    *("asr_folder", "d_pretrained_path", "dataset_path", "f0_file", "folder", "g_pretrained_path"),
-    *("index_path", "input_folder", "input_path", "pth_path", "pth_path_1", "pth_path_2"),
-    *("target_folder", "tts_file"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +155,42 @@ def test_every_path_is_known_to_be_read_or_written():
     for name, verb in tasks.VERBS.items():
         for field, declared in verb.params.model_fields.items():
             if base_type(declared.annotation)[0].__name__ == "Path":
-                written = fence.RESULTS.search(field) is not None
-                assert written != (field in READ), f"{name}: {field}"
+                assert reads(declared) != writes(declared), f"{name}: {field}"
+                extra = declared.json_schema_extra
+                assert "reads" in extra or "writes" in extra, f"{name}: {field}"
+
+
+# what is written without being asked for, beside an input that lies elsewhere
+@pytest.mark.parametrize("confined", [False, True])
+def test_no_verb_writes_beside_an_input_outside_the_output_folders(home, tmp_path, confined):
+    guard = fence.Fence(confined)
+    elsewhere = home / "rvc" / "models" / "x" if confined else tmp_path / "elsewhere"
+    inside = home / "logs" / "anna" / "anna.pth"
+    kinds = [v.params for v in tasks.VERBS.values() if "pth_path" in v.params.model_fields]
+    implied = 0
+    for kind in kinds:
+        required = {name for name, field in kind.model_fields.items() if field.is_required()}
+        if required != {"pth_path"}:
+            continue
+        for source in (elsewhere / "my voice.pth", inside):
+            p = guard.check(kind(pth_path=source))
+            for field, usual in p.implied_outputs().items():
+                target = getattr(p, field) or usual
+                implied += 1
+                assert any(target.resolve().is_relative_to(o) for o in guard.outputs()), kind
+                assert (target == usual) == (source == inside)
+    assert implied == 6
+
+
+def test_a_copy_in_logs_takes_the_place_of_no_file(home, tmp_path):
+    first = fence.Fence().check(ModelEdit(pth_path=tmp_path / "v.pth", author="x")).output_path
+    assert first == home / "logs" / "v" / "v.pth"
+    first.write_text("mine")
+    second = fence.Fence().check(ModelEdit(pth_path=tmp_path / "v.pth", author="x")).output_path
+    assert second.parent == first.parent
+    assert second != first
+    made = fence.Fence().check(ModelConvert(pth_path=tmp_path / "v.pth")).output_path
+    assert made.suffix == ".safetensors"
 
 
 @pytest.mark.parametrize("path", ["{}/x", "../x.wav", r"\\?\C:\x", "~/x", "C:foo", "//host/x"])

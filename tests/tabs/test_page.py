@@ -7,6 +7,7 @@ import pytest
 
 from rvc import params, tasks
 from rvc.errors import BadInput
+from rvc.params.base import limits
 from rvc.server.fence import Fence
 from tabs import controls, i18n, layout, presets
 from tabs.page import Page
@@ -46,7 +47,7 @@ def test_controls_take_range_default_and_help_from_the_parameters(verb):
     for name, component in form.fields.items():
         field = declared.model_fields[name]
         if isinstance(component, gr.Slider):
-            assert (component.minimum, component.maximum) == controls.limits(field)
+            assert (component.minimum, component.maximum) == limits(field)
         if not field.is_required() and isinstance(component, (gr.Slider, gr.Checkbox)):
             assert component.value == field.default
 
