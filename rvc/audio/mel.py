@@ -1,25 +1,70 @@
-"""Spectrograms as the public voices were trained on: magnitude, mel, log; losses build on them."""
+"""Spectrograms as the public voices were trained on: magnitude, mel, log; losses build on them.
+
+The one bank of mel filters is here too; pitch networks and embedders take theirs from it.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 from torch.nn import functional as F
 
 FLOOR = 1e-5
 
 
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _filters(
-    sample_rate: int, n_fft: int, n_mels: int, low_hz: float, high_hz: float | None
-) -> Tensor:
-    from librosa.filters import mel as mel_filters
+LINEAR_HZ, LINEAR_MELS = 1000.0, 15.0  # Slaney's scale: mels of 66.7 Hz up to here,
+LOG_STEP = np.log(6.4) / 27.0  # from there on each is wider, by a factor of 6.4 in 27 of them
 
-    bank = mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=low_hz, fmax=high_hz)
-    return torch.from_numpy(bank)
+
+def _to_mel(hz: float, htk: bool) -> float:
+    if htk:
+        return float(2595.0 * np.log10(1.0 + hz / 700.0))
+    if hz < LINEAR_HZ:
+        return hz / (200.0 / 3)
+    return float(LINEAR_MELS + np.log(hz / LINEAR_HZ) / LOG_STEP)
+
+
+def _to_hz(mels: np.ndarray, htk: bool) -> np.ndarray:
+    if htk:
+        return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    above = LINEAR_HZ * np.exp(LOG_STEP * (mels - LINEAR_MELS))
+    return np.where(mels < LINEAR_MELS, mels * (200.0 / 3), above)
+
+
+def mel_bank(
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+    htk: bool = False,
+    dtype: DTypeLike = np.float64,
+) -> np.ndarray:
+    """Triangular filters of equal area that bring a spectrum to the mel scale.
+
+    Equal to `librosa.filters.mel` to the last bit, without its half a second of imports.
+
+    Args:
+        high_hz: None = half the sample rate.
+        htk: the logarithmic scale of HTK, else that of Slaney's Auditory Toolbox.
+        dtype: of the triangles before they are scaled, and of the result.
+
+    Returns:
+        (n_mels, n_fft // 2 + 1) of `dtype`.
+    """
+    high = sample_rate / 2 if high_hz is None else high_hz
+    mels = np.linspace(_to_mel(low_hz, htk), _to_mel(high, htk), n_mels + 2)
+    edges_hz = _to_hz(mels, htk)
+    slopes = edges_hz[:, None] - np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
+    widths = np.diff(edges_hz)[:, None]
+    rising, falling = -slopes[:-2] / widths[:-1], slopes[2:] / widths[1:]
+    bank = np.maximum(0, np.minimum(rising, falling)).astype(dtype)
+    bank *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
+    return bank
 
 
 @lru_cache(maxsize=64)
@@ -33,7 +78,8 @@ def filters(
     device: str = "cpu",
 ) -> Tensor:
     """Slaney mel filters, (n_mels, n_fft // 2 + 1) f32 on `device`, made once."""
-    return _filters(sample_rate, n_fft, n_mels, low_hz, high_hz).to(device)
+    bank = mel_bank(sample_rate, n_fft, n_mels, low_hz, high_hz, dtype=np.float32)
+    return torch.from_numpy(bank).to(device)
 
 
 @lru_cache(maxsize=64)

@@ -7,18 +7,18 @@ are laid so that frame i covers samples 320 i .. 320 i + 400, as HuBERT's do. An
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rvc.audio.mel import mel_bank
 from rvc.embedders.weights import fill, prepare
 from rvc.errors import BadInput
 
+RATE = 16000
 N_FFT = 400
 MEL_HOP = 160
 MARGIN_FRAMES = 50  # context on each side of a window of a long recording, 1 s
@@ -57,20 +57,6 @@ class WhisperShape:
         return shape
 
 
-def mel_bank(bands: int, n_fft: int = N_FFT, rate_hz: int = 16000) -> np.ndarray:
-    """Slaney's mel filters with unit area: (bands, n_fft // 2 + 1) float32."""
-    knee_hz, knee, step = 1000.0, 15.0, math.log(6.4) / 27.0
-    top = knee + math.log(rate_hz / 2 / knee_hz) / step
-    mels = np.linspace(0.0, top, bands + 2)
-    hz = np.where(mels < knee, mels * 200 / 3, knee_hz * np.exp(step * (mels - knee)))
-    bins = np.linspace(0.0, rate_hz / 2, n_fft // 2 + 1)
-    slopes = hz[:, None] - bins[None]
-    gaps = np.diff(hz)[:, None]
-    rising, falling = -slopes[:-2] / gaps[:-1], slopes[2:] / gaps[1:]
-    area = 2.0 / (hz[2:] - hz[:-2])
-    return (np.maximum(0, np.minimum(rising, falling)) * area[:, None]).astype(np.float32)
-
-
 class LogMel(nn.Module):
     """Whisper's input: decimal log-mel of 400-sample windows every 160 samples."""
 
@@ -80,7 +66,7 @@ class LogMel(nn.Module):
 
     def __init__(self, bands: int) -> None:
         super().__init__()
-        bank = torch.from_numpy(mel_bank(bands))
+        bank = torch.from_numpy(mel_bank(RATE, N_FFT, bands)).float()
         self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
 

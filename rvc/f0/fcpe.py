@@ -1,102 +1,36 @@
-"""FCPE: a stack of depthwise convolutions over mel frames; fast, and its weights come along."""
+"""FCPE: a stack of depthwise convolutions over mel frames; fast, and its weights come along.
+
+The network calls every tone from about 1130 Hz on unvoiced, with certainty, although its table goes
+on to 1975 Hz. At half the speed such a tone is an octave lower, and well known to it: so where one
+tone rules the band above 1 kHz, the sound is heard a second time at half speed.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from rvc.audio.mel import mel_bank
 from rvc.audio.resample import resample
 from rvc.config import paths
-from rvc.errors import BadInput
-from rvc.f0 import framing, weights
-from rvc.f0 import framing as blocks
+from rvc.f0 import fcpe_network, framing, weights
+from rvc.f0.fcpe_network import GROUPS, N_FFT
 
 ASSET = "fcpe_c_v001.pt"  # inside torchfcpe
-N_FFT = 1024
-LEAD = (N_FFT - blocks.HOP) // 2  # samples of a frame before its time stamp
+LEAD = (N_FFT - framing.HOP) // 2  # samples of a frame before its time stamp
 VOICED_ABOVE = 0.006
-GROUPS = 4
 BLOCK = 1024  # frames
-# The network calls every tone from about 1130 Hz on unvoiced, with certainty, although its table
-# goes on to 1975 Hz. At half the speed such a tone is an octave lower, and well known to it.
 DEAF_HZ = 1000.0  # above it the slow sound is believed ...
 SURE = 0.3  # ... from this salience on; consonants and noise stay far below
 AROUND = 24  # frames of 10 ms on both sides that the slow sound is heard with
-
-
-class Gated(nn.Module):
-    """Conformer convolution module: norm, gate, depthwise convolution over 31 frames."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.gate = nn.Conv1d(width, 4 * width, 1)
-        self.depth = nn.Conv1d(2 * width, 2 * width, 31, padding=15, groups=2 * width)
-        self.out = nn.Conv1d(2 * width, width, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, T) -> (B, C, T), the sum of input and result."""
-        y = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        return x + self.out(F.silu(self.depth(F.glu(self.gate(y), dim=1))))
-
-
-class Network(nn.Module):
-    """Log-mel (B, M, T) -> salience (B, T, P) in 0..1, in two halves around a global norm.
-
-    The group normalisation after the first convolution averages over all time. `lift` and
-    `rest` let a long input be computed in blocks with the average of the whole.
-    """
-
-    def __init__(self, mels: int, width: int, layers: int, pitches: int) -> None:
-        super().__init__()
-        self.lift = nn.Conv1d(mels, width, 3, padding=1)
-        self.scale = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.conv = nn.Conv1d(width, width, 3, padding=1)
-        self.layers = nn.ModuleList(Gated(width) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, pitches)
-        self.context = 2 + 15 * layers  # frames that reach one output frame from each side
-
-    def rest(
-        self, lifted: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor
-    ) -> torch.Tensor:
-        """`lifted` (B, C, T) with the mean and deviation (groups,) to use -> (B, T, P)."""
-        grouped = lifted.unflatten(1, (GROUPS, -1))
-        grouped = (grouped - mean[None, :, None, None]) / deviation[None, :, None, None]
-        x = grouped.flatten(1, 2) * self.scale[:, None] + self.bias[:, None]
-        x = self.conv(F.leaky_relu(x))
-        for layer in self.layers:
-            x = layer(x)
-        return torch.sigmoid(self.out(self.norm(x.transpose(1, 2))))
-
-
-def _public(name: str) -> str:
-    """The state-dict key a tensor of `Network` has in torchfcpe's file."""
-    for mine, theirs in (
-        ("lift.", "input_stack.0."),
-        ("conv.", "input_stack.3."),
-        ("scale", "input_stack.1.weight"),
-        ("bias", "input_stack.1.bias"),
-        ("out.", "output_proj."),
-    ):
-        if name.startswith(mine):
-            return theirs + name[len(mine) :]
-    if not name.startswith("layers."):
-        return name
-    _, number, part, kind = name.split(".")
-    place = {"norm": "0", "gate": "2", "depth": "4.conv", "out": "6"}[part]
-    return f"net.encoder_layers.{number}.conformer.net.{place}.{kind}"
-
-
-def _older(state: dict[str, Any]) -> dict[str, Any]:
-    """Keys of a dropout-wrapped conformer (`conformer.0.net`) spelt like the plain one."""
-    return {key.replace(".conformer.0.net.", ".conformer.net."): v for key, v in state.items()}
+LOW, BAND = slice(4, 58), slice(64, 136)  # bins: 60-900 Hz, and 1000-2100 Hz with the fundamental
+WIDTH = 5  # bins that a steady tone fills
+SHARE = 0.5  # of the band's power that lies in its strongest tone
+BRIDGE = 20  # frames: shorter gaps are not worth two stretches
+SHORTEST = 5  # frames of a stretch; consonants open for one or two
 
 
 class FCPE:
@@ -114,12 +48,11 @@ class FCPE:
         if file is None:
             file = own if own.is_file() else weights.packaged("torchfcpe", "assets", ASSET)
         self.device = torch.device(device)
-        net, mel, cents = build(weights.read(file), file)
+        net, mel, cents = fcpe_network.read(weights.read(file), file)
         self.net = net.eval().requires_grad_(False).to(self.device)
-        bank = blocks.mel_filters(
-            int(mel["num_mels"]), N_FFT, float(mel["fmin"]), float(mel["fmax"]), htk=False
-        )
-        self.bank = torch.from_numpy(bank).to(self.device)
+        low_hz, high_hz = float(mel["fmin"]), float(mel["fmax"])
+        bank = mel_bank(framing.RATE, N_FFT, int(mel["num_mels"]), low_hz, high_hz)
+        self.bank = torch.from_numpy(bank).float().to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
         self.cents = cents.double().numpy()
 
@@ -128,20 +61,23 @@ class FCPE:
 
         Zero padding is added only where the recording itself ends.
         """
-        frames = blocks.frame_count(len(wave))
+        frames = framing.frame_count(len(wave))
         left, right = max(0, first - 1), min(frames, last + 1)
         x = self.net.lift(self._mel(wave, left, right))
         return x[:, :, first - left : first - left + last - first]
 
     def _mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
-        whole = max(1, len(wave) // blocks.HOP)  # the frame at the very end repeats the last one
-        start, stop = first * blocks.HOP - LEAD, (min(last, whole) - 1) * blocks.HOP - LEAD + N_FFT
+        whole = max(1, len(wave) // framing.HOP)  # the frame at the very end repeats the last one
+        start, stop = (
+            first * framing.HOP - LEAD,
+            (min(last, whole) - 1) * framing.HOP - LEAD + N_FFT,
+        )
         start = min(start, stop - N_FFT)
-        part = blocks.samples(wave, start, stop, reflect=len(wave) > LEAD)
+        part = framing.samples(wave, start, stop, reflect=len(wave) > LEAD)
         spectrum = torch.stft(
             torch.from_numpy(part).to(self.device)[None],
             N_FFT,
-            blocks.HOP,
+            framing.HOP,
             window=self.window,
             center=False,
             return_complex=True,
@@ -154,19 +90,19 @@ class FCPE:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
         f0_hz, _ = self.heard(wave_16k)
         for first, last in stretches(wave_16k):
-            begin, end = ((t * blocks.HOP) for t in (first - AROUND, last + AROUND))
-            slow = resample(blocks.samples(wave_16k, begin, end), 1, 2)
+            begin, end = ((t * framing.HOP) for t in (first - AROUND, last + AROUND))
+            slow = resample(framing.samples(wave_16k, begin, end), 1, 2)
             hz, sure = (x[2 * AROUND : 2 * (AROUND + last - first) : 2] for x in self.heard(slow))
             higher = (sure > SURE) & (2 * hz > DEAF_HZ)
             f0_hz[first:last] = np.where(higher, 2 * hz, f0_hz[first:last])
-        return blocks.finish(f0_hz, wave_16k)
+        return framing.finish(f0_hz, wave_16k)
 
     @torch.inference_mode()
     def heard(self, wave_16k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(T,) at 16 kHz -> pitch in Hz and highest salience, (T // 160 + 1,) each."""
-        frames = blocks.frame_count(len(wave_16k))
+        frames = framing.frame_count(len(wave_16k))
         f0_hz, sure = np.zeros((2, frames), np.float32)
-        pieces = list(blocks.spans(frames, BLOCK, self.net.context))
+        pieces = list(framing.spans(frames, BLOCK, self.net.context))
         mean, deviation = self._statistics(wave_16k, frames, pieces)
         for span in pieces:
             lifted = self.lifted(wave_16k, span.first, span.last)
@@ -176,7 +112,7 @@ class FCPE:
         return f0_hz, sure
 
     def _statistics(
-        self, wave: np.ndarray, frames: int, pieces: list[blocks.Span]
+        self, wave: np.ndarray, frames: int, pieces: list[framing.Span]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation (groups,) of the first convolution over the whole recording."""
         total = torch.zeros(2, GROUPS, dtype=torch.float64)
@@ -198,46 +134,6 @@ class FCPE:
         cents = (mass * self.cents[around]).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-12)
         voiced = salience.max(axis=1) > VOICED_ABOVE
         return np.where(voiced, 10.0 * 2.0 ** (cents / 1200.0), 0.0)
-
-
-def build(content: dict[str, Any], file: Path) -> tuple[Network, dict[str, Any], torch.Tensor]:
-    """Network, mel settings and cents of each bin (P,) from a torchfcpe file.
-
-    Raises:
-        BadInput: another layout, with what was found in it.
-    """
-    config, state = content.get("config_dict"), content.get("model")
-    model = config.get("model", {}) if isinstance(config, dict) else {}
-    if not isinstance(state, dict) or model.get("type") != "CFNaiveMelPE":
-        raise _foreign(file, f"it has the keys {', '.join(sorted(map(str, content))[:6])}")
-    mel = content["config_dict"]["mel"]
-    framing = (mel["sr"], mel["hop_size"], mel["n_fft"], mel["win_size"])
-    if not model.get("conv_only") or framing != (blocks.RATE, blocks.HOP, N_FFT, N_FFT):
-        raise _foreign(file, "it uses attention, or another frame size")
-    net = Network(mel["num_mels"], model["hidden_dims"], model["n_layers"], model["out_dims"])
-    state = _older(state)
-    try:
-        state["output_proj.weight"] = torch._weight_norm(
-            state["output_proj.weight_v"], state["output_proj.weight_g"], 0
-        )
-        weights.fill(net, {name: state[_public(name)] for name in net.state_dict()}, file)
-        return net, mel, state["cent_table"]
-    except KeyError as error:
-        raise _foreign(file, f"it lacks {error}") from error
-
-
-def _foreign(file: Path, what: str) -> BadInput:
-    return BadInput(
-        f"{file} is not a weights file of torchfcpe: {what}.",
-        "Move it away: then the weights that come with torchfcpe are used.",
-    )
-
-
-LOW, BAND = slice(4, 58), slice(64, 136)  # bins: 60-900 Hz, and 1000-2100 Hz with the fundamental
-WIDTH = 5  # bins that a steady tone fills
-SHARE = 0.5  # of the band's power that lies in its strongest tone
-BRIDGE = 20  # frames: shorter gaps are not worth two stretches
-SHORTEST = 5  # frames of a stretch; consonants open for one or two
 
 
 def stretches(wave: np.ndarray) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Frames, blocks and mel filters shared by the extractors: no input is too long or short."""
+"""Frames and blocks shared by the extractors: no input is too long or short for any of them."""
 
 from __future__ import annotations
 
@@ -85,45 +85,3 @@ def finish(f0_hz: np.ndarray, wave: np.ndarray) -> np.ndarray:
     """Make an estimate safe: float32, unvoiced where it is not a number or nothing sounds."""
     voiced = np.isfinite(f0_hz) & (f0_hz > 0) & ~quiet(wave)
     return np.where(voiced, f0_hz, 0.0).astype(np.float32)
-
-
-def mel_filters(
-    bins: int, n_fft: int, low_hz: float, high_hz: float, htk: bool, rate: int = RATE
-) -> np.ndarray:
-    """Triangular filters of equal area (bins, n_fft // 2 + 1), float32.
-
-    `htk` chooses the logarithmic scale of HTK, otherwise that of Slaney's Auditory Toolbox
-    (linear below 1 kHz).
-    """
-    to_mel, to_hz = (_htk, _htk_hz) if htk else (_slaney, _slaney_hz)
-    edges_hz = to_hz(np.linspace(to_mel(np.array(low_hz)), to_mel(np.array(high_hz)), bins + 2))
-    frequencies = np.linspace(0, rate / 2, n_fft // 2 + 1)
-    ramps = edges_hz[:, None] - frequencies[None]
-    widths = np.diff(edges_hz)
-    rising = -ramps[:-2] / widths[:-1, None]
-    falling = ramps[2:] / widths[1:, None]
-    area = 2.0 / (edges_hz[2:] - edges_hz[:-2])
-    filters = np.maximum(0, np.minimum(rising, falling)) * area[:, None]
-    return filters.astype(np.float32)
-
-
-def _htk(hz: np.ndarray) -> np.ndarray:
-    return 2595.0 * np.log10(1.0 + hz / 700.0)
-
-
-def _htk_hz(mel: np.ndarray) -> np.ndarray:
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-
-
-STEP_HZ = 200.0 / 3  # Slaney: below 1 kHz one mel is this wide, above it grows by 6.4 in 27 steps
-LOG_STEP = np.log(6.4) / 27.0
-
-
-def _slaney(hz: np.ndarray) -> np.ndarray:
-    return np.where(
-        hz < 1000.0, hz / STEP_HZ, 15.0 + np.log(np.maximum(hz, 1e-9) / 1000.0) / LOG_STEP
-    )
-
-
-def _slaney_hz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < 15.0, mel * STEP_HZ, 1000.0 * np.exp(LOG_STEP * (mel - 15.0)))

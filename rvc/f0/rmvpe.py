@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rvc.audio.mel import mel_bank
 from rvc.config import paths
 from rvc.f0 import framing, weights
 from rvc.hub import fetch
@@ -209,8 +210,8 @@ class RMVPE:
         self.device = torch.device(device)
         self.net = (read(file) if net is None else net).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
-        bank = framing.mel_filters(BINS, N_FFT, 30.0, 8000.0, htk=True)
-        self.bank = torch.from_numpy(bank).to(self.device)
+        bank = mel_bank(framing.RATE, N_FFT, BINS, 30.0, 8000.0, htk=True)
+        self.bank = torch.from_numpy(bank).float().to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
 
     def mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:

@@ -1,5 +1,11 @@
 """Spectrograms and mel losses are the ones that public voices were trained with."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import librosa
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +13,49 @@ from rvc.audio import mel
 from rvc.nets import config
 from rvc.train import losses
 from tests.nets.golden import array, numbers
+
+ROOT = Path(__file__).parents[2]
+BANKS = [  # rate, window, bands, low, high, htk: voices, losses, RMVPE, FCPE, Whisper
+    (32000, 1024, 80, 0.0, None, False),
+    (40000, 2048, 125, 0.0, None, False),
+    (48000, 2048, 128, 0.0, None, False),
+    (24000, 32, 5, 0.0, None, False),
+    (16000, 1024, 128, 30.0, 8000.0, True),
+    (16000, 1024, 128, 0.0, 8000.0, False),
+    (16000, 400, 80, 0.0, None, False),
+    (16000, 2048, 24, 1200.0, 6500.0, False),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("rate", "n_fft", "n_mels", "low_hz", "high_hz", "htk"), BANKS)
+def test_the_bank_is_librosas_to_the_last_bit(rate, n_fft, n_mels, low_hz, high_hz, htk, dtype):
+    want = librosa.filters.mel(
+        sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=low_hz, fmax=high_hz, htk=htk, dtype=dtype
+    )
+    got = mel.mel_bank(rate, n_fft, n_mels, low_hz, high_hz, htk, dtype)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("htk", [True, False])
+def test_mel_filters_have_equal_area(htk):
+    bank = mel.mel_bank(16000, 1024, 40, htk=htk)
+    area = bank.sum(axis=1) * (16000 / 1024)
+    assert np.abs(area[20:] - 1).max() < 0.1
+    assert (bank >= 0).all()
+
+
+def test_training_and_conversion_do_without_librosa():
+    code = (
+        "import sys, torch, rvc.train.step, rvc.infer.voice, rvc.f0.fcpe, rvc.f0.rmvpe\n"
+        "import rvc.embedders.whisper, rvc.dataset.extract\n"
+        "from rvc.audio import mel\n"
+        "mel.mel(torch.zeros(1, 2048), 16000, 512, 128, 512, 40)\n"
+        "sys.exit(str([m for m in ('librosa', 'numba', 'sklearn') if m in sys.modules] or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
 
 
 def test_spectrogram_and_mel_match_the_original():

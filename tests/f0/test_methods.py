@@ -10,7 +10,6 @@ from scipy import signal
 from rvc import f0
 from rvc.audio import io
 from rvc.f0 import crepe, fcpe, framing, swift_f0
-from rvc.f0 import fcpe as high
 from rvc.tools import demo
 from tests.f0 import sounds
 
@@ -72,7 +71,7 @@ def test_speech_is_heard_as_before_and_its_high_stretches_are_few():
     wave = io.load(demo.SAMPLE, sounds.RATE)[0]
     once = framing.finish(extractor("fcpe").heard(wave)[0], wave)
     assert np.array_equal(extractor("fcpe")(wave), once)
-    assert sum(last - first for first, last in high.stretches(wave)) < 0.03 * len(once)
+    assert sum(last - first for first, last in fcpe.stretches(wave)) < 0.03 * len(once)
 
 
 @pytest.mark.parametrize("name", LIGHT)
