@@ -7,6 +7,7 @@ tone rules the band above 1 kHz, the sound is heard a second time at half speed.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rvc.config import paths
 from rvc.f0 import fcpe_network, framing, weights
 from rvc.f0.fcpe_network import GROUPS, N_FFT
 
+LOG = logging.getLogger(__name__)
 ASSET = "fcpe_c_v001.pt"  # inside torchfcpe
 LEAD = (N_FFT - framing.HOP) // 2  # samples of a frame before its time stamp
 VOICED_ABOVE = 0.006
@@ -31,6 +33,14 @@ WIDTH = 5  # bins that a steady tone fills
 SHARE = 0.5  # of the band's power that lies in its strongest tone
 BRIDGE = 20  # frames: shorter gaps are not worth two stretches
 SHORTEST = 5  # frames of a stretch; consonants open for one or two
+LOWEST = slice(4, 16)  # bins: 60-250 Hz, where a speaker's fundamental lies
+FAINT = 0.01  # of the power below 4 kHz: as good as nothing there
+DOUBTED = 0.08  # of the voiced frames; sung notes above 250 Hz give none
+CHECKED = 4  # every so many voiced frames are looked at
+LOW_BAND = (
+    "The recording has next to no sound below 250 Hz, as from a telephone: fcpe hears an octave "
+    "too high in parts of it. --f0-method swift-f0 does not."
+)
 
 
 class FCPE:
@@ -55,6 +65,7 @@ class FCPE:
         self.bank = torch.from_numpy(bank).float().to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
         self.cents = cents.double().numpy()
+        self.told = False  # of the empty low band, which is said once
 
     def lifted(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
         """First convolution over frames [first, last) of the wave (T,) -> (1, C, last - first).
@@ -89,6 +100,9 @@ class FCPE:
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
         f0_hz, _ = self.heard(wave_16k)
+        if not self.told and lacks_fundamental(wave_16k, f0_hz):
+            self.told = True
+            LOG.warning(LOW_BAND)
         for first, last in stretches(wave_16k):
             begin, end = ((t * framing.HOP) for t in (first - AROUND, last + AROUND))
             slow = resample(framing.samples(wave_16k, begin, end), 1, 2)
@@ -164,3 +178,29 @@ def _open(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     tone = np.lib.stride_tricks.sliding_window_view(band, WIDTH, axis=1).sum(axis=2).max(axis=1)
     total = band.sum(axis=1)
     return (tone > SHARE * total) & (power[:, LOW].sum(axis=1) < total)
+
+
+def lacks_fundamental(wave: np.ndarray, f0_hz: np.ndarray) -> bool:
+    """Tell the voices that FCPE takes for an octave higher: their fundamental was filtered out.
+
+    Args:
+        wave: (T,) at 16 kHz. f0_hz: (T // 160 + 1,) what FCPE hears in it.
+
+    Returns:
+        Whether the low band is empty, and there are partials halfway between the supposed ones.
+    """
+    at = np.flatnonzero(f0_hz > 0)[::CHECKED]
+    half = N_FFT // 2
+    low = total = doubted = 0.0
+    for first in range(0, len(at), BLOCK):
+        part = at[first : first + BLOCK]
+        centres = part * framing.HOP
+        frames = np.stack([framing.samples(wave, c - half, c + half) for c in centres])
+        power = np.square(np.abs(np.fft.rfft(frames * np.hanning(N_FFT), axis=1)))
+        low += power[:, LOWEST].sum()
+        total += power[:, LOWEST.start : half // 2].sum()
+        halves = np.arange(2, 8) * f0_hz[part, None] * (N_FFT / framing.RATE / 2)
+        bins = np.rint(halves).astype(int)[..., None] + np.arange(-1, 2)
+        peaks = np.take_along_axis(power[:, None], np.clip(bins, 0, half), axis=2).max(axis=2)
+        doubted += (peaks[:, 1::2].max(axis=1) > 0.1 * peaks[:, ::2].max(axis=1)).sum()
+    return bool(low < FAINT * total and doubted > DOUBTED * len(at))

@@ -74,6 +74,36 @@ def test_speech_is_heard_as_before_and_its_high_stretches_are_few():
     assert sum(last - first for first, last in fcpe.stretches(wave)) < 0.03 * len(once)
 
 
+def telephone(wave):
+    sos = signal.butter(6, [300, 3400], "bandpass", fs=sounds.RATE, output="sos")
+    return signal.sosfiltfilt(sos, wave).astype(np.float32)
+
+
+def test_fcpe_says_once_that_a_telephone_has_no_low_band(caplog):
+    wave = io.load(demo.SAMPLE, sounds.RATE)[0]
+    fresh = fcpe.FCPE()
+    fresh(wave)
+    assert not caplog.records
+    for _ in range(2):
+        fresh(telephone(wave))
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "The recording has next to no sound below 250 Hz"
+    ]
+
+
+@pytest.mark.parametrize("hz", [300, 450, 1000])
+def test_high_notes_are_no_telephone(hz):
+    t = np.arange(2 * sounds.RATE) / sounds.RATE
+    wave = sounds.voice(hz * 2 ** (np.sin(2 * np.pi * 5.5 * t) / 24))
+    assert not fcpe.lacks_fundamental(wave, extractor("fcpe")(wave))
+
+
+@pytest.mark.parametrize("samples", [0, 5000])
+def test_silence_is_no_telephone(samples):
+    frames = framing.frame_count(samples)
+    assert not fcpe.lacks_fundamental(np.zeros(samples, np.float32), np.zeros(frames, np.float32))
+
+
 @pytest.mark.parametrize("name", LIGHT)
 def test_an_octave_up_doubles_the_measured_pitch(name):
     low, higher = (np.median(extractor(name)(sounds.tone(hz))[10:-10]) for hz in (180, 360))
