@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 FLOOR = 1e-5
-
-
-LINEAR_HZ, LINEAR_MELS = 1000.0, 15.0  # Slaney's scale: mels of 66.7 Hz up to here,
+STEP_HZ, LINEAR_HZ = 200.0 / 3, 1000.0  # Slaney's scale: mels of this width up to 1 kHz,
+LINEAR_MELS = LINEAR_HZ / STEP_HZ
 LOG_STEP = np.log(6.4) / 27.0  # from there on each is wider, by a factor of 6.4 in 27 of them
 
 
@@ -24,15 +23,16 @@ def _to_mel(hz: float, htk: bool) -> float:
     if htk:
         return float(2595.0 * np.log10(1.0 + hz / 700.0))
     if hz < LINEAR_HZ:
-        return hz / (200.0 / 3)
+        return hz / STEP_HZ
     return float(LINEAR_MELS + np.log(hz / LINEAR_HZ) / LOG_STEP)
 
 
 def _to_hz(mels: np.ndarray, htk: bool) -> np.ndarray:
     if htk:
         return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    above = LINEAR_HZ * np.exp(LOG_STEP * (mels - LINEAR_MELS))
-    return np.where(mels < LINEAR_MELS, mels * (200.0 / 3), above)
+    hz, above = mels * STEP_HZ, mels >= LINEAR_MELS
+    hz[above] = LINEAR_HZ * np.exp(LOG_STEP * (mels[above] - LINEAR_MELS))
+    return hz
 
 
 def mel_bank(
