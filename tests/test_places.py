@@ -16,8 +16,9 @@ def test_an_odd_folder_and_a_foreign_working_directory(tmp_path, monkeypatch):
     monkeypatch.delenv("RVC_HOME", raising=False)
     home, elsewhere = tmp_path / "日本 語 dir" / "ñ ' q", tmp_path / "else where"
     elsewhere.mkdir()
-    skip = shutil.ignore_patterns("__pycache__", "embedders", "predictors", "pretraineds", "audios")
+    skip = shutil.ignore_patterns("__pycache__", "models")
     shutil.copytree(ROOT / "rvc", home / "rvc", ignore=skip)
+    shutil.copytree(ROOT / "rvc" / "models" / "kit", home / "rvc" / "models" / "kit")
     shutil.copy(ROOT / "core.py", home)
     wave, rate = soundfile.read(ROOT / SAMPLE, dtype="float32")
     soundfile.write(elsewhere / "short take.wav", wave[: 2 * rate], rate)
