@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -87,6 +88,19 @@ def group(context: click.Context, offline: bool) -> None:
         click.echo(context.get_help())
 
 
+@group.command(
+    "app",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    short_help="Serve the web page and the HTTP API.",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def _app(arguments: tuple[str, ...]) -> None:
+    import app
+
+    app.main(list(arguments), prog_name=f"{_program()} app", standalone_mode=False)
+
+
 for _name, _verb in tasks.VERBS.items():
     group.add_command(cli.command(_name, _verb.params, _runner(_name)))
 _SWITCHES = cli.switches(verb.params for verb in tasks.VERBS.values()) | {"json"}
@@ -100,7 +114,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     before = os.environ.get("RVC_OFFLINE")
     try:
         modern = offline + cli.modernise(given, _SWITCHES)
-        group.main(modern, prog_name="core.py", standalone_mode=False)
+        group.main(modern, prog_name=_program(), standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -113,6 +127,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     finally:
         _restore(before)
     sys.exit(0)
+
+
+def _program() -> str:
+    """What the program is called in help and usage: the file or the installed command."""
+    name = Path(sys.argv[0]).stem
+    return name if name == "rvc-voice" else "core.py"
 
 
 def _restore(offline: str | None) -> None:

@@ -29,7 +29,8 @@ LEVELS = [  # low to high; rooms on one level do not import each other
     "jobs",
     "cli server",
     "tabs",
-    "app core",
+    "app",
+    "core",
 ]
 ROOMS = {room: level for level, rooms in enumerate(LEVELS) for room in rooms.split()}
 REGISTRIES = {"rvc.f0", "rvc.embedders", "rvc.nets"}  # facts without torch, for everyone above hub

@@ -71,8 +71,13 @@ def _ask(text: str, voice: str, percent: int) -> bytes:
     Raises:
         BadInput: no such voice. DownloadFailed: no connection, or it ended before the speech did.
     """
-    import aiohttp
-    from edge_tts import Communicate, exceptions
+    try:
+        import aiohttp
+        from edge_tts import Communicate, exceptions
+    except ImportError as error:
+        raise MissingModel(
+            "The package edge-tts is not installed.", "pip install edge-tts"
+        ) from error
 
     async def collect() -> bytes:
         asked = Communicate(text, voice, rate=f"{percent:+d}%")

@@ -25,8 +25,12 @@ _lock = threading.Lock()  # the library speaks one text at a time
 @lru_cache(maxsize=1)
 def _library() -> tuple[Any, int]:
     """The loaded library and the rate of its speech in Hz."""
-    import espeakng_loader
-
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise MissingModel(
+            "The package espeakng-loader is not installed.", "pip install espeakng-loader"
+        ) from error
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except OSError as error:
