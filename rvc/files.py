@@ -22,7 +22,7 @@ WINDOWS = os.name == "nt"
 PART = ".part"  # ending of files that are still being written
 RETRIES = 40  # of a replacement that Windows refuses while somebody has the file open
 RETRY_S = 0.05
-STALE_S = 24 * 3600.0
+STALE_S = 3600.0  # since the last write
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # not known here
 NO_FOLDER_SYNC = NO_SYNC | {errno.EBADF, errno.EACCES, errno.EPERM}  # network and FUSE folders
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
@@ -71,8 +71,7 @@ def commit(part: Path, file: Path, durable: bool = True) -> None:
         InUse: another program has `file` open (Windows). OSError: the disk refused.
     """
     if durable:
-        with part.open("rb+") as stream:
-            _sync(stream.fileno(), NO_SYNC)
+        sync(part)
     replace(part, file)
     if durable:
         sync_folder(file.parent)
@@ -105,6 +104,12 @@ def replace(source: Path, target: Path) -> None:
         if not WINDOWS or not target.exists():
             raise
         raise InUse(errno.EACCES, "another program has it open", str(target)) from error
+
+
+def sync(file: Path) -> None:
+    """Wait until the content of a file is on the disk, where the disk can tell."""
+    with file.open("rb+") as stream:
+        _sync(stream.fileno(), NO_SYNC)
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from rvc import config
+from rvc import config, files
 from rvc.dataset import manifest, slice_features
 from rvc.errors import BadInput, Mismatch, StageFailed
 
@@ -210,9 +208,9 @@ def mutes(
         (f"sliced_audios/mute{rate}.wav", rate),
         ("sliced_audios_16k/mute.wav", 16000),
     ):
-        part = home / f".{os.getpid()}.part"
-        soundfile.write(part, np.zeros(int(MUTE_S * hz), np.float32), hz, "PCM_16", format="WAV")
-        part.replace(home / file)
+        silence = np.zeros(int(MUTE_S * hz), np.float32)
+        with files.replacing(home / file, durable=False) as part:
+            soundfile.write(part, silence, hz, "PCM_16", format="WAV")
 
 
 def lines(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> list[str]:
@@ -245,7 +243,7 @@ def _relative(folder: Path) -> str:
 def write_filelist(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> None:
     """Write filelist.txt atomically, without a newline at its end."""
     text = "\n".join(lines(folder, names, rate, include_mutes))
-    manifest.write_text(folder / "filelist.txt", text)
+    files.write_text(folder / "filelist.txt", text)
 
 
 def write_info(
@@ -261,7 +259,7 @@ def write_info(
     info |= {"embedder_model": embedder, "speakers_id": rows}
     if named:
         info["speakers"] = dict(named)
-    manifest.write_text(file, json.dumps(info, ensure_ascii=False, indent=4))
+    files.write_json(file, info, indent=4)
     return rows
 
 
@@ -285,6 +283,4 @@ def write_config(folder: Path, rate: int) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         kept = False
     if not kept:
-        part = file.with_name(".config.json.part")
-        shutil.copyfile(template(rate), part)
-        part.replace(file)
+        files.write_bytes(file, template(rate).read_bytes())

@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from rvc import files
 from rvc.errors import BadInput, Busy, Mismatch, StageFailed
 
 FILE = "manifest.json"
@@ -102,29 +103,14 @@ def record(folder: Path, done: Stage) -> None:
     """Put a stage's record into the manifest, replacing its older one, in one atomic step."""
     done.finished = done.finished or time.strftime("%Y-%m-%dT%H:%M:%S")
     records = {**read(folder), done.name: done}
-    text = json.dumps({k: asdict(v) for k, v in records.items()}, ensure_ascii=False, indent=1)
-    write_text(folder / FILE, text)
+    files.write_json(folder / FILE, {k: asdict(v) for k, v in records.items()}, indent=1)
 
 
 def forget(folder: Path, name: str) -> None:
     """Take a stage's record away, so that nothing builds on it while it is being redone."""
     records = read(folder)
     if records.pop(name, None):
-        text = json.dumps({k: asdict(v) for k, v in records.items()}, ensure_ascii=False, indent=1)
-        write_text(folder / FILE, text)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write UTF-8 text atomically and durably; the old file survives every failure."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+        files.write_json(folder / FILE, {k: asdict(v) for k, v in records.items()}, indent=1)
 
 
 def judge(done: Stage, limit: float = FAILURE_LIMIT) -> None:

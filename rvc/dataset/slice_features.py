@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rvc import config
+from rvc import config, files
 from rvc.errors import BadInput, StageFailed
 from rvc.f0 import Extractor, contour
 
@@ -56,9 +55,7 @@ class Journal:
         """Rewrite the file with the entries of `names` only."""
         self.entries = {name: self.entries[name] for name in names}
         lines = (json.dumps(asdict(e), ensure_ascii=False) for e in self.entries.values())
-        part = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        part.replace(self.file)
+        files.write_text(self.file, "\n".join(lines) + "\n")
 
 
 def _entry(line: str) -> Entry | None:
@@ -79,13 +76,8 @@ def paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
 
 def save(file: Path, values: np.ndarray) -> None:
     """np.save in one atomic step."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as out:
-            np.save(out, values)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with files.replacing(file, durable=False) as part, part.open("wb") as out:
+        np.save(out, values)
 
 
 def load_slice(file: Path) -> tuple[np.ndarray, str]:

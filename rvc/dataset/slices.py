@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rvc import files
 from rvc.audio import dsp, encode, io, slicer
 from rvc.dataset import manifest
 from rvc.dataset.manifest import Stage
@@ -273,8 +274,8 @@ def unchanged(recording: Recording, entry: dict[str, Any], folder: Path) -> bool
     """Same speaker, same content, all slices there."""
     if entry["cause"] or entry["speaker"] != recording.speaker:
         return False
-    files = [folder / sub / name for sub in FOLDERS for name in entry["slices"]]
-    if not all(f.is_file() and f.stat().st_size > HEADER_BYTES for f in files):
+    needed = [folder / sub / name for sub in FOLDERS for name in entry["slices"]]
+    if not all(f.is_file() and f.stat().st_size > HEADER_BYTES for f in needed):
         return False
     found = recording.path.stat()
     if (found.st_size, found.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
@@ -322,14 +323,14 @@ def describe(folder: Path, stage: Stage) -> None:
     info["total_dataset_duration"] = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     info["total_seconds"] = total
     info["speakers"] = stage.details["speakers"]
-    manifest.write_text(file, json.dumps(info, ensure_ascii=False, indent=4))
+    files.write_json(file, info, indent=4)
 
 
 def configure(folder: Path, template: Path, rate: int) -> None:
     """Put the rate's `config.json` into the experiment, unless it has one of that rate."""
     own = folder / "config.json"
     if not own.is_file() or _rate(own) != rate:
-        manifest.write_text(own, template.read_text(encoding="utf-8"))
+        files.write_bytes(own, template.read_bytes())
 
 
 def _rate(file: Path) -> int | None:

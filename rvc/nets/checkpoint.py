@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from rvc import files
 from rvc.errors import BadInput
 from rvc.hub import safe
-from rvc.nets.state_dict import Weights, public_names, write_atomically
+from rvc.nets.state_dict import Weights, public_names
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def write_checkpoint(
         "learning_rate": learning_rate,
         "scaler": dict(scaler or {}),
     }
-    write_atomically(path, lambda part: torch.save(content, part))
+    with files.replacing(path) as part:
+        torch.save(content, part)
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:

@@ -19,12 +19,13 @@ from typing import Any, BinaryIO, cast
 
 import torch
 
+from rvc import files
 from rvc.errors import Mismatch, StageFailed
 from rvc.train.step import State
 
 log = logging.getLogger(__name__)
 
-NAME, PREVIOUS, PART = "state.pt", "state.previous.pt", "state.pt.part"
+NAME, PREVIOUS = "state.pt", "state.previous.pt"
 MARK = b"RVCSTATE"
 FOOTER_BYTES = len(MARK) + hashlib.sha256().digest_size
 BLOCK_BYTES = 1 << 22
@@ -56,21 +57,17 @@ def save(folder: Path, payload: dict[str, Any]) -> Path:
     Raises:
         OSError: the disk is full or may not be written.
     """
-    part, file, previous = folder / PART, folder / NAME, folder / PREVIOUS
-    try:
+    file, previous = folder / NAME, folder / PREVIOUS
+    with files.replacing(file) as part:
         write_verified(part, payload)
+        files.sync(part)  # before anything happens to the files there are
         if file.exists():
             _keep(file, previous)
-        part.replace(file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(folder)
     return file
 
 
 def write_verified(path: Path, payload: dict[str, Any]) -> None:
-    """Save with the digest appended, flushed to the disk."""
+    """Save with the digest appended."""
     with path.open("wb") as raw:
         out = _Hashing(raw)
         try:
@@ -80,8 +77,6 @@ def write_verified(path: Path, payload: dict[str, Any]) -> None:
                 raise
             raise out.error from error
         raw.write(MARK + out.hash.digest())
-        raw.flush()
-        os.fsync(raw.fileno())
 
 
 def _keep(file: Path, previous: Path) -> None:
@@ -93,19 +88,9 @@ def _keep(file: Path, previous: Path) -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        file.replace(previous)  # no hard links here; reading falls back to `previous`
+        files.replace(file, previous)  # no hard links here; reading falls back to `previous`
         return
-    link.replace(previous)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    files.replace(link, previous)
 
 
 def read_verified(path: Path) -> dict[str, Any]:
@@ -160,7 +145,7 @@ def load(folder: Path) -> dict[str, Any] | None:
     Raises:
         StageFailed: there are states, but every one is damaged.
     """
-    (folder / PART).unlink(missing_ok=True)
+    files.remove_stale(folder)
     causes = []
     for name in (NAME, PREVIOUS):
         path = folder / name
@@ -185,7 +170,7 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 def remove(folder: Path) -> None:
     """Forget the saved training."""
-    for name in (NAME, PREVIOUS, PART):
+    for name in (NAME, PREVIOUS):
         (folder / name).unlink(missing_ok=True)
 
 

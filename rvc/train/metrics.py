@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rvc import files
+
 log = logging.getLogger(__name__)
 
 FILE = "metrics.jsonl"
@@ -60,9 +62,7 @@ class Curves:
         self.file = folder / FILE
         kept = [r for r in read(folder) if r.get("step", 0) <= step]
         text = "".join(json.dumps(r) + "\n" for r in kept)
-        part = self.file.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.file)
+        files.write_text(self.file, text)
         self.board = _board(folder / "eval", step)
 
     def record(self, kind: str, step: int, epoch: int, **values: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rvc.dataset.manifest import write_text
+from rvc import files
 from rvc.train import metrics
 from rvc.train import scores as best
 from rvc.train.scores import Score
@@ -29,10 +29,8 @@ def write(folder: Path, name: str, findings: Sequence[Mapping[str, Any]]) -> Pat
         if r.get("kind") == "validation"
     ]
     picture = draw([r for r in records if r.get("kind") == "epoch"], scores)
-    part = folder / f".{PICTURE}.part"
-    part.write_bytes(picture)
-    part.replace(folder / PICTURE)
-    write_text(folder / PAGE, page(folder, name, picture, scores, findings))
+    files.write_bytes(folder / PICTURE, picture)
+    files.write_text(folder / PAGE, page(folder, name, picture, scores, findings))
     return folder / PAGE
 
 

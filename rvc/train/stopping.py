@@ -7,7 +7,6 @@ how far, for the message about what will be done again.
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+
+from rvc import files
 
 NOTE = "state.pt.json"  # beside state.pt: what is in it
 PHASE = "Training | "  # begins the notes of a training's progress
@@ -80,9 +81,7 @@ class Saved:
     done: int
 
     def write(self, folder: Path) -> None:
-        part = folder / f"{NOTE}.part"
-        part.write_text(json.dumps(vars(self)), encoding="utf-8")
-        part.replace(folder / NOTE)
+        files.write_json(folder / NOTE, vars(self), durable=False)
 
 
 def saved(folder: Path) -> str:
@@ -112,6 +111,6 @@ def repeated(folder: Path, note: str, done: float) -> str:
 
 def _read(folder: Path) -> Saved | None:
     try:
-        return Saved(**json.loads((folder / NOTE).read_text(encoding="utf-8")))
+        return Saved(**files.read_json(folder / NOTE))
     except (OSError, ValueError, TypeError):
         return None

@@ -1,6 +1,7 @@
 """A stage cannot pretend: what the manifest refuses, remembers and survives."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_failed_write_leaves_the_old_manifest(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(manifest.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         manifest.record(tmp_path, Stage("extract", outputs=["b"]))
     assert (tmp_path / manifest.FILE).read_bytes() == before

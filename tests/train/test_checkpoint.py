@@ -5,14 +5,15 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 
 import pytest
 import torch
 
+from rvc import files
 from rvc.errors import StageFailed
 from rvc.train import checkpoint
+from tests import disk
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 
@@ -83,20 +84,21 @@ def test_killed_at_fifty_moments_the_newest_state_is_there(tmp_path):
         child.join()
         said = os.read(out, 1 << 16)
         os.close(out)
-        caught_in_a_save += (tmp_path / checkpoint.PART).exists()
+        caught_in_a_save += bool(list(tmp_path.glob(f".*{files.PART}")))
         found = checkpoint.load(tmp_path)
         assert whole(found)
         assert found["step"] >= (int.from_bytes(said[-4:], "little") if said else 1)
         assert whole(checkpoint.read_verified(tmp_path / checkpoint.PREVIOUS))
+        files.remove_stale(tmp_path, older_than_s=0)
     assert caught_in_a_save > 5
 
 
 @posix
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
-def test_full_disk_harms_nothing(tmp_path):
+@disk.linux
+def test_full_disk_harms_nothing(tmp_path, monkeypatch):
     for n in (1, 2):
         checkpoint.save(tmp_path, payload(n))
-    (tmp_path / checkpoint.PART).symlink_to("/dev/full")
+    disk.fill(monkeypatch, checkpoint.NAME)
     with pytest.raises(OSError, match="No space") as caught:
         checkpoint.save(tmp_path, payload(3))
     assert caught.value.errno == errno.ENOSPC

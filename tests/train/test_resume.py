@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 
 import pytest
@@ -16,6 +15,7 @@ from rvc import tasks
 from rvc.dataset import manifest
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
 from rvc.train import checkpoint, train
+from tests import disk
 from tests.train import tiny
 from tests.train.make import clip
 
@@ -115,14 +115,14 @@ def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
     assert sorted(os.listdir(folder)) == before
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+@disk.linux
 def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "full", monkeypatch)
     train.run(tiny.params(total_epoch=2))
 
     def fill(done, total, note=""):
         if done == 8:
-            (folder / checkpoint.PART).symlink_to("/dev/full")
+            disk.fill(monkeypatch, checkpoint.NAME)
 
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params(total_epoch=4), fill)
@@ -216,10 +216,10 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     assert "--cleanup" in caught.value.hint
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+@disk.linux
 def test_disk_full_while_exporting(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    (folder / f".G_3.pth.{os.getpid()}.part").symlink_to("/dev/full")
+    disk.fill(monkeypatch, "G_3.pth")
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params())
     assert checkpoint.load(folder)["step"] == 3

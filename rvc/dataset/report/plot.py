@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rvc import files
 from rvc.dataset.report.measure import Measured
 from rvc.dataset.report.spectra import SPECTRUM_HZ
 
@@ -30,12 +31,8 @@ def draw(found: Sequence[Measured], title: str, verdict: str, path: Path) -> Non
     ):
         paint(graph, good)
         graph.grid(alpha=0.3)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with files.replacing(path) as part:
         figure.savefig(part, dpi=100, format="png")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _lengths(graph: Any, good: Sequence[Measured]) -> None:

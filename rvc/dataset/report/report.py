@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -12,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, params, workers
-from rvc.dataset import manifest
+from rvc import config, files, params, workers
 from rvc.dataset.report import duplicates, plot, verdict
 from rvc.dataset.report.measure import Job, Measured, measure
 from rvc.dataset.scan import scan
@@ -44,7 +42,7 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     result["plot"] = _drawn(found, p.folder.resolve().name, result, folder / "report.png")
     result["report"] = str(folder / "report.json")
     result["seconds"] = round(time.monotonic() - began, 2)
-    manifest.write_text(folder / "report.json", json.dumps(result, ensure_ascii=False, indent=1))
+    files.write_json(folder / "report.json", result, indent=1)
     return result
 
 
