@@ -25,6 +25,7 @@ from recipes.corpus import HUMANS
 from rvc.audio.mel import mel
 from rvc.embedders.manager import EmbedderManager
 from rvc.f0.contour import coarse
+from rvc.files import replacing
 from rvc.nets import config as net_settings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.state_dict import load_into
@@ -244,9 +245,8 @@ def main() -> None:
             cpu = time.process_time() / (time.time() - began)
             print(f"{trainer.step} {row} | {rate:.2f} s/step, cpu {cpu:.2f}", flush=True)
         if time.time() - saved > 120 or trainer.step >= a.steps:
-            part = a.out.with_suffix(".part")
-            torch.save(trainer.state(data.names), part)
-            part.replace(a.out)
+            with replacing(a.out) as part:
+                torch.save(trainer.state(data.names), part)
             saved = time.time()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rvc import files
 from rvc.errors import BadInput
 
 PACKAGE = Path(str(resources.files("rvc"))).resolve()  # what ships lies in it
@@ -151,7 +151,7 @@ def load_settings() -> Settings:
     if not file.is_file():
         return Settings()
     try:
-        return Settings.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return Settings.model_validate(files.read_json(file))
     except ValueError as error:
         raise BadInput(
             f"{file} is not a valid settings file.", f"Correct or delete it: {error}"
@@ -162,6 +162,4 @@ def save_settings(settings: Settings) -> None:
     """Write the settings in one atomic step."""
     file = paths().settings
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(settings.model_dump_json(indent=2), encoding="utf-8")
-    part.replace(file)
+    files.write_json(file, settings.model_dump(mode="json"), indent=2)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 WINDOWS = os.name == "nt"
 PART = ".part"  # ending of files that are still being written
@@ -109,7 +109,12 @@ def replace(source: Path, target: Path) -> None:
 def sync(file: Path) -> None:
     """Wait until the content of a file is on the disk, where the disk can tell."""
     with file.open("rb+") as stream:
-        _sync(stream.fileno(), NO_SYNC)
+        sync_open(stream)
+
+
+def sync_open(stream: BinaryIO) -> None:
+    """The same for a file that is open and flushed."""
+    _sync(stream.fileno(), NO_SYNC)
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from rvc import files
 from rvc.config import ASSETS, named, paths
 from rvc.errors import BadInput
 from rvc.params import Convert
@@ -124,7 +125,5 @@ def write(title: str, values: dict[str, Any], folder: Path | None = None) -> Pat
     folder = folder or paths().assets / "presets"
     file = named(folder, f"{title.strip()}.json")
     folder.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    part.replace(file)
+    files.write_json(file, values, indent=1)
     return file

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from rvc import files
+from tests import disk
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,12 +81,11 @@ def test_the_old_file_survives_a_failing_writer(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+@disk.linux
 def test_a_full_disk_is_named_by_the_files_own_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "full").symlink_to("/dev/full")
-    monkeypatch.setattr(files, "temporary", lambda file, ending=".part": file.with_name("full"))
+    disk.fill(monkeypatch, "a")
     with pytest.raises(OSError, match="No space") as caught:
         files.write_text(tmp_path / "a", "new")
     assert caught.value.filename == str(tmp_path / "a")

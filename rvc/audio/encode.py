@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO, Literal, get_args
 import numpy as np
 import soundfile
 
+from rvc import files
 from rvc.errors import BadInput, VoiceError
 
 Format = Literal["WAV", "FLAC", "MP3", "OGG", "OPUS", "M4A"]
@@ -132,7 +132,7 @@ class Writer:
         if file_rate(self.format, rate) != rate:
             raise BadInput(f"{self.format} cannot hold {rate} Hz.", "Resample first.")
         self.rate, self.channels, self.bits, self.frames = rate, channels, bits, 0
-        self.part = self.path.with_name(f".{self.path.name[:100]}.{os.getpid()}.part")
+        self.part = files.temporary(self.path)
 
     def __enter__(self) -> Writer:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,12 +191,10 @@ class Writer:
         if not self.frames:
             raise VoiceError(f"{self.path}: there is no sound to write.")
         try:
-            self.sink.file.flush()
-            os.fsync(self.sink.file.fileno())
             self.sink.file.close()
+            files.commit(self.part, self.path)
         except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
-        self.part.replace(self.path)
+            raise type(error)(error.errno, error.strerror, str(self.path)) from error
 
     def _raise_sink(self) -> None:
         if self.sink.error is not None:
@@ -205,7 +203,7 @@ class Writer:
 
     def _drop(self) -> None:
         self.sink.file.close()
-        self.part.unlink(missing_ok=True)
+        files.discard(self.part)
 
 
 class _Aac:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
 
+from rvc import files
 from rvc.errors import BadInput
 
 FRAME_RATE = 100
@@ -16,15 +16,9 @@ HIGHEST_HZ = 4000.0
 
 def write(path: Path, f0_hz: np.ndarray) -> None:
     """Save a curve (T,) of 100 values per second, 0 where unvoiced, in one atomic step."""
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write("time_s,f0_hz\n")
-            file.writelines(f"{i / FRAME_RATE:.2f},{hz:.3f}\n" for i, hz in enumerate(f0_hz))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    lines = (f"{i / FRAME_RATE:.2f},{hz:.3f}\n" for i, hz in enumerate(f0_hz))
+    files.write_text(path, "time_s,f0_hz\n" + "".join(lines))
 
 
 def read(path: Path, frames: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc.errors import BadInput
+from rvc.files import replacing
 from rvc.hub import catalog
 from rvc.hub.catalog import Asset
 from rvc.hub.digest import sha256
@@ -88,12 +89,8 @@ def _page(file: Path) -> bool:
 def _place(file: Path, target: Path) -> None:
     """A second name for the same data where the disk allows it, else a copy; never half a file."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + f".{os.getpid()}.part")
-    try:
+    with replacing(target, durable=False) as part:
         try:
             os.link(file.resolve(), part)
         except OSError:
             shutil.copyfile(file, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError
 
+from rvc import files
 from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
@@ -204,7 +204,7 @@ class Transfer:
                     self.report(done, total or done, f"{note} | {clock.words(done, total)}")
             finally:
                 out.flush()
-                os.fsync(out.fileno())
+                files.sync_open(out)
         if total is not None and done < total:
             raise Temporary(f"the connection ended after {done} of {total} bytes")
 
@@ -224,10 +224,10 @@ class Transfer:
                 raise Temporary("what was resumed is not the file; starting again")
             page = " (it is a web page)" if is_page(start) else ""
             raise Unusable(f"its content is not the file's: the SHA-256 differs{page}")
-        self.part.replace(self.target)
+        files.replace(self.part, self.target)
         renamed(self.part, self.target)
         self.mark.unlink(missing_ok=True)
-        _sync_folder(self.target.parent)
+        files.sync_folder(self.target.parent)
         log.info(
             "Fetched %s (%.1f MB%s).",
             self.asset.name or self.target,
@@ -268,14 +268,3 @@ def _short(error: BaseException) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection could be made"
     return f"the connection failed ({type(error).__name__})"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, where folders can be synchronised (not on Windows)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

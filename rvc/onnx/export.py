@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rvc import params
+from rvc import files, params
 from rvc.errors import BadInput, StageFailed
 from rvc.nets.layers import Noise
 from rvc.nets.synthesizer import Synthesizer
@@ -93,9 +92,8 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
     voice = read_voice(p.pth_path)
     net = build(voice)
     report(0, len(LENGTHS) + 1, "Exporting")
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part.onnx")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(target, ".part.onnx") as part:
         try:
             _export(net, part)
             voices.finish(part, _metadata(voice), voice.weights if p.precision == "fp16" else None)
@@ -110,9 +108,6 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
                 f"The ONNX form of {p.pth_path} is off by {worst:.1e} of the peak; not kept.",
                 "Use --precision fp32." if p.precision == "fp16" else "Keep using the .pth file.",
             )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return {
         "message": f"Wrote {target}: within {worst:.1e} of the peak of the original.",
         "file": str(target),

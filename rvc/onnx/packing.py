@@ -6,13 +6,13 @@ which would be 240 MB more.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from rvc import files
 from rvc.device import tidy
 from rvc.onnx.runtime import given_back, session
 
@@ -45,7 +45,7 @@ def pack(folder: Path, file: Path) -> None:
     tidy()
     _agree(part, folder / KNOWN)
     for suffix in (".data", ".onnx"):
-        os.replace(part.with_suffix(suffix), file.with_suffix(suffix))
+        files.replace(part.with_suffix(suffix), file.with_suffix(suffix))
 
 
 def _agree(graph: Path, known: Path) -> None:

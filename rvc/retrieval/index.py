@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from rvc import files
 from rvc.errors import BadInput, Mismatch
 from rvc.retrieval import reader
 from rvc.retrieval.table import Table
@@ -83,14 +83,11 @@ def write(index: Any, file: Path) -> None:
     """Save a faiss index in one step: readers see the old file or the whole new one."""
     import faiss
 
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        faiss.write_index(index, str(part))
-        part.replace(file)
+        with files.replacing(file) as part:
+            faiss.write_index(index, str(part))
     except RuntimeError as error:
         raise OSError(28 if "write" in str(error) else 5, str(error), str(file)) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class Retriever:

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
-from rvc import jobs, tasks
+from rvc import files, jobs, tasks
 from rvc.config import ASSETS, named, paths
 from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
 from rvc.hub import catalog
@@ -132,9 +132,8 @@ async def upload(request: Request, name: str, dataset: str | None = None) -> dic
 
 
 async def _store(file: Path, chunks: AsyncIterator[bytes]) -> None:
-    part = file.with_name(file.name + ".part")
     size = 0
-    try:
+    with files.replacing(file) as part:
         with part.open("wb") as sink:
             async for chunk in chunks:
                 size += len(chunk)
@@ -143,9 +142,6 @@ async def _store(file: Path, chunks: AsyncIterator[bytes]) -> None:
                 sink.write(chunk)
         if not size:
             raise BadInput(f"{file.name} is empty.", "Send the file as the body of the request.")
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _server_of(fence: Fence) -> Callable[..., Any]:

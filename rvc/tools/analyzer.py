@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, params
+from rvc import config, files, params
 from rvc.audio import dsp, io
 from rvc.audio.loudness import Loudness, TruePeak
 from rvc.dataset.report import verdict
@@ -149,12 +149,8 @@ def draw(picture: Picture, title: str, path: Path) -> None:
         shape.plot(times, values, label=name, linewidth=0.8)
     shape.set(title="Spectral features", xlabel="s", ylabel="kHz")
     shape.legend(loc="upper right")
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with files.replacing(path) as part:
         figure.savefig(part, dpi=100, format="png")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def features(power: np.ndarray, khz: np.ndarray) -> dict[str, np.ndarray]:

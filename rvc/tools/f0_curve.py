@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rvc import config, device, f0, params
+from rvc import config, device, f0, files, params
 from rvc.audio import io
 from rvc.f0 import contour, curve_file
 from rvc.progress import Report, silent
@@ -94,9 +93,5 @@ def draw(f0_hz: np.ndarray, file: Path, title: str) -> None:
     axes.yaxis.set_minor_formatter("")
     axes.grid(alpha=0.3)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    with files.replacing(file) as part:
         figure.savefig(part, format=file.suffix.lstrip(".") or "png", dpi=100)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rvc import params
 from rvc.errors import BadInput, DownloadFailed, Mismatch, MissingModel
+from rvc.files import write_json
 from rvc.hub import catalog, fetch
 from rvc.hub.adopt import adopt
 from rvc.hub.catalog import Asset
@@ -217,7 +218,5 @@ def _get(kind: str, asset: Asset, report: Report) -> Path:
             f"{file} is not the file that was first fetched as {asset.name}.",
             f"If its author changed it, delete its line in {pins}.",
         )
-    part = pins.with_name(".pins.part")
-    part.write_text(json.dumps(known, indent=2), encoding="utf-8")
-    part.replace(pins)
+    write_json(pins, known, indent=2)
     return file

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rvc.errors import BadInput
+from rvc.files import replacing
 
 KINDS = (".pth", ".safetensors", ".onnx", ".index")
 ENTRY_LIMIT = 5000
@@ -86,14 +87,9 @@ def _one(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, number: 
 
 def pack(files: dict[str, Path], texts: dict[str, str], archive: Path) -> None:
     """Write a zip of files and texts under the given names, in one step."""
-    part = archive.with_name(f".{archive.name}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as out:
-            for name, path in files.items():
-                with path.open("rb") as source, out.open(name, "w", force_zip64=True) as target:
-                    shutil.copyfileobj(source, target, BLOCK)
-            for name, text in texts.items():
-                out.writestr(name, text)
-        part.replace(archive)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as out:
+        for name, path in files.items():
+            with path.open("rb") as source, out.open(name, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, BLOCK)
+        for name, text in texts.items():
+            out.writestr(name, text)
