@@ -1,0 +1,1 @@
+"""Songs: the voice taken out, converted and put back."""
