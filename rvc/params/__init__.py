@@ -17,6 +17,7 @@ from rvc.params.convert import (
     Infer,
     Tts,
 )
+from rvc.params.songs import Separate
 from rvc.params.train import (
     AudioAnalyzer,
     CreateVoice,
@@ -74,6 +75,7 @@ __all__ = [  # fmt: skip
     "Params",
     "Preprocess",
     "Prerequisites",
+    "Separate",
     "Tensorboard",
     "Train",
     "Tts",

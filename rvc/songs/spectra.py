@@ -1,8 +1,8 @@
 """Tells the voice of a song from all else, block by block: memory does not grow with the song.
 
 Two networks hear the magnitudes of a stereo spectrogram and guess those of the voice and of the
-accompaniment; the ratio of their squares is a mask for the voice, as published (Spleeter, JOSS 2020).
-Four things around it were measured to matter:
+accompaniment; the ratio of their squares is a mask for the voice, as published (Spleeter, JOSS
+2020). Four things around it were measured to matter:
 
 - The networks do not hear quiet songs well: they get the song at about -15 dBFS.
 - Above 11 kHz they are deaf: the mask there is the mean of the octave below.

@@ -1,0 +1,160 @@
+"""A song's voice and accompaniment: separated once, kept in the cache, read as streams.
+
+Only the voice is kept; the accompaniment is the song less the voice, at the song's own rate, so
+that it keeps what no network saw and the two add up to the song.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rvc.audio import encode, io
+from rvc.config import paths
+from rvc.errors import BadInput, VoiceError
+from rvc.hub import cache
+from rvc.infer.recording import Resampler
+from rvc.progress import Report, silent
+from rvc.songs import spectra
+from rvc.songs.models import StemModel
+
+LOG = logging.getLogger(__name__)
+BLOCK_S = 4.0
+CACHE_BYTES = 4 << 30
+CENTRE, SURROUND = 0.7071, 0.7071  # of a film's sound, mixed to two sides (ITU-R BS.775)
+
+
+@dataclass(frozen=True)
+class Song:
+    """What is known of a song after reading it once.
+
+    Attributes:
+        rate: in Hz. frames: per channel. channels: 1 or 2, mixed down from more.
+        power: mean square of all samples.
+        digest: SHA-256 of the samples, rate and channels: the same song in another file is the
+            same song.
+    """
+
+    path: Path
+    rate: int
+    frames: int
+    channels: int
+    power: float
+    digest: str
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The song, (T, channels) float32 at a time."""
+        for block in io.blocks(self.path, mono=False, block_s=BLOCK_S):
+            yield two_sides(block.wave)
+
+
+def two_sides(wave: np.ndarray) -> np.ndarray:
+    """(T, C) -> (T, 1 or 2): more channels are mixed down, those of films by their layout."""
+    count = wave.shape[1]
+    if count <= 2:
+        return wave
+    if count == 6:  # left, right, centre, low frequencies, surround left and right
+        sides = wave[:, :2] + CENTRE * wave[:, 2:3] + SURROUND * wave[:, 4:6]
+    else:
+        sides = np.stack([wave[:, side::2].mean(axis=1) for side in (0, 1)], axis=1)
+    return np.clip(sides, -1, 1).astype(np.float32)
+
+
+def scan(path: Path, report: Report = silent) -> Song:
+    """Read a song once: its length, level and digest.
+
+    Raises:
+        BadInput: missing, damaged, empty, or not sound.
+    """
+    seal, frames, energy, rate, channels = hashlib.sha256(), 0, 0.0, 0, 0
+    for block in io.blocks(path, mono=False, block_s=BLOCK_S):
+        wave = two_sides(block.wave)
+        rate, channels = block.rate, wave.shape[1]
+        seal.update(np.ascontiguousarray(wave, "<f4").tobytes())
+        frames += len(wave)
+        energy += float(np.square(wave, dtype=np.float64).sum())
+        report(frames / rate, frames / rate, "Reading")
+    seal.update(f"{rate} {channels}".encode())
+    return Song(path, rate, frames, channels, energy / (frames * channels), seal.hexdigest())
+
+
+def voice_of(song: Song, model: StemModel, report: Report = silent) -> tuple[Path, bool]:
+    """The file in the cache that holds the song's voice, and whether it was there already.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    key = hashlib.sha256(f"{song.digest} {model.digest}".encode()).hexdigest()
+    kept = paths().cache / "stems" / f"{key[:40]}.flac"
+    if kept.is_file() and _whole(kept, song):
+        cache.used(kept)
+        return kept, True
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with encode.Writer(kept, song.rate, song.channels, "FLAC", 24) as file:
+        for block in separated(song, model):
+            file.write(block)
+            report(file.frames / song.rate, song.seconds, "Separating")
+    cache.prune(kept, CACHE_BYTES)
+    return kept, False
+
+
+def _whole(kept: Path, song: Song) -> bool:
+    try:
+        return io.info(kept).frames == song.frames
+    except VoiceError as error:
+        LOG.warning("%s is made anew: %s", kept, error)
+        return False
+
+
+def separated(song: Song, model: StemModel) -> Iterator[np.ndarray]:
+    """The song's voice (T, channels) at its own rate: as many samples as the song has."""
+    there = Resampler(song.rate, spectra.RATE, 2)
+    back = Resampler(spectra.RATE, song.rate, song.channels)
+    work = spectra.Separation(model.vocals, model.accompaniment, spectra.gain_for(song.power))
+    left = song.frames
+    for voice in work.voice(_heard(song.blocks(), there)):
+        if song.channels == 1:  # the two sides differ a little for equal input
+            voice = voice.mean(axis=1)
+        ready = back(np.ascontiguousarray(voice)).reshape(-1, song.channels)[:left]
+        left -= len(ready)
+        yield ready
+    rest = back(None, last=True).reshape(-1, song.channels)[:left]
+    yield np.concatenate([rest, np.zeros((left - len(rest), song.channels), np.float32)])
+
+
+def _heard(blocks: Iterable[np.ndarray], resampler: Resampler) -> Iterator[np.ndarray]:
+    """What the networks hear: two sides at 44.1 kHz."""
+    for block in blocks:
+        yield resampler(np.repeat(block, 2, axis=1) if block.shape[1] == 1 else block)
+    yield resampler(None, last=True)
+
+
+def both(song: Song, voice_file: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(voice, accompaniment), each (T, channels) float32, which add up to the song.
+
+    Raises:
+        BadInput: the two files do not belong together.
+    """
+    voices = io.blocks(voice_file, mono=False, block_s=BLOCK_S)
+    held = np.zeros((0, song.channels), np.float32)
+    for block in song.blocks():
+        while len(held) < len(block):
+            more = next(voices, None)
+            if more is None or more.wave.shape[1] != song.channels or more.rate != song.rate:
+                raise BadInput(
+                    f"{voice_file} does not belong to {song.path}: another length, rate or number "
+                    "of channels.",
+                    "Give stems of the same song.",
+                )
+            held = np.concatenate([held, more.wave])
+        voice, held = spectra.fitting(held[: len(block)], block), held[len(block) :]
+        yield voice, block - voice
