@@ -105,4 +105,4 @@ def load(file: Path) -> UNet:
     if wanted != {name: tuple(value.shape) for name, value in weights.items()}:
         raise Mismatch(f"{file} does not hold the weights of this network.", "Choose another file.")
     net.load_state_dict(weights, strict=False)
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return net.eval().requires_grad_(False)

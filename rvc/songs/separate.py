@@ -103,14 +103,14 @@ def _one(
     return result | {"skipped": False, "seconds": round(song.seconds, 3), "from_cache": known}
 
 
-def _part(report: Report, number: int, total: int) -> Report:
+def _part(report: Report, number: int, songs: int) -> Report:
     """Progress of one song as it is, or as a part of several."""
-    if total == 1:
+    if songs == 1:
         return report
 
-    def within(done: float, length: float, note: str = "") -> None:
-        share = done / length if length and note == "Separating" else 0.0
-        report(number + 0.99 * share, total, note)
+    def within(done: float, total: float, note: str = "") -> None:
+        share = done / total if total and note == "Separating" else 0.0
+        report(number + 0.99 * share, songs, note)
 
     return within
 

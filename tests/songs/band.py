@@ -30,7 +30,7 @@ def speech(seconds: float, file: Path = SPEECH, start: float = 0.0) -> np.ndarra
     """(T,) of a spoken recording at 44.1 kHz."""
     wave, rate = soundfile.read(file, dtype="float32", always_2d=True)
     part = wave[int(start * rate) : int((start + seconds) * rate)].mean(axis=1)
-    return soxr.resample(part, rate, RATE)[: int(seconds * RATE)].astype(np.float32)
+    return np.asarray(soxr.resample(part, rate, RATE)[: int(seconds * RATE)], np.float32)
 
 
 def band(seconds: float, seed: int = 0) -> np.ndarray:
@@ -58,7 +58,7 @@ def band(seconds: float, seed: int = 0) -> np.ndarray:
 
 def sixteen_bits(wave: np.ndarray) -> np.ndarray:
     """The same sound as a 16-bit file holds it."""
-    return (np.rint(wave * 2**15) / 2**15).astype(np.float32)
+    return np.asarray(np.rint(wave * 2**15) / 2**15, np.float32)
 
 
 def song(
@@ -72,6 +72,12 @@ def song(
     music = music * np.float32(level(voice) / level(music) / 10 ** (voice_db / 20))
     scale = 0.9 / float(np.abs(voice + music).max())
     return sixteen_bits(voice * scale), sixteen_bits(music * scale)
+
+
+def mixed(seconds: float = 12.0) -> np.ndarray:
+    """A song (T, 2) whose parts nobody needs."""
+    voice, music = song(seconds)
+    return np.asarray(voice + music, np.float32)
 
 
 def write(path: Path, wave: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> Path:

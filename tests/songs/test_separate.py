@@ -47,7 +47,7 @@ def test_a_voice_below_the_band_is_found_too() -> None:
 
 
 def test_bytes_do_not_depend_on_how_the_song_is_cut() -> None:
-    song = sum(band.song(14.0))
+    song = band.mixed(14.0)
     assert np.array_equal(told_apart(song, 7777), told_apart(song))
 
 
@@ -62,19 +62,18 @@ def test_music_alone_has_no_voice_and_speech_alone_no_music() -> None:
 def test_a_voice_above_what_the_networks_hear_is_kept() -> None:
     voice, music = band.song()
     rng = np.random.default_rng(3)
-    breath = rng.standard_normal(voice.shape[0]).astype(np.float32)
-    follow = np.abs(voice[:, 0])
-    follow = np.convolve(follow, np.ones(1024, np.float32) / 1024, "same")
+    breath = rng.standard_normal(voice.shape[0])
+    follow = np.convolve(np.abs(voice[:, 0]), np.ones(1024) / 1024, "same")
     spectrum = np.fft.rfft(breath * follow)
     spectrum[: int(11500 * len(breath) / RATE)] = 0
-    high = np.fft.irfft(spectrum, len(breath)).astype(np.float32)
+    high = np.fft.irfft(spectrum, len(breath))
     high *= 0.1 * band.level(voice) / band.level(high)
-    voice = voice + high[:, None]
+    voice = np.asarray(voice + high[:, None], np.float32)
 
     def above(wave: np.ndarray) -> np.ndarray:
         spectrum = np.fft.rfft(wave, axis=0)
         spectrum[: int(11500 * len(wave) / RATE)] = 0
-        return np.fft.irfft(spectrum, len(wave), axis=0)
+        return np.asarray(np.fft.irfft(spectrum, len(wave), axis=0))
 
     found = told_apart(voice + music)
     assert band.si_sdr(above(found), above(voice)) > 0  # zeros, as published, would be below -9
@@ -109,7 +108,7 @@ def test_the_files_add_up_to_the_song(
 
 
 def test_the_second_time_nothing_is_separated(home: Path, tmp_path: Path) -> None:
-    source = band.write(tmp_path / "song.wav", sum(band.song(2.0)))
+    source = band.write(tmp_path / "song.wav", band.mixed(2.0))
     first = tasks.run("separate", Separate(input_path=source, output_folder=tmp_path / "a"))
     other = tmp_path / "the same song.flac"
     soundfile.write(other, *soundfile.read(source))
@@ -119,13 +118,13 @@ def test_the_second_time_nothing_is_separated(home: Path, tmp_path: Path) -> Non
     assert np.array_equal(*kept)
     skipped = tasks.run("separate", Separate(input_path=other, output_folder=tmp_path / "b"))
     assert skipped["skipped"]
-    changed = band.write(tmp_path / "changed.wav", sum(band.song(2.0)) * 0.9)
+    changed = band.write(tmp_path / "changed.wav", band.mixed(2.0) * 0.9)
     new = tasks.run("separate", Separate(input_path=changed, output_folder=tmp_path / "a"))
     assert not new["from_cache"]
 
 
 def test_one_stem_can_be_had_alone(home: Path, tmp_path: Path) -> None:
-    source = band.write(tmp_path / "s.wav", sum(band.song(1.0)))
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
     p = Separate(
         input_path=source, output_folder=tmp_path / "o", stems="accompaniment", export_format="WAV"
     )
@@ -139,7 +138,7 @@ def test_a_folder_goes_on_past_what_is_no_song(
 ) -> None:
     songs = tmp_path / "songs"
     songs.mkdir()
-    band.write(songs / "a.wav", sum(band.song(1.0)))
+    band.write(songs / "a.wav", band.mixed(1.0))
     (songs / "b.wav").write_bytes(b"no sound at all" * 99)
     with caplog.at_level(logging.CRITICAL), pytest.raises(StageFailed, match=r"1 of 2.*b\.wav"):
         tasks.run("separate", Separate(input_path=songs, output_folder=tmp_path / "o"))
@@ -150,7 +149,7 @@ def test_a_folder_goes_on_past_what_is_no_song(
 
 
 def test_a_stop_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
-    source = band.write(tmp_path / "s.wav", sum(band.song(1.0)))
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
 
     def stop(done: float, total: float, note: str = "") -> None:
         if note == "Separating":
