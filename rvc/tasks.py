@@ -39,6 +39,7 @@ VERBS = {
     "create-voice": Verb(params.CreateVoice, "rvc.train.create_voice:run"),
     "infer": Verb(params.Infer, "rvc.infer.infer:infer"),
     "batch-infer": Verb(params.BatchInfer, "rvc.infer.batch:batch_infer"),
+    "cover": Verb(params.Cover, "rvc.songs.cover:run"),
     "separate": Verb(params.Separate, "rvc.songs.separate:run"),
     "model-information": Verb(params.ModelInformation, "rvc.voices.information:run"),
     "model-blender": Verb(params.ModelBlender, "rvc.voices.blend:run"),

@@ -17,7 +17,7 @@ from rvc.params.convert import (
     Infer,
     Tts,
 )
-from rvc.params.songs import Separate
+from rvc.params.songs import Cover, Separate
 from rvc.params.train import (
     AudioAnalyzer,
     CreateVoice,
@@ -53,6 +53,7 @@ __all__ = [  # fmt: skip
     "BatchInfer",
     "Conversion",
     "Convert",
+    "Cover",
     "CreateVoice",
     "DatasetReport",
     "DeleteVoice",

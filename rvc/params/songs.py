@@ -6,18 +6,61 @@ from pathlib import Path
 from typing import Literal
 
 from rvc.params.base import Hardware, OptionalPath, option
+from rvc.params.convert import Conversion
+
+StemModelName = Literal["kit"]
+MODEL_HELP = "Networks that separate; those of the kit need no download."
 
 
 class Separate(Hardware):
     """Take a song apart: the voice, and all else."""
 
-    input_path: Path = option(help="Song, or folder of songs.")
+    input_path: Path = option(help="Song, or folder of songs.", reads=True)
     output_folder: OptionalPath = option(
-        None, "Folder for the stems; assets/audios if not given.", "Output"
+        None, "Folder for the stems; assets/audios if not given.", "Output", writes=True
     )
-    model: Literal["kit"] = option("kit", "Networks; those of the kit need no download.")
+    model: StemModelName = option("kit", MODEL_HELP)
     stems: Literal["both", "vocals", "accompaniment"] = option("both", "Which stems to write.")
     export_format: Literal["FLAC", "WAV", "MP3", "OGG", "M4A"] = option(
         "FLAC", "Format; in FLAC (24 bits) and WAV (float) the stems add up to the song.", "Output"
     )
     overwrite: bool = option(False, "Separate again what is already there.")
+
+
+class Cover(Conversion):
+    """Sing a song in another voice: separate it, convert its voice, put both together again."""
+
+    input_path: Path = option(help="Song, or folder of songs.", reads=True)
+    output_folder: OptionalPath = option(
+        None, "Folder for the cover; assets/audios if not given.", "Output", writes=True
+    )
+    pth_path: Path = option(help="Voice file (.pth).", reads=True)
+    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
+    key: int = option(
+        0, "Semitones for voice and accompaniment; --pitch moves the voice alone.", ge=-12, le=12
+    )
+    voice_gain: float = option(0.0, "Gain of the converted voice in dB.", "Mix", ge=-60, le=24)
+    accompaniment_gain: float = option(
+        0.0, "Gain of the accompaniment in dB.", "Mix", ge=-60, le=24
+    )
+    match_vocals: bool = option(
+        True, "Bring the converted voice to the loudness of the voice in the song.", "Mix"
+    )
+    ceiling: float = option(-1.0, "Highest true peak of the mix in dB.", "Mix", ge=-12, le=0)
+    quiet_below: float = option(
+        -40.0,
+        "Where the voice is so many dB below its loud parts for 0.3 s, it stays as it was.",
+        "Mix",
+        ge=-80,
+        le=0,
+    )
+    model: StemModelName = option("kit", MODEL_HELP, "Separation")
+    vocals_path: OptionalPath = option(
+        None, "The song's voice, where you have it: nothing is separated.", "Separation", reads=True
+    )
+    accompaniment_path: OptionalPath = option(
+        None, "The song's accompaniment, where you have it.", "Separation", reads=True
+    )
+    acapella: bool = option(False, "Write the converted voice alone, too.", "Output")
+    keep_stems: bool = option(True, "Write the song's own stems, too.", "Output")
+    overwrite: bool = option(False, "Make again what is already there.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from rvc.progress import Report, silent
 from rvc.songs import models, stems
 
 LOG = logging.getLogger(__name__)
+Result = dict[str, Any]
 STEMS = ("vocals", "accompaniment")
 
 
-def run(p: Separate, report: Report = silent) -> dict[str, Any]:
+def run(p: Separate, report: Report = silent) -> Result:
     """Separate one song or all songs of a folder; what is there already is left alone.
 
     Raises:
@@ -29,29 +31,46 @@ def run(p: Separate, report: Report = silent) -> dict[str, Any]:
     songs = songs_of(p.input_path)
     model = models.load(p.model, str(choose(p.gpu, part="convert").device))
     folder = p.output_folder or paths().audios
-    done: list[dict[str, Any]] = []
+
+    def make(number: int, path: Path) -> Result:
+        return _one(path, folder, model, p, part(report, number, len(songs), "Separating"))
+
+    done = for_each(songs, make, "separated")
+    return done | {"message": _sentence(done["separated"], folder)}
+
+
+def for_each(songs: list[Path], make: Callable[[int, Path], Result], key: str) -> Result:
+    """Do something with every song, past those that fail; the results lie under `key`.
+
+    The result of a single song lies at the top, too.
+
+    Raises:
+        StageFailed: some songs failed, and all others are done. Cancelled: with what was done.
+        VoiceError: the only song failed.
+    """
+    done: list[Result] = []
     failed: list[dict[str, str]] = []
     for number, path in enumerate(songs):
         try:
-            done.append(_one(path, folder, model, p, _part(report, number, len(songs))))
+            done.append(make(number, path))
         except Cancelled as error:
-            error.result = {"separated": done, "failed": failed}
+            error.result = {key: done, "failed": failed}
             raise
         except VoiceError as error:
             if len(songs) == 1:
                 raise
             LOG.error("%s: %s", path, error)
             failed.append({"file": str(path), "cause": error.message})
-    result = {"separated": done, "failed": failed, "message": _sentence(done, folder)}
+    result = {key: done, "failed": failed} | (done[0] if len(songs) == 1 else {})
     if failed:
         problem = StageFailed(
-            f"{len(failed)} of {len(songs)} songs could not be separated, the others are done. "
+            f"{len(failed)} of {len(songs)} songs failed, the others are done. "
             f"{failed[0]['file']}: {failed[0]['cause']}",
             "Repair or remove them and run it again: what is done is not done twice.",
         )
         problem.result = result
         raise problem
-    return result | (done[0] if len(done) == 1 else {})
+    return result
 
 
 def songs_of(path: Path) -> list[Path]:
@@ -69,13 +88,11 @@ def songs_of(path: Path) -> list[Path]:
     return found
 
 
-def _one(
-    path: Path, folder: Path, model: models.StemModel, p: Separate, report: Report
-) -> dict[str, Any]:
+def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report: Report) -> Result:
     wanted = [stem for stem in STEMS if p.stems in ("both", stem)]
     ending = p.export_format.lower()
     targets = {stem: folder / f"{path.stem} ({stem}).{ending}" for stem in wanted}
-    result: dict[str, Any] = {"file": str(path)} | {s: str(t) for s, t in targets.items()}
+    result: Result = {"file": str(path)} | {s: str(t) for s, t in targets.items()}
     if all(target.exists() for target in targets.values()) and not p.overwrite:
         return result | {"skipped": True}
     song = stems.scan(path, report)
@@ -103,19 +120,19 @@ def _one(
     return result | {"skipped": False, "seconds": round(song.seconds, 3), "from_cache": known}
 
 
-def _part(report: Report, number: int, songs: int) -> Report:
-    """Progress of one song as it is, or as a part of several."""
+def part(report: Report, number: int, songs: int, longest: str) -> Report:
+    """Progress of one song as it is, or as a part of several: its longest phase counts."""
     if songs == 1:
         return report
 
     def within(done: float, total: float, note: str = "") -> None:
-        share = done / total if total and note == "Separating" else 0.0
+        share = done / total if total and note == longest else 0.0
         report(number + 0.99 * share, songs, note)
 
     return within
 
 
-def _sentence(done: list[dict[str, Any]], folder: Path) -> str:
+def _sentence(done: list[Result], folder: Path) -> str:
     skipped = sum(bool(each["skipped"]) for each in done)
     already = f" {skipped} were already there (--overwrite makes them again)." if skipped else ""
     if len(done) == 1 and not skipped:

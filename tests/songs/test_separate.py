@@ -62,7 +62,7 @@ def test_music_alone_has_no_voice_and_speech_alone_no_music() -> None:
 def test_a_voice_above_what_the_networks_hear_is_kept() -> None:
     voice, music = band.song()
     rng = np.random.default_rng(3)
-    breath = rng.standard_normal(voice.shape[0])
+    breath = rng.standard_normal((len(voice),))
     follow = np.convolve(np.abs(voice[:, 0]), np.ones(1024) / 1024, "same")
     spectrum = np.fft.rfft(breath * follow)
     spectrum[: int(11500 * len(breath) / RATE)] = 0

@@ -1,0 +1,162 @@
+"""A cover is the song with another voice: pitch, place, level and all else stay."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from rvc import f0, tasks
+from rvc.audio.loudness import TruePeak
+from rvc.config import KIT
+from rvc.errors import BadInput
+from rvc.params import Cover
+from rvc.songs import mix
+from tests.songs import band
+
+VOICE = KIT / "demo" / "demo.pth"
+RATE = band.RATE
+
+
+def cover(source: Path, folder: Path, **options: Any) -> dict[str, Any]:
+    """The result of the verb with the voice of the kit, and no index."""
+    given: dict[str, Any] = {"pth_path": VOICE, "f0_method": "swift-f0", "gpu": "-", "seed": 1}
+    return tasks.run("cover", Cover(input_path=source, output_folder=folder, **given | options))
+
+
+def heard(path: str) -> np.ndarray:
+    """(T, C) of a file."""
+    return np.asarray(soundfile.read(path, dtype="float32", always_2d=True)[0])
+
+
+def pitch(wave: np.ndarray) -> np.ndarray:
+    """Hz per 10 ms of (T, C) at 44.1 kHz; 0 where there is none."""
+    return f0.load("swift-f0")(soxr.resample(wave.mean(axis=1), RATE, 16000))
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[np.ndarray, np.ndarray]:
+    """Voice and music of 6 s, the voice silent in the last two."""
+    voice, music = band.song(6.0)
+    voice = voice.copy()
+    voice[4 * RATE :] = 0
+    return voice, music
+
+
+def test_the_voice_follows_the_song_and_all_else_stays(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray]
+) -> None:
+    voice, music = parts
+    source = band.write(tmp_path / "song.wav", voice + music)
+    made = cover(source, tmp_path / "o", acapella=True, ceiling=0.0)
+    result, alone = heard(made["output_path"]), heard(made["acapella"])
+    assert len(result) == len(alone) == len(voice)
+    wanted, found = pitch(voice), pitch(alone)
+    both = (wanted > 0) & (found > 0)
+    assert both.sum() > 0.6 * (wanted > 0).sum()
+    cents = 1200 * np.abs(np.log2(found[both] / wanted[both]))
+    assert np.mean(cents <= 50) >= 0.75
+    # nobody sings in the last two seconds: there the song is as it was
+    assert np.abs(result[-RATE:] - (voice + music)[-RATE:]).max() < 1e-3
+    assert not alone[-RATE:].any()
+    # the voice stands where it stood, as loud as it was
+    sides = [band.level(alone[:, side]) / band.level(voice[:, side]) for side in (0, 1)]
+    assert 20 * np.log10(sides[0] / sides[1]) == pytest.approx(0, abs=2)
+    assert 20 * np.log10(band.level(alone) / band.level(voice)) == pytest.approx(0, abs=3)
+    stems = [heard(made[stem]) for stem in ("vocals", "accompaniment")]
+    assert np.array_equal(stems[0] + stems[1], heard(str(source)))
+
+
+def test_without_the_voice_the_accompaniment_is_left(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray]
+) -> None:
+    voice, music = parts
+    source = band.write(tmp_path / "song.wav", voice + music)
+    vocals = band.write(tmp_path / "v.wav", voice)
+    made = cover(source, tmp_path / "o", vocals_path=vocals, voice_gain=-60.0, match_vocals=False)
+    result = heard(made["output_path"])
+    scale = np.float32((result * music).sum() / np.square(music).sum())  # below the ceiling
+    assert band.level(result - music * scale) < band.level(music) * 10 ** (-50 / 20)
+    sides = [wave[:, 0] - wave[:, 1] for wave in (result, music)]
+    assert np.corrcoef(*sides)[0, 1] > 0.99
+
+
+def test_the_mix_stays_below_the_ceiling(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray]
+) -> None:
+    voice, music = parts
+    source = band.write(tmp_path / "song.wav", voice + music)
+    vocals = band.write(tmp_path / "v.wav", voice)
+    made = cover(source, tmp_path / "o", vocals_path=vocals, voice_gain=12.0, ceiling=-1.0)
+    peak = TruePeak(2)
+    peak.add(heard(made["output_path"]))
+    assert -2 < 20 * np.log10(peak.peak) <= -1
+
+
+def test_the_key_moves_voice_and_accompaniment(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pedalboard")
+    voice, _ = band.song(4.0)
+    time = np.arange(len(voice)) / RATE
+    tone = 0.1 * np.sin(2 * np.pi * 440 * time).astype(np.float32)[:, None].repeat(2, axis=1)
+    source = band.write(tmp_path / "song.wav", voice + tone)
+    vocals = band.write(tmp_path / "v.wav", voice)
+    made = cover(source, tmp_path / "o", vocals_path=vocals, key=2, acapella=True)
+    accompaniment = heard(made["output_path"]) - heard(made["acapella"])
+    spectrum = np.abs(np.fft.rfft(accompaniment[:, 0] * np.hanning(len(voice))))
+    peak_hz = np.argmax(spectrum) * RATE / len(voice)
+    assert 1200 * np.log2(peak_hz / 440) == pytest.approx(200, abs=20)
+    wanted, found = pitch(voice), pitch(heard(made["acapella"]))
+    both = (wanted > 0) & (found > 0)
+    moved = np.median(1200 * np.log2(found[both] / wanted[both]))
+    assert moved == pytest.approx(200, abs=20)
+
+
+def test_a_second_voice_separates_nothing_and_what_is_there_is_left_alone(
+    home: Path, tmp_path: Path
+) -> None:
+    source = band.write(tmp_path / "song.wav", band.mixed(2.0))
+    first = cover(source, tmp_path / "o", keep_stems=False)
+    again = cover(source, tmp_path / "o", keep_stems=False, overwrite=True, pitch=12)
+    assert (first["from_cache"], again["from_cache"]) == (False, True)
+    assert cover(source, tmp_path / "o", keep_stems=False)["skipped"]
+    assert [f.name for f in (tmp_path / "o").iterdir()] == ["song (demo).wav"]
+
+
+def test_formats_that_cannot_hold_the_rate_take_the_next_one(home: Path, tmp_path: Path) -> None:
+    wave = soxr.resample(band.mixed(2.0), RATE, 96000).astype(np.float32)
+    source = band.write(tmp_path / "song.wav", wave, 96000)
+    made = cover(source, tmp_path / "o", export_format="MP3", keep_stems=False)
+    info = soundfile.info(made["output_path"])
+    assert (info.samplerate, info.channels) == (48000, 2)
+    assert info.duration == pytest.approx(2.0, abs=0.1)
+
+
+def test_stems_that_do_not_fit_are_refused(home: Path, tmp_path: Path) -> None:
+    source = band.write(tmp_path / "song.wav", band.mixed(2.0))
+    short = band.write(tmp_path / "v.wav", band.mixed(1.0))
+    with pytest.raises(BadInput, match=r"v\.wav.*does not fit"):
+        cover(source, tmp_path / "o", vocals_path=short)
+    with pytest.raises(BadInput, match="cannot belong to 2 songs"):
+        cover(tmp_path, tmp_path / "o", vocals_path=short)
+
+
+def test_leaving_the_key_is_said(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), pytest.raises(BadInput):
+        cover(tmp_path / "none.wav", tmp_path / "o", pitch=5)
+    assert "leaves the song's key" in caplog.text
+
+
+def test_short_breaks_belong_to_the_voice_and_long_ones_do_not() -> None:
+    powers = np.full((300, 1), 0.01)
+    powers[50:70] = powers[150:200] = 1e-8  # 0.2 s, 0.5 s
+    mask = mix.sung(powers, -40.0)
+    assert mask[50:70].min() == 1
+    assert mask[160:190].max() == 0
+    assert not mix.sung(np.zeros((10, 2)), -40.0).any()
