@@ -50,13 +50,13 @@ def clips(settings: Any, batch: int, step: int) -> Any:
 
 def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     """One contestant: does a step whenever told to, answers with its time and losses."""
-    from rvc.device import Device
+    from rvc import memory
+    from rvc.device import Device, use_fast_kernels
     from rvc.nets import VOCODERS, config
     from rvc.params import Train
     from rvc.train import build
     from rvc.train.distributed import Ranks
     from rvc.train.step import train_step
-    from rvc.train.tuning import tune
     from tests.train.reference_step import make_plain, reference_step
 
     torch.set_num_threads(args.threads)
@@ -65,7 +65,9 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True  # as the original does
     if kind == "ours":
-        tune(device, tf32)
+        use_fast_kernels(device, tf32)
+        if device.type == "cpu":
+            memory.keep_freed()
     p = Train(
         model_name="x", sample_rate=args.rate, save_every_epoch=1, vocoder=args.vocoder,
         batch_size=args.batch,

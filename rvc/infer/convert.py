@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rvc import memory
 from rvc.audio.io import Block
 from rvc.audio.spool import Spool, Timeline
-from rvc.device import tidy
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.infer import excitation, features, segment
@@ -136,7 +136,7 @@ class Converter:
             found = extract(_heard(wave, piece))
             a, b = (piece.start - piece.first) // FRAME, (piece.stop - piece.first) // FRAME
             f0_hz[piece.start // FRAME : piece.stop // FRAME] = found[a:b]
-            tidy()
+            memory.release_freed()
         self.report(len(pieces), len(pieces), "Pitch")
         return f0_hz
 
@@ -180,7 +180,7 @@ class Converter:
                 used += len(part)
                 self.report(done + max(0, used / hop / 100), total, "Voice")
             done += (piece.stop - piece.start) / RATE
-            tidy()
+            memory.release_freed()
         return line.finish()
 
     @torch.inference_mode()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rvc import f0, params
+from rvc import f0, memory, params
 from rvc.config import paths
-from rvc.device import Device, choose, forget_lengths, tidy
+from rvc.device import Device, choose
 from rvc.embedders import EMBEDDERS
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
@@ -63,7 +63,7 @@ class Voice:
         embedder_model_custom: str | Path | None = None,
         report: Report = silent,
     ) -> None:
-        forget_lengths()
+        memory.limit_shape_caches()
         self.path = Path(pth_path)
         as_onnx = self.path.suffix.lower() == ".onnx"
         self.file = (voice if as_onnx else voice_file).read_voice(self.path)
@@ -84,7 +84,7 @@ class Voice:
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._decoder()
         self.index = index(index_path, self.file.embed_width, self.path)
-        tidy()
+        memory.release_freed()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
     @property

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rvc import memory
 from rvc.config import REPOSITORY, paths
-from rvc.device import tidy
 from rvc.hub import cache
 from rvc.onnx.packing import IMPOSSIBLE
 from rvc.onnx.runtime import given_back, session
@@ -143,7 +143,7 @@ def _made(order: Order, threads: int) -> Graph:
     """Have it made by other processes, whose memory goes back to the system."""
     LOG.info("Preparing the %s for this processor (once).", order.kind)
     order.file.parent.mkdir(parents=True, exist_ok=True)
-    tidy()  # both processes lie in memory now
+    memory.release_freed()  # both processes lie in memory now
     with tempfile.TemporaryDirectory(prefix=cache.PART, dir=order.file.parent) as folder:
         _step(order, "build", order.dumps(), folder)
         _step(order, "packing", folder, str(order.file))

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc import files
-from rvc.device import tidy
+from rvc import files, memory
 from rvc.onnx.runtime import given_back, session
 
 PLAIN, KNOWN = "plain.onnx", "known.npz"  # what the exporter leaves in FOLDER
@@ -42,7 +41,7 @@ def pack(folder: Path, file: Path) -> None:
     """
     part = folder / file.name
     session(folder / PLAIN, optimised=part)
-    tidy()
+    memory.release_freed()
     _agree(part, folder / KNOWN)
     for suffix in (".data", ".onnx"):
         files.replace(part.with_suffix(suffix), file.with_suffix(suffix))

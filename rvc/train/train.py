@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from rvc import config, device
+from rvc import config, device, memory
 from rvc.dataset import manifest
 from rvc.dataset.report import report as dataset_report
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
@@ -43,7 +43,6 @@ from rvc.train.plausibility import ParameterWatch
 from rvc.train.step import Course, Recipe, State, fit
 from rvc.train.stopping import Stop, saved
 from rvc.train.trainer import Session
-from rvc.train.tuning import tune
 from rvc.train.validation import Judge
 
 POLL_S = 0.1
@@ -164,7 +163,9 @@ def train(p: Train, folder: Path, chosen: device.Device, ranks: Ranks, report: R
     """One process's part of a training."""
     began = time.monotonic()
     log.info("Training on %s.", chosen.why)
-    tune(chosen.device, tf32=p.precision != "fp32")
+    device.use_fast_kernels(chosen.device, tf32=p.precision != "fp32")
+    if chosen.device.type == "cpu":
+        memory.keep_freed()
     m = build.material(p, folder)
     recipe = build.recipe(p, m, chosen, ranks)
     payload = checkpoint.load(folder)
