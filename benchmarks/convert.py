@@ -88,9 +88,10 @@ def measure(way: str, args: argparse.Namespace) -> dict[str, float]:
     """One cold and one warm conversion in this process; the sound goes to --keep."""
     import numpy as np
 
-    from rvc import Voice
+    from rvc import Voice, convert
     from rvc.audio.io import load
-    from rvc.infer import convert, segment
+    from rvc.infer import segment
+    from rvc.infer.pipeline import Pipeline
 
     wave, rate = load(args.input)
     wave = wave[: round(args.seconds * rate)]
@@ -98,13 +99,18 @@ def measure(way: str, args: argparse.Namespace) -> dict[str, float]:
     if way == "plain":
         segment.PIECE_S, voice.decoder.block = 38.0, 1 << 30
     first: list[float] = []
-    heard = convert._heard
-    convert._heard = lambda *a: (first.append(time.time()), heard(*a))[1]  # before any network
+    estimate = Pipeline.pitch
+
+    def noted(*given: Any) -> Any:  # before any network
+        first.append(time.time())
+        return estimate(*given)
+
+    Pipeline.pitch = noted  # type: ignore[method-assign]
     options: dict[str, Any] = {"seed": 1, "f0_method": args.f0_method, "index_rate": 0.75}
-    voice.convert(wave, rate, **options)
+    convert(voice, wave, rate, **options)
     cold = time.time() - args.began
     began, cpu = time.perf_counter(), time.process_time()
-    out, _ = voice.convert(wave, rate, **options)
+    out, _ = convert(voice, wave, rate, **options)
     warm, warm_cpu = time.perf_counter() - began, time.process_time() - cpu
     np.save(args.keep, out)
     seconds = len(wave) / rate
@@ -120,7 +126,7 @@ def silence(args: argparse.Namespace) -> dict[str, float]:
     """Time of 30 s of speech with 9 s of silence in it, over that of 30 s without."""
     import numpy as np
 
-    from rvc import Voice
+    from rvc import Voice, convert
     from rvc.audio.io import load
     from rvc.infer import segment
 
@@ -135,7 +141,7 @@ def silence(args: argparse.Namespace) -> dict[str, float]:
     took = []
     for sound in (dense, dense, gaps):
         began = time.perf_counter()
-        voice.convert(sound, rate, seed=1, f0_method=args.f0_method, index_rate=0.75)
+        convert(voice, sound, rate, seed=1, f0_method=args.f0_method, index_rate=0.75)
         took.append(time.perf_counter() - began)
     return {"ratio": took[2] / took[1]}
 

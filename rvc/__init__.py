@@ -12,4 +12,8 @@ def __getattr__(name: str) -> Any:
         from rvc.infer.voice import Voice
 
         return Voice
+    if name == "convert":
+        from rvc.infer.convert import convert
+
+        return convert
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,8 @@ from rvc.audio.resample import resample
 from rvc.errors import BadInput
 from rvc.evaluate import judges
 from rvc.infer import voice
-from rvc.params import Conversion, Evaluate
+from rvc.infer.convert import convert
+from rvc.params import Evaluate
 from rvc.progress import Report, silent
 
 COLUMNS = (
@@ -136,9 +137,8 @@ def recordings(folder: Path) -> list[Path]:
 
 def _one(file: Path, loaded: voice.Voice, p: Evaluate, panel: Panel, scores: Scores) -> None:
     wave, rate = io.load(file)
-    options = {k: v for k, v in p.model_dump().items() if k in Conversion.model_fields}
     began = time.perf_counter()
-    after, after_rate = loaded.convert(wave, rate, **options)
+    after, after_rate = convert(loaded, wave, rate, p)
     scores.took_s += time.perf_counter() - began
     scores.seconds += len(wave) / rate
     if p.output_folder is not None:

@@ -44,10 +44,11 @@ def median_hz(f0_hz: np.ndarray) -> float:
     return float(np.median(voiced)) if len(voiced) >= 2 else 0.0
 
 
-def proposed_shift(f0_hz: np.ndarray, target_hz: float) -> int:
-    """Whole semitones, at most 12, that bring the median of the voiced frames to `target_hz`."""
-    middle = median_hz(f0_hz)
-    return int(np.clip(np.rint(12 * np.log2(target_hz / middle)), -12, 12)) if middle else 0
+def semitones_to(median_hz: float, target_hz: float) -> int:
+    """Whole semitones, at most 12, from a median pitch to another; 0 for an unknown one (0 Hz)."""
+    if not median_hz:
+        return 0
+    return int(np.clip(np.rint(12 * np.log2(target_hz / median_hz)), -12, 12))
 
 
 def fill(f0_hz: np.ndarray) -> np.ndarray:

@@ -6,42 +6,98 @@ as many frames more on both sides as a sample of the result can depend on, and c
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from rvc.errors import VoiceError
+from rvc.infer.capacity import Capacity, out_of_memory, release_memory
+from rvc.nets.layers import Noise
 
-LOG = logging.getLogger(__name__)
 SHORTEST = 8  # frames
 Decode = Callable[[int, int, tuple[int, int]], np.ndarray]
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on any device."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "allocate memory" in text or "bad_alloc" in text)
-    )
+class Decoder(Protocol):
+    """Latents to sound, whatever computes it.
+
+    Attributes:
+        context: frames on both sides that a sample of the result can depend on.
+        block: frames it makes at a time with the least effort.
+        workers: calls that may run side by side.
+    """
+
+    context: int
+    block: int
+    workers: int
+
+    def __call__(
+        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
+    ) -> np.ndarray:
+        """(1, I, T), (1, C, T * hop), (1, G, 1) -> sound of frames [keep[0], keep[1]) of z.
+
+        Args:
+            noise: for the layers that draw some, placed at the first frame of z; used once.
+
+        Returns:
+            ((keep[1] - keep[0]) * hop,) float32.
+        """
+
+
+class DecoderNetwork(Protocol):
+    """What a network has to offer: `rvc.nets.hifigan.Decoder`, or an ONNX voice's decoder."""
+
+    context_frames: int
+
+    def __call__(
+        self, z: Tensor, *, g: Tensor | None, source: Tensor | None, noise: Noise
+    ) -> Tensor: ...
+
+
+class TorchDecoder:
+    """The network itself: the reference that every other way has to equal."""
+
+    block = 200  # longer ones fall out of the processor's cache
+    workers = 1
+
+    def __init__(self, dec: DecoderNetwork) -> None:
+        self.dec, self.context = dec, dec.context_frames
+
+    @torch.inference_mode()
+    def __call__(
+        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
+    ) -> np.ndarray:
+        sound = self.dec(z, g=g, source=source, noise=noise)[0, 0]
+        hop = len(sound) // z.shape[2]
+        return sound[keep[0] * hop : keep[1] * hop].float().cpu().numpy()
 
 
 class Blocks:
-    """Runs a decoder block by block and remembers the size that fits into memory.
+    """Runs a decoder block by block, in as long ones as fit into memory.
 
     Args:
         frames: pitch frames (10 ms) per block, at most.
         field: frames that a sample of the result depends on, to either side.
         workers: blocks that are decoded at once.
+        capacity: where a size that did not fit is remembered.
     """
 
-    def __init__(self, frames: int, field: int, workers: int = 1) -> None:
-        self.frames, self.field, self.workers = frames, field, workers
+    def __init__(
+        self, frames: int, field: int, workers: int = 1, capacity: Capacity | None = None
+    ) -> None:
+        self.most, self.field, self.workers = frames, field, workers
+        self.capacity = capacity or Capacity()
+
+    @property
+    def frames(self) -> int:
+        """Pitch frames per block now."""
+        return self.capacity.limit("decoder", self.most)
 
     def run(
         self, decode: Decode, first: int, last: int, low: int, high: int
@@ -58,18 +114,21 @@ class Blocks:
         """
         at = first
         while at < last:
+            frames = self.frames
             try:
-                for end, sound in self._decoded(decode, self._spans(at, last), low, high):
+                for end, sound in self._decoded(decode, self._spans(at, last, frames), low, high):
                     yield sound
                     at = end
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                self._halve(error)
+                self.capacity.halve("decoder", frames, SHORTEST, error)
+            if at < last:
+                release_memory()
 
-    def _spans(self, first: int, last: int) -> list[tuple[int, int]]:
+    def _spans(self, first: int, last: int, frames: int) -> list[tuple[int, int]]:
         """[first, last) in equal blocks, enough of them to keep every worker busy to the end."""
-        count = -(-(last - first) // self.frames)
+        count = -(-(last - first) // frames)
         count = -(-count // self.workers) * self.workers
         edges = np.linspace(first, last, count + 1).round().astype(int).tolist()
         return [(a, b) for a, b in pairwise(edges) if b > a]
@@ -99,15 +158,6 @@ class Blocks:
             finally:
                 for _, sound in ahead:
                     sound.cancel()
-
-    def _halve(self, error: BaseException) -> None:
-        if self.frames <= SHORTEST:
-            raise VoiceError(
-                "There is too little memory to convert even 0.1 seconds at a time.",
-                "Close other programs, or convert on the CPU with --gpu -.",
-            ) from error
-        self.frames = max(SHORTEST, self.frames // 2)
-        LOG.warning("Out of memory: going on with blocks of %.2f s.", self.frames / 100)
 
 
 def fades(start: bool, stop: bool, frames: int, hop: int) -> np.ndarray:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from rvc import memory
 from rvc.audio.io import Block
 from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
-from rvc.infer import excitation, features, segment
-from rvc.infer.blocks import Blocks, fades
-from rvc.infer.noise import LatentNoise, Noise, SourceNoise
+from rvc.infer import segment
+from rvc.infer.blocks import fades
+from rvc.infer.noise import PositionalNoise
+from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
+from rvc.infer.pitch import PitchControl
 from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import Recording
 from rvc.infer.segment import FRAME, GRID, RATE, Piece
@@ -23,13 +25,28 @@ from rvc.infer.voice import Voice
 from rvc.params import Conversion
 from rvc.progress import Report, silent
 
+GivenPitch = Callable[[int], np.ndarray]  # number of frames -> (T,) Hz
+ExportPitch = Callable[[np.ndarray], None]  # gets (T,) Hz
 ISOLATED_DB = -60.0  # split_audio: silence lies this far below the loudest moment
 
 
 def convert(
-    wave: np.ndarray, rate: int, voice: Voice, p: Conversion, report: Report = silent
+    voice: Voice,
+    wave: np.ndarray,
+    rate: int,
+    p: Conversion | None = None,
+    report: Report = silent,
+    **options: Any,
 ) -> tuple[np.ndarray, int]:
-    """Convert an array (T,) or (T, C) -> (float32 (T',) or (T', C), rate in Hz).
+    """Convert a sound that lies in memory.
+
+    Args:
+        wave: (T,) or (T, channels) float.
+        rate: of `wave` in Hz.
+        p: how; None makes it of `options`, those of `rvc.params.Conversion`, such as pitch=3.
+
+    Returns:
+        (float32 (T',) or (T', channels), its rate in Hz).
 
     Raises:
         BadInput: no samples, or values that are not numbers.
@@ -37,11 +54,9 @@ def convert(
     wave = np.asarray(wave, np.float32)
     if not np.isfinite(wave).all():
         raise BadInput("The sound holds values that are not numbers.", "Record it again.")
-    parts: list[np.ndarray] = []
+    p = p or Conversion(**options)
     with stream([Block(wave, 0, rate)], voice, p, report) as done:
-        for block in done.blocks():
-            parts.append(block)
-        out = np.concatenate(parts)
+        out = np.concatenate(list(done.blocks()))
         return (out[:, 0] if wave.ndim == 1 or out.shape[1] == 1 else out), done.rate
 
 
@@ -51,15 +66,17 @@ def stream(
     p: Conversion,
     report: Report = silent,
     folder: Path | None = None,
-    given_f0: Callable[[int], np.ndarray] | None = None,
-    hear_f0: Callable[[np.ndarray], None] | None = None,
+    given_f0: GivenPitch | None = None,
+    export_f0: ExportPitch | None = None,
+    save_memory: bool = True,
 ) -> Finished:
     """Convert a stream of blocks in constant memory.
 
     Args:
         folder: where long signals are kept meanwhile.
         given_f0: (frames) -> pitch of the recording to use instead of estimating it.
-        hear_f0: told the pitch of the (first) sound before it is changed.
+        export_f0: gets the pitch of the (first) sound before it is changed.
+        save_memory: the embedder leaves memory while it is not at work.
 
     Returns:
         The result, to be read once more as a stream and closed.
@@ -68,22 +85,27 @@ def stream(
     try:
         recording.read(blocks, lambda s: report(s, s, "Reading"))
         recording.prepare(_formants(p))
-        voice.rest()  # the pitch comes first
-        worker = Converter(voice, p, Noise(p.seed), report)
+        if save_memory:
+            voice.release_embedder()  # the pitch comes first
+        noise = PositionalNoise(p.seed)
+        pipeline = Pipeline(voice, noise, p.sid, p.index_rate, p.protect)
+        control = pitch_control(voice, p)
         length = -(-recording.frames * voice.rate // recording.rate)
         sounds, masks = [], []
         for number, (wave, levels) in enumerate(
             zip(recording.waves, recording.levels, strict=True)
         ):
             threshold = segment.silence_threshold(levels)
-            pieces = worker.pieces(levels, len(wave), threshold)
-            f0_hz = worker.pitch(wave, pieces, given_f0)
-            if hear_f0 is not None and number == 0:
-                hear_f0(f0_hz[: -(-len(wave) // FRAME)])
-            f0_hz = worker.tuned(f0_hz)
-            sounds.append(worker.sound(wave, pieces, f0_hz, recording.spool(), length))
+            pieces = pieces_of(levels, len(wave), threshold, p.split_audio)
+            f0_hz = _pitch(pipeline, wave, pieces, p, report, given_f0)
+            if export_f0 is not None and number == 0:
+                export_f0(f0_hz[: -(-len(wave) // FRAME)])
+            f0_hz = control(f0_hz, contour.median_hz(f0_hz))
+            line = Timeline(recording.spool(), length)
+            sounds.append(_sound(pipeline, wave, pieces, f0_hz, line, report))
             masks.append(levels > threshold)
-        voice.rest()
+        if save_memory:
+            voice.release_embedder()
         return finish(recording, sounds, masks, voice.rate, p, report)
     except BaseException:
         recording.close()
@@ -98,136 +120,90 @@ def _formants(p: Conversion) -> Callable[[np.ndarray], np.ndarray] | None:
     return lambda wave: formant_shift(wave, RATE, p.formant_qfrency, p.formant_timbre)
 
 
-class Converter:
-    """The work on one 16 kHz signal, with the options of one conversion."""
+def pieces_of(
+    levels_db: np.ndarray, samples: int, threshold_db: float, isolated: bool
+) -> list[Piece]:
+    """What of a signal is converted, and in which pieces; arguments as of `segment.plan`."""
+    if isolated and len(levels_db):
+        threshold_db = max(threshold_db, float(levels_db.max()) + ISOLATED_DB)
+    return segment.plan(levels_db, samples, threshold_db=threshold_db, isolated=isolated)
 
-    def __init__(self, voice: Voice, p: Conversion, noise: Noise, report: Report) -> None:
-        self.voice, self.p, self.noise, self.report = voice, p, noise, report
-        decoder = voice.decoder
-        self.blocks = Blocks(decoder.block, decoder.context, decoder.workers)
-        self.device = voice.device.device
-        sid = torch.tensor([voice.speaker(p.sid)], device=self.device)
-        with torch.inference_mode():
-            self.g = voice.net.speaker(sid)
 
-    def pieces(self, levels_db: np.ndarray, samples: int, threshold_db: float) -> list[Piece]:
-        """What of the signal is converted, and in which pieces."""
-        if self.p.split_audio and len(levels_db):
-            threshold_db = max(threshold_db, float(levels_db.max()) + ISOLATED_DB)
-        return segment.plan(
-            levels_db, samples, threshold_db=threshold_db, isolated=self.p.split_audio
-        )
+def pitch_control(voice: Voice, p: Conversion) -> PitchControl:
+    """What the options do to the pitch.
 
-    def pitch(
-        self,
-        wave: Spool,
-        pieces: list[Piece],
-        given: Callable[[int], np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Pitch of the whole signal in Hz, one value per 10 ms; 0 where nothing is converted."""
-        f0_hz = np.zeros(-(-len(wave) // GRID) * 2, np.float32)
-        if not self.voice.use_f0:
-            return f0_hz
-        if given is not None:
-            return contour.fit(given(len(f0_hz)), len(f0_hz))
-        extract = self.voice.extractor(self.p.f0_method)
-        for number, piece in enumerate(pieces):
-            self.report(number, len(pieces), "Pitch")
-            found = extract(_heard(wave, piece))
-            a, b = (piece.start - piece.first) // FRAME, (piece.stop - piece.first) // FRAME
-            f0_hz[piece.start // FRAME : piece.stop // FRAME] = found[a:b]
-            memory.release_freed()
-        self.report(len(pieces), len(pieces), "Pitch")
-        return f0_hz
-
-    def tuned(self, f0_hz: np.ndarray) -> np.ndarray:
-        """The pitch that is asked for: transposed, then drawn to notes."""
-        p = self.p
-        semitones = float(p.pitch)
-        if p.proposed_pitch:
-            semitones += contour.proposed_shift(f0_hz, self._target_hz())
-        f0_hz = contour.shift(f0_hz, semitones)
-        return contour.autotune(f0_hz, p.f0_autotune_strength) if p.f0_autotune else f0_hz
-
-    def _target_hz(self) -> float:
-        if not self.p.proposed_pitch_auto:
-            return self.p.proposed_pitch_threshold
-        if self.voice.median_f0_hz is None:
+    Raises:
+        Mismatch: the voice's own median is asked for, and its file does not record it.
+    """
+    target_hz = None
+    if p.proposed_pitch:
+        target_hz = voice.median_f0_hz if p.proposed_pitch_auto else p.proposed_pitch_threshold
+        if target_hz is None:
             raise Mismatch(
-                f"{self.voice.path} does not record the median pitch of its speaker.",
+                f"{voice.path} does not record the median pitch of its speaker.",
                 "Give it with --proposed-pitch-threshold instead of --proposed-pitch-auto.",
             )
-        return self.voice.median_f0_hz
-
-    def sound(
-        self, wave: Spool, pieces: list[Piece], f0_hz: np.ndarray, into: Spool, length: int
-    ) -> Spool:
-        """The voice's sound for the whole signal: `length` samples, silent between pieces."""
-        voice, line, hop = self.voice, Timeline(into, length), self.voice.hop
-        phase, since = 0.0, 0
-        total = sum(p.stop - p.start for p in pieces) / RATE
-        done = 0.0
-        heard = features.agreed(pieces, lambda p: voice.embedder(_heard(wave, p, GRID // 4)))
-        for piece, found in heard:
-            begin = piece.start // FRAME
-            gain = fades(
-                piece.start > 0, piece.stop < len(wave), (piece.stop - piece.start) // FRAME, hop
-            )
-            phase, since = excitation.advance(phase, f0_hz, since, begin, voice.glides), begin
-            used = 0
-            for part in self._piece(piece, found, f0_hz, phase):
-                line.add((begin - 1) * hop + used, part * gain[used : used + len(part)])
-                used += len(part)
-                self.report(done + max(0, used / hop / 100), total, "Voice")
-            done += (piece.stop - piece.start) / RATE
-            memory.release_freed()
-        return line.finish()
-
-    @torch.inference_mode()
-    def _piece(
-        self, piece: Piece, found: np.ndarray, f0_hz: np.ndarray, phase: float
-    ) -> Iterator[np.ndarray]:
-        """Sound of the piece with one frame more on both sides, in blocks.
-
-        Args:
-            phase: of the source in turns where the piece starts.
-        """
-        voice, frames, first = self.voice, piece.frames, piece.first // FRAME
-        hz = _around(f0_hz, piece)
-        protect = self.p.protect if voice.use_f0 else features.UNPROTECTED
-        phone = features.content(found, hz, voice.index, self.p.index_rate, protect)
-        z, _ = voice.net.latent(
-            torch.from_numpy(np.ascontiguousarray(phone))[None].to(self.device),
-            torch.from_numpy(contour.coarse(hz))[None].to(self.device),
-            torch.tensor([frames], device=self.device),
-            self.g,
-            LatentNoise(self.noise, first),
-        )
-        core = (piece.start - piece.first) // FRAME
-        source = self._source(hz, core, phase, first)
-
-        def decode(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
-            part = None if source is None else source[:, :, a * voice.hop : b * voice.hop]
-            return voice.decoder(z[:, :, a:b], part, self.g, self.noise, first + a, keep)
-
-        last = core + (piece.stop - piece.start) // FRAME
-        yield from self.blocks.run(decode, core - 1, last + 1, 0, frames)
-
-    def _source(self, hz: np.ndarray, core: int, phase: float, first: int) -> torch.Tensor | None:
-        """Excitation (1, 1, T * hop) of a piece, in phase with the pieces before it."""
-        voice = self.voice
-        if not voice.use_f0:
-            return None
-        lead = excitation.lead_in(hz, core, phase, voice.glides)
-        led = np.concatenate([[lead], hz]).astype(np.float32)
-        noise = SourceNoise(self.noise, (first - 1) * voice.hop)
-        made = voice.net.dec.source(torch.from_numpy(led)[None].to(self.device), noise)
-        return made[:, :, voice.hop :]
+    return PitchControl(p.pitch, p.f0_autotune_strength if p.f0_autotune else 0.0, target_hz)
 
 
-def _heard(wave: Spool, piece: Piece, more: int = 0) -> np.ndarray:
-    """Samples [first, last + more) of a piece, mirrored where it may not or cannot look."""
-    first, last = piece.first, piece.last + more
+def _pitch(
+    pipeline: Pipeline,
+    wave: Spool,
+    pieces: list[Piece],
+    p: Conversion,
+    report: Report,
+    given_f0: GivenPitch | None,
+) -> np.ndarray:
+    """Pitch of the whole signal in Hz, one value per 10 ms; 0 where nothing is converted."""
+    f0_hz = np.zeros(-(-len(wave) // GRID) * 2, np.float32)
+    if not pipeline.voice.use_f0:
+        return f0_hz
+    if given_f0 is not None:
+        return contour.fit(given_f0(len(f0_hz)), len(f0_hz))
+    extract = pipeline.voice.extractor(p.f0_method)
+    for number, piece in enumerate(pieces):
+        report(number, len(pieces), "Pitch")
+        found = pipeline.pitch(samples_of(wave, piece), extract)
+        a, b = (piece.start - piece.first) // FRAME, (piece.stop - piece.first) // FRAME
+        f0_hz[piece.start // FRAME : piece.stop // FRAME] = found[a:b]
+        memory.release_freed()
+    report(len(pieces), len(pieces), "Pitch")
+    return f0_hz
+
+
+def _sound(
+    pipeline: Pipeline,
+    wave: Spool,
+    pieces: list[Piece],
+    f0_hz: np.ndarray,
+    line: Timeline,
+    report: Report,
+) -> Spool:
+    """The voice's sound for the whole signal, silent between pieces."""
+    voice, phase, done = pipeline.voice, Phase(), 0.0
+    hop = voice.hop
+    total = sum(piece.stop - piece.start for piece in pieces) / RATE
+    for piece, features in crossfaded(
+        pieces, lambda piece: pipeline.features(samples_of(wave, piece, EMBEDDER_EXTRA))
+    ):
+        begin, end = piece.start // FRAME, piece.stop // FRAME
+        gain = fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
+        phase = phase.advanced(f0_hz, begin, voice.glides)
+        keep = begin - 1, end + 1  # a frame more on both sides to fade over
+        window = Window(features, pitch_of(f0_hz, piece), piece.first // FRAME, keep, phase)
+        used = 0
+        for part in pipeline.render(window):
+            line.add((begin - 1) * hop + used, part * gain[used : used + len(part)])
+            used += len(part)
+            report(done + max(0, used / hop / 100), total, "Voice")
+        done += (piece.stop - piece.start) / RATE
+        memory.release_freed()
+    return line.finish()
+
+
+def samples_of(wave: Spool, piece: Piece, extra: int = 0) -> np.ndarray:
+    """Samples [first, last + extra) of a piece, mirrored where it may not or cannot look."""
+    first, last = piece.first, piece.last + extra
     if first >= piece.low and last <= piece.high:
         return wave.read(first, last)
     index = segment.mirrored(first, last, piece.low, piece.high)
@@ -235,8 +211,38 @@ def _heard(wave: Spool, piece: Piece, more: int = 0) -> np.ndarray:
     return wave.read(begin, int(index.max()) + 1)[index - begin]
 
 
-def _around(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
+def pitch_of(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     """Pitch (T,) of [first, last), mirrored like the sound."""
     low, high = piece.low // FRAME, max(piece.low // FRAME + 1, -(-piece.high // FRAME))
     index = segment.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
     return f0_hz[np.minimum(index, len(f0_hz) - 1)]
+
+
+def crossfaded(
+    pieces: Iterable[Piece], embed: Callable[[Piece], np.ndarray]
+) -> Iterator[tuple[Piece, np.ndarray]]:
+    """Every piece with its features (T, W); neighbours get the same ones around their seam.
+
+    An embedder sees its whole piece, so two pieces say different things of the same moment.
+    What both have seen glides from one to the other, so no step is left to be heard.
+    """
+    before: tuple[Piece, np.ndarray] | None = None
+    for piece in pieces:
+        features = np.array(embed(piece), np.float32)
+        if before is not None:
+            if before[0].stop == piece.start:
+                _crossfade(before[1], features, (piece.first - before[0].first) // GRID)
+            yield before
+        before = piece, features
+    if before is not None:
+        yield before
+
+
+def _crossfade(left: np.ndarray, right: np.ndarray, begin: int) -> None:
+    """Mix, in place, the rows of `left` from `begin` on with the first ones of `right`."""
+    count = min(len(left) - begin, len(right))
+    share = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)
+    mixed = left[begin : begin + count] + share[:, None] * (
+        right[:count] - left[begin : begin + count]
+    )
+    left[begin : begin + count] = right[:count] = mixed

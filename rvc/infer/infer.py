@@ -14,9 +14,8 @@ from typing import Any
 
 from rvc.audio import encode, io
 from rvc.errors import BadInput
-from rvc.f0 import curve_file
 from rvc.infer import voice
-from rvc.infer.convert import stream
+from rvc.infer.convert import ExportPitch, GivenPitch, stream
 from rvc.params import Conversion, Infer
 from rvc.progress import Report
 
@@ -69,14 +68,23 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
     with _source(p.input_path) as source:
-        given = export = None
-        if p.f0_file is not None:
-            curve_file.read(p.f0_file, 1)  # a bad one is told before the work
-            given = partial(curve_file.read, p.f0_file)
-        if p.f0_export is not None:
-            export = partial(curve_file.write, p.f0_export)
+        given_f0, export_f0 = _pitch_files(p)
         loaded = voice.load(p.pth_path, p.index_path, p, report)
-        return convert(source, target, loaded, p, report, given, export)
+        return convert(source, target, loaded, p, report, given_f0, export_f0)
+
+
+def _pitch_files(p: Infer) -> tuple[GivenPitch | None, ExportPitch | None]:
+    """Readers and writers of the pitch curves that were asked for; a bad curve is told at once."""
+    given_f0 = export_f0 = None
+    if p.f0_file is not None or p.f0_export is not None:
+        from rvc.f0 import curve_file
+
+        if p.f0_file is not None:
+            curve_file.read(p.f0_file, 1)
+            given_f0 = partial(curve_file.read, p.f0_file)
+        if p.f0_export is not None:
+            export_f0 = partial(curve_file.write, p.f0_export)
+    return given_f0, export_f0
 
 
 @contextmanager
@@ -98,14 +106,14 @@ def convert(
     loaded: voice.Voice,
     p: Conversion,
     report: Report,
-    given_f0: Any = None,
-    hear_f0: Any = None,
+    given_f0: GivenPitch | None = None,
+    export_f0: ExportPitch | None = None,
 ) -> dict[str, Any]:
     """Convert one file into another; the target appears only when it is complete."""
     began = time.perf_counter()
     target.parent.mkdir(parents=True, exist_ok=True)
     blocks = io.blocks(source, mono=False, block_s=4.0)
-    done = stream(blocks, loaded, p, report, given_f0=given_f0, hear_f0=hear_f0)
+    done = stream(blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0)
     with done:
         format = encode.format_of(target, p.export_format)
         bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth

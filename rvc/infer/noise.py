@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvc.nets.layers import Noise as NetworkNoise
+from rvc.nets.layers import Noise
 
 BLOCK = 1024  # rows drawn together
 ORIGIN = 1 << 40  # makes positions before the start of the recording positive
 LATENT, SOURCE, OFFSETS, DECODER = 0, 1, 2, 3  # streams, which never share values
 
 
-class Noise:
+class PositionalNoise:
     """White Gaussian noise that is a pure function of (seed, stream, position).
 
     Args:
@@ -40,10 +40,10 @@ class Noise:
         return np.random.Generator(bits).standard_normal((BLOCK, width), np.float32)
 
 
-class LatentNoise(NetworkNoise):
+class LatentNoise(Noise):
     """Noise for (1, I, T) latents whose first frame is `first` of the recording."""
 
-    def __init__(self, noise: Noise, first: int) -> None:
+    def __init__(self, noise: PositionalNoise, first: int) -> None:
         super().__init__()
         self.noise, self.first = noise, first
 
@@ -52,10 +52,10 @@ class LatentNoise(NetworkNoise):
         return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)
 
 
-class SourceNoise(NetworkNoise):
+class SourceNoise(Noise):
     """Noise for (1, N, harmonics + 1) excitation whose first sample is `first`."""
 
-    def __init__(self, noise: Noise, first: int) -> None:
+    def __init__(self, noise: PositionalNoise, first: int) -> None:
         super().__init__()
         self.noise, self.first = noise, first
 
@@ -69,13 +69,13 @@ class SourceNoise(NetworkNoise):
         return torch.from_numpy(turns)[None].to(like).expand(like.shape)
 
 
-class DecoderNoise(NetworkNoise):
+class DecoderNoise(Noise):
     """Noise that layers of a decoder add to (1, C, frames * k) maps starting at frame `first`.
 
     One per block: the layers must ask in the same order every time.
     """
 
-    def __init__(self, noise: Noise, first: int, frames: int) -> None:
+    def __init__(self, noise: PositionalNoise, first: int, frames: int) -> None:
         super().__init__()
         self.noise, self.first, self.frames, self.calls = noise, first, frames, 0
 

@@ -4,40 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import numpy as np
-import torch
-
-from rvc import f0, memory, params
+from rvc import f0, memory
 from rvc.config import paths
 from rvc.device import Device, choose
-from rvc.embedders import EMBEDDERS
-from rvc.embedders.manager import EmbedderManager
-from rvc.errors import BadInput, Mismatch
-from rvc.infer.decoder import Decoder, TorchDecoder
+from rvc.errors import BadInput
+from rvc.infer import matching
+from rvc.infer.blocks import Decoder, TorchDecoder
+from rvc.infer.capacity import Capacity
 from rvc.nets import voice_file
+from rvc.nets.hifigan import Staged
 from rvc.nets.synthesizer import Synthesizer
-from rvc.nets.voice_file import VoiceFile
-from rvc.onnx import accelerate, voice
 from rvc.progress import Report, silent
-from rvc.retrieval.index import Retriever
 
 if TYPE_CHECKING:
-    from rvc.embedders.embedder import Embedder, EmbedderSpec
-
+    from rvc.nets.voice_file import VoiceFile
+    from rvc.onnx.voice import OnnxNet
+    from rvc.params import Convert
 
 LOG = logging.getLogger(__name__)
-_voices: dict[tuple[Any, ...], Voice] = {}
-_extractors: dict[tuple[Any, ...], f0.Extractor] = {}
-_lock = threading.RLock()
-KEPT = 8  # voices held in memory
+KEPT = 8  # voices, and pitch extractors, held in memory
+Kept = TypeVar("Kept")
 
 
 class Voice:
-    """A voice ready to convert. Safe to share between threads.
+    """The parts of a voice, ready to convert. Safe to share between threads.
 
     Args:
         pth_path: the small voice file, or an .onnx made of one.
@@ -47,8 +43,11 @@ class Voice:
 
     Attributes:
         rate: of the sound it makes, in Hz.
+        hop: samples per frame of 10 ms.
         use_f0: it follows pitch.
+        glides: its source interpolates the pitch between frames.
         speakers: names or numbers of its speakers, by position.
+        capacity: what its networks were found to take at a time.
 
     Raises:
         BadInput, MissingModel, Mismatch: a file is missing, damaged, or does not belong.
@@ -65,27 +64,30 @@ class Voice:
     ) -> None:
         memory.limit_shape_caches()
         self.path = Path(pth_path)
-        as_onnx = self.path.suffix.lower() == ".onnx"
-        self.file = (voice if as_onnx else voice_file).read_voice(self.path)
+        self.file = self._read_file()
         self.device: Device = choose(gpu, part="convert")
+        self.capacity = Capacity()
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
-        self.speakers = speakers(self.file.meta, self.file.n_speakers)
+        self.speakers = matching.speaker_names(self.file.meta, self.file.n_speakers)
         self.glides = self.file.vocoder == "RefineGAN"
         # first what may have to be made a graph of: the network takes no memory yet
-        self.embedder = embedder(
+        self.embedder = matching.embedder_of(
             self.path, self.file, self.device, embedder_model, embedder_model_custom, report
         )
-        self.rest()
-        self.net: Synthesizer | voice.OnnxNet = (
-            voice.OnnxNet(self.path) if as_onnx else voice_file.build(self.file, self.device.device)
-        )
+        self.release_embedder()
+        self.net = self._build_net()
         self.file = replace(self.file, weights={})  # they are in the network now
-        self.decoder: Decoder = self._decoder()
-        self.index = index(index_path, self.file.embed_width, self.path)
+        self.decoder: Decoder = self._build_decoder()
+        self.index = matching.index_of(index_path, self.file.embed_width, self.path)
         memory.release_freed()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether the voice is an .onnx file, which onnxruntime runs as a whole."""
+        return self.path.suffix.lower() == ".onnx"
 
     @property
     def median_f0_hz(self) -> float | None:
@@ -93,18 +95,41 @@ class Voice:
         found = self.file.meta.get("median_f0_hz")
         return float(found) if isinstance(found, (int, float)) and found > 0 else None
 
-    def _decoder(self) -> Decoder:
-        if isinstance(self.net, Synthesizer) and self.device.name == "cpu":
-            made = accelerate.decoder(self.path, self.net.dec)
-            if made is not None:
-                return made
-        return TorchDecoder(self.net.dec, self.device.device)
+    def _read_file(self) -> VoiceFile:
+        if self.is_onnx:
+            from rvc.onnx import voice
 
-    def rest(self) -> None:
-        """Give memory back that is only needed while a piece is converted."""
-        network = getattr(self.embedder, "network", None)
-        if isinstance(network, accelerate.GraphNetwork):
-            network.rest()
+            return voice.read_voice(self.path)
+        return voice_file.read_voice(self.path)
+
+    def _build_net(self) -> Synthesizer | OnnxNet:
+        if self.is_onnx:
+            from rvc.onnx import voice
+
+            return voice.OnnxNet(self.path)
+        return voice_file.build(self.file, self.device.device)
+
+    def _build_decoder(self) -> Decoder:
+        """The decoder as a graph where that is faster and can be had, else the network."""
+        net = self.net
+        if (
+            isinstance(net, Synthesizer)
+            and isinstance(net.dec, Staged)
+            and self.device.name == "cpu"
+        ):
+            from rvc.onnx import accelerate
+
+            made = accelerate.decoder(self.path, net.dec)
+            if made is not None:
+                net.dec = accelerate.SourceOnly(net.dec)
+                return made
+        return TorchDecoder(net.dec)
+
+    def release_embedder(self) -> None:
+        """Give back the embedder's memory until it is called again, where it can be reopened."""
+        release = getattr(getattr(self.embedder, "network", None), "release", None)
+        if release is not None:
+            release()
 
     def speaker(self, sid: str) -> int:
         """The number of a speaker given by number or name.
@@ -125,186 +150,99 @@ class Voice:
         A graph is not kept: opening it again takes 20 ms, and its weights (370 MB) need not lie
         in memory while the rest of the voice works.
         """
-        marks = tuple(_mark(p) for p in sorted(paths().predictors.glob("*.pt")))
-        key = (method, self.device.name, marks)
-        with _lock:
-            if key not in _extractors:
-                graph = accelerate.pitch() if key[:2] == ("rmvpe", "cpu") else None
-                if graph is not None:
-                    return graph
-                _extractors[key] = f0.load(method, self.device.name)
-            return _extractors[key]
+        if method == "rmvpe" and self.device.name == "cpu":
+            from rvc.onnx import accelerate
 
-    def convert(
-        self, wave: np.ndarray, rate: int, report: Report = silent, **options: Any
-    ) -> tuple[np.ndarray, int]:
-        """Convert a sound.
+            graph = accelerate.pitch()
+            if graph is not None:
+                return graph
+        stamps = tuple(_stamp(p) for p in sorted(paths().predictors.glob("*.pt")))
+        key = (method, self.device.name, stamps)
+        return _extractors.get(key, lambda: f0.load(method, self.device.name))
 
-        Args:
-            wave: (T,) or (T, channels) float.
-            rate: of `wave` in Hz.
-            options: those of `rvc.params.Conversion`, such as pitch=3.
 
-        Returns:
-            (float32 (T',) or (T', channels), its rate in Hz).
-        """
-        from rvc.infer.convert import convert
+class _Slot(Generic[Kept]):
+    """A place for one thing, with the lock that those who want it wait for."""
 
-        return convert(wave, rate, self, params.Conversion(**options), report)
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made: list[Kept] = []
+
+
+class LoadedOnce(Generic[Kept]):
+    """Holds what takes long to load: two who want the same wait for one loading, others do not.
+
+    Args:
+        most: kept at a time; what was not asked for longest goes first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.lock = threading.Lock()
+        self.slots: OrderedDict[Hashable, _Slot[Kept]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What is kept under `key`, or what `make` makes; its errors leave nothing behind."""
+        with self.lock:
+            slot = self.slots.setdefault(key, _Slot())
+            self.slots.move_to_end(key)
+        with slot.lock:
+            if not slot.made:
+                slot.made.append(self._made(key, make))
+            made = slot.made[0]
+        with self.lock:
+            self.slots[key] = slot
+            self.slots.move_to_end(key)
+            loaded = [k for k, s in self.slots.items() if s.made]
+            for old in loaded[: max(0, len(loaded) - self.most)]:
+                del self.slots[old]
+        return made
+
+    def _made(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        try:
+            return make()
+        except BaseException:
+            with self.lock:
+                self.slots.pop(key, None)
+            raise
+
+    def clear(self) -> None:
+        """Keep nothing any more; who holds something may go on using it."""
+        with self.lock:
+            self.slots.clear()
+
+
+_voices: LoadedOnce[Voice] = LoadedOnce(KEPT)
+_extractors: LoadedOnce[f0.Extractor] = LoadedOnce(KEPT)
 
 
 def load(
-    pth_path: Path | str,
-    index_path: Path | str | None,
-    p: params.Convert,
-    report: Report = silent,
+    pth_path: Path | str, index_path: Path | str | None, p: Convert, report: Report = silent
 ) -> Voice:
     """A voice from memory where neither its files nor the options that choose them changed."""
-    marks = _mark(Path(pth_path)), _mark(Path(index_path)) if index_path else None
-    key = (*marks, p.gpu, p.embedder_model, p.embedder_model_custom, str(paths().root))
-    with _lock:
-        if key not in _voices:
-            if p.f0_method == "rmvpe" and choose(p.gpu, part="convert").name == "cpu":
-                accelerate.pitch()  # a graph is made before the voice takes memory
-            made = Voice(
-                pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report
-            )
-            while len(_voices) >= KEPT:
-                del _voices[next(iter(_voices))]
-            _voices[key] = made
-        return _voices[key]
+    stamps = _stamp(Path(pth_path)), _stamp(Path(index_path)) if index_path else None
+    key = (*stamps, p.gpu, p.embedder_model, p.embedder_model_custom, str(paths().root))
+
+    def make() -> Voice:
+        if p.f0_method == "rmvpe" and choose(p.gpu, part="convert").name == "cpu":
+            from rvc.onnx import accelerate
+
+            accelerate.pitch()  # a graph is made before the voice takes memory
+        return Voice(pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report)
+
+    return _voices.get(key, make)
 
 
 def forget() -> None:
     """Drop every loaded voice and pitch extractor (frees memory)."""
-    with _lock:
-        _voices.clear()
-        _extractors.clear()
+    _voices.clear()
+    _extractors.clear()
 
 
-def _mark(path: Path) -> tuple[str, int, int]:
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """Changes when the file does."""
     try:
         stat = path.stat()
     except (OSError, ValueError):
         return str(path), 0, 0  # whoever opens it says what is wrong
     return str(path.resolve()), stat.st_mtime_ns, stat.st_size
-
-
-V1_WIDTH, V1_LAYER = 256, 9
-
-
-def embedder(
-    voice: Path,
-    file: VoiceFile,
-    device: Device,
-    name: str,
-    custom: str | Path | None,
-    report: Report,
-) -> Embedder:
-    """The embedder a voice is to be used with.
-
-    Args:
-        voice: where `file` was read from, for messages.
-        name: "auto" takes what the voice was trained with.
-        custom: folder of a custom embedder.
-
-    Raises:
-        Mismatch: it gives features of another width or kind than the voice was trained on.
-        BadInput, MissingModel: it is not there or damaged.
-    """
-    known, width = file.embedder, file.embed_width
-    own = name in ("auto", known["name"])
-    layer = known.get("layer") if own else None
-    if name == "auto":
-        name = str(known["name"])
-        if name not in EMBEDDERS and custom is None:
-            name, custom = "custom", name
-        elif custom is not None:
-            name = "custom"
-    v1 = width == V1_WIDTH and name in EMBEDDERS and not known.get("layer")
-    made = _loaded(
-        EmbedderManager(report),
-        device,
-        name,
-        custom,
-        V1_LAYER if v1 else int(layer) if layer else None,
-        bool(known.get("projected", v1)) if own else v1,
-    )
-    if made.spec.width != width:
-        raise Mismatch(
-            f"{voice} needs content features of width {width}; "
-            f"the embedder {made.spec.name} gives {made.spec.width}.",
-            f"Use the embedder the voice was trained with ({known['name']}).",
-        )
-    _compare(voice, known, made.spec)
-    return made
-
-
-def _loaded(
-    manager: EmbedderManager,
-    device: Device,
-    name: str,
-    custom: str | Path | None,
-    layer: int | None,
-    projected: bool,
-) -> Embedder:
-    """As a graph where that can be had, else the network."""
-    if device.name == "cpu" and device.dtype == torch.float32:
-        made = accelerate.embedder(manager, name, custom, layer, projected)
-        if made is not None:
-            return made
-    return manager.load(name, custom, device.device, device.dtype, layer=layer, projected=projected)
-
-
-def _compare(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
-    """Hold the embedder against what the voice file records of the one it was trained with.
-
-    Raises:
-        Mismatch: it normalises its input otherwise, which no voice survives.
-    """
-    normalize, digest = known.get("normalize"), known.get("digest")
-    if normalize is not None and bool(normalize) != spec.normalize:
-        words = {True: "with", False: "without"}
-        raise Mismatch(
-            f"{voice} was trained {words[bool(normalize)]} input normalisation; the embedder "
-            f"{spec.name} works {words[spec.normalize]} it.",
-            f"Use the embedder the voice was trained with ({known['name']}).",
-        )
-    if digest and digest != spec.digest:
-        LOG.warning(
-            "%s was trained with another embedder file (%s) than %s; it may sound different.",
-            voice,
-            known["name"],
-            spec.name,
-        )
-
-
-def index(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
-    """The index of a voice whose features have `width`; None without a path.
-
-    Raises:
-        Mismatch: its features have another width. BadInput: it is missing or damaged.
-    """
-    if path is None:
-        return None
-    retriever = Retriever.load(Path(path))
-    if retriever.width != width:
-        raise Mismatch(
-            f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
-            "Use the index that belongs to the voice.",
-        )
-    return retriever
-
-
-def speakers(meta: dict[str, Any], count: int) -> list[str]:
-    """Names by position where the file has them, else numbers."""
-    named = meta.get("speakers")
-    names = [str(i) for i in range(count)]
-    if isinstance(named, list):
-        named = dict(enumerate(named))
-    if isinstance(named, dict):
-        for key, value in named.items():
-            number, name = (key, value) if str(key).isdecimal() else (value, key)
-            if str(number).isdecimal() and int(number) < count:
-                names[int(number)] = str(name)
-    return names

@@ -16,8 +16,8 @@ from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.manager import EmbedderManager, weights_file
 from rvc.f0 import rmvpe
 from rvc.hub.digest import sha256
-from rvc.infer.noise import Noise
-from rvc.nets.hifigan import Staged
+from rvc.nets.hifigan import Decoder, Staged
+from rvc.nets.layers import GLOBAL_NOISE, Noise
 from rvc.onnx import cache
 
 WORKERS = 4  # blocks at once; each takes memory
@@ -37,41 +37,48 @@ class GraphDecoder:
         self.context, self.later, self.hop = dec.context_frames, dec.later_frames, dec.hop
 
     def __call__(
-        self,
-        z: Tensor,
-        source: Tensor | None,
-        g: Tensor,
-        noise: Noise,
-        first: int,
-        keep: tuple[int, int],
+        self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
     ) -> np.ndarray:
+        """As `rvc.infer.blocks.Decoder`; its layers draw no noise."""
         begin, end = max(0, keep[0] - self.later), min(z.shape[2], keep[1] + self.later)
-        given = (z, g, torch.tensor([begin, end]))
-        sound = self.graph(*given, *([] if source is None else [source]))[0, 0].numpy()
+        inputs = (z, g, torch.tensor([begin, end]))
+        sound = self.graph(*inputs, *([] if source is None else [source]))[0, 0].numpy()
         return sound[(keep[0] - begin) * self.hop : (keep[1] - begin) * self.hop]
 
 
-def decoder(file: Path, dec: nn.Module) -> GraphDecoder | None:
-    """The graph of a decoder whose weights come from `file`; takes them from `dec`."""
-    if not isinstance(dec, Staged):
-        return None
+class SourceOnly(Decoder):
+    """The sine source of a decoder whose layers run as a graph: all of it that torch still does."""
+
+    def __init__(self, dec: Staged) -> None:
+        nn.Module.__init__(self)
+        self.hop, self.context_frames = dec.hop, dec.context_frames
+        self.harmonics, self.drawn = dec.harmonics, dec.drawn
+        self.checkpointing = False
+        self.m_source: nn.Module | None = getattr(dec, "m_source", None)
+
+    def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        assert self.m_source is not None, "a voice without pitch has no source"
+        made: Tensor = self.m_source(f0, noise)
+        return made
+
+    def forward(self, *_: object, **__: object) -> Tensor:
+        raise RuntimeError("the layers of this decoder run as a graph: call Voice.decoder")
+
+
+def decoder(file: Path, dec: Staged) -> GraphDecoder | None:
+    """The graph of a decoder whose weights come from `file`."""
     workers = min(torch.get_num_threads(), WORKERS)
     graph = cache.load(
         cache.Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
         threads=torch.get_num_threads() // workers,
     )
-    if graph is None:
-        return None
-    for name, _ in list(dec.named_children()):
-        if name != "m_source":  # only the source is still made by torch
-            delattr(dec, name)
-    return GraphDecoder(graph, dec, workers)
+    return None if graph is None else GraphDecoder(graph, dec, workers)
 
 
 class GraphNetwork(nn.Module):
     """An embedder's graph, with what `Embedder` asks of a network.
 
-    It can rest between conversions: its weights (380 MB) leave memory, and opening it again
+    It can be released between conversions: its weights (380 MB) leave memory, and opening it again
     takes 0.1 s.
 
     Args:
@@ -84,7 +91,7 @@ class GraphNetwork(nn.Module):
         super().__init__()
         self.order, self.plain = order, plain
         self.shape: dict[str, list[int]] = json.loads(graph.notes["shape"])
-        self.held: list[cache.Graph] = [graph]  # in a list, so that torch takes it for no part
+        self.opened: list[cache.Graph] = [graph]  # in a list, so that torch takes it for no part
 
     def frames(self, samples: int) -> int:
         for kernel, stride in zip(self.shape["kernels"], self.shape["strides"], strict=True):
@@ -92,16 +99,16 @@ class GraphNetwork(nn.Module):
         return samples
 
     def forward(self, waves: list[Tensor]) -> Tensor:
-        graph = next(iter(self.held), None) or cache.load(self.order)
+        graph = next(iter(self.opened), None) or cache.load(self.order)
         if graph is None:
             return self.plain()(waves)
-        self.held = [graph]
+        self.opened = [graph]
         parts = [graph(wave[None])[0] for wave in waves]
         return nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Give the memory back until it is called again."""
-        self.held = []
+        self.opened = []
 
 
 def embedder(

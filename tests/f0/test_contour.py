@@ -40,12 +40,13 @@ def test_autotune_takes_the_nearest_note_in_cents_and_keeps_the_unvoiced():
 
 
 @pytest.mark.parametrize(("target", "steps"), [(220.0, 12), (110.0, 0), (880.0, 12), (55, -12)])
-def test_proposed_shift_moves_the_median_of_the_voiced(target, steps):
-    assert contour.proposed_shift(np.array([0, 0, 0, 0, 110.0, 110.0, 112.0]), target) == steps
+def test_semitones_to_move_the_median_of_the_voiced(target, steps):
+    median_hz = contour.median_hz(np.array([0, 0, 0, 0, 110.0, 110.0, 112.0]))
+    assert contour.semitones_to(median_hz, target) == steps
 
 
-def test_proposed_shift_needs_two_voiced_frames():
-    assert contour.proposed_shift(np.array([0.0, 100.0]), 200.0) == 0
+def test_a_median_needs_two_voiced_frames():
+    assert contour.semitones_to(contour.median_hz(np.array([0.0, 100.0])), 200.0) == 0
 
 
 def test_fill_bridges_gaps_and_leaves_silence():

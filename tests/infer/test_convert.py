@@ -11,14 +11,15 @@ import torch
 from rvc.audio import loudness
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
-from rvc.infer import convert, excitation, postprocess, segment
+from rvc.f0 import contour
+from rvc.infer import postprocess, segment
 from rvc.infer import voice as voices
-from rvc.infer.blocks import Blocks
-from rvc.infer.decoder import TorchDecoder
-from rvc.infer.noise import Noise
+from rvc.infer.blocks import Blocks, TorchDecoder
+from rvc.infer.convert import convert, pieces_of, pitch_control
+from rvc.infer.noise import DecoderNoise, PositionalNoise, SourceNoise
+from rvc.infer.pipeline import Phase, lead_in_hz
 from rvc.nets import refinegan
 from rvc.params import Conversion
-from rvc.progress import silent
 from rvc.retrieval import index
 from tests import fakes, tiny
 from tests.infer.conftest import sung
@@ -38,18 +39,18 @@ RATE = 40_000
     ],
 )
 def test_length_is_exact(voice, samples, rate):
-    out, out_rate = voice.convert(sung(samples / rate + 1, rate)[:samples], rate, seed=0)
+    out, out_rate = convert(voice, sung(samples / rate + 1, rate)[:samples], rate, seed=0)
     assert out_rate == RATE
     assert len(out) == max(1, round(samples * RATE / rate))
     assert np.isfinite(out).all()
 
 
 def test_silence_stays_silent_and_costs_nothing(voice, fake_networks):
-    out, _ = voice.convert(np.zeros(32_000, np.float32), 16_000)
+    out, _ = convert(voice, np.zeros(32_000, np.float32), 16_000)
     assert not out.any()
     rng = np.random.default_rng(0)
     room = (rng.standard_normal(32_000) * 10 ** (-70 / 20)).astype(np.float32)
-    out, _ = voice.convert(room, 16_000)
+    out, _ = convert(voice, room, 16_000)
     assert not out.any()
     assert fake_networks.samples == 0
 
@@ -57,7 +58,7 @@ def test_silence_stays_silent_and_costs_nothing(voice, fake_networks):
 def test_pauses_are_silent_in_the_result_and_skipped(voice, fake_networks):
     wave = sung(9)
     wave[3 * 16_000 : 6 * 16_000] = 0
-    out, _ = voice.convert(wave, 16_000, seed=0)
+    out, _ = convert(voice, wave, 16_000, seed=0)
     pause = out[round(3.05 * RATE) : round(5.95 * RATE)]
     assert np.sqrt(np.mean(pause**2)) <= 1e-3
     assert np.abs(out[: 2 * RATE]).max() > 0.01
@@ -68,9 +69,9 @@ def test_seams_cannot_be_heard(voice, monkeypatch):
     for layer in voice.net.enc_p.encoder.attn_layers:  # all else hears less than the context
         torch.nn.init.zeros_(layer.conv_o.weight)
     wave = sung(7)
-    whole, _ = voice.convert(wave, 16_000, seed=3)
+    whole, _ = convert(voice, wave, 16_000, seed=3)
     monkeypatch.setattr(segment, "PIECE_S", 3.0)
-    cut, _ = voice.convert(wave, 16_000, seed=3)
+    cut, _ = convert(voice, wave, 16_000, seed=3)
     assert not np.array_equal(whole, cut), "it was cut elsewhere"
     error = np.abs(whole - cut)
     assert error.max() < 10 ** (-40 / 20) * np.abs(whole).max()
@@ -82,17 +83,18 @@ def test_decoder_blocks_equal_the_decoder_in_one_go(vocoder, monkeypatch):
     monkeypatch.setattr(refinegan, "WIDTH", 32)  # its widths are fixed: make them narrow here
     monkeypatch.setattr(refinegan, "FIRST", 1)
     net = tiny.net(vocoder=vocoder, sample_rate=24_000 if vocoder == "RefineGAN" else 40_000)
-    frames, hop, noise = 170, net.dec.hop, Noise(0)
+    frames, hop, noise = 170, net.dec.hop, PositionalNoise(0)
     drawn = torch.Generator().manual_seed(0)
     z = torch.randn(1, net.settings.inter_channels, frames, generator=drawn)
     f0 = torch.full((1, frames), 220.0)
-    decode = TorchDecoder(net.dec, torch.device("cpu"))
+    decode = TorchDecoder(net.dec)
     with torch.no_grad():
-        source = net.dec.source(f0, convert.SourceNoise(noise, 0))
+        source = net.dec.source(f0, SourceNoise(noise, 0))
         g = net.speaker(torch.tensor([0]))
 
     def part(a, b, keep):
-        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, noise, a, keep)
+        layers = DecoderNoise(noise, a, b - a)
+        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, layers, keep)
 
     whole = part(0, frames, (0, frames))
     parts = Blocks(85, decode.context).run(part, 0, frames, 0, frames)
@@ -109,14 +111,14 @@ def test_phase_runs_on_from_piece_to_piece(vocoder, monkeypatch):
     glides = vocoder == "RefineGAN"
     f0 = (200 + 50 * np.sin(np.arange(300) / 9)).astype(np.float32)
     f0[120:130] = 0
-    zero = convert.SourceNoise(Noise(0), 0)
+    zero = SourceNoise(PositionalNoise(0), 0)
     zero.normal = torch.zeros_like
     whole = dec.source(torch.from_numpy(f0)[None], zero)[0, 0].detach().numpy()
     begin, core = 100, 50
-    phase = excitation.advance(0.0, f0, 0, 60, glides)
-    phase = excitation.advance(phase, f0, 60, begin + core, glides)
+    phase = Phase().advanced(f0, 60, glides)
+    phase = phase.advanced(f0[40:], begin + core, glides, first=40)
     part = f0[begin:]
-    led = np.concatenate([[excitation.lead_in(part, core, phase, glides)], part])
+    led = np.concatenate([[lead_in_hz(part, core, phase.turns, glides)], part])
     made = dec.source(torch.from_numpy(led.astype(np.float32))[None], zero)[0, 0].detach().numpy()
     a, b = made[(core + 1) * dec.hop :], whole[(begin + core) * dec.hop :]
     assert np.abs(a - b).max() < 2e-3 * np.abs(whole).max()
@@ -125,34 +127,34 @@ def test_phase_runs_on_from_piece_to_piece(vocoder, monkeypatch):
 def test_a_seed_repeats_every_sample_and_threads_do_not_matter(voice, tmp_path):
     other = voices.Voice(tiny.voice(tmp_path / "other.pth", seed=5), gpu="-")
     wave = sung(2)
-    one = [v.convert(wave, 16_000, seed=9)[0] for v in (voice, other)]
+    one = [convert(v, wave, 16_000, seed=9)[0] for v in (voice, other)]
     with ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(v.convert, wave, 16_000, seed=9) for v in (voice, other) * 2]
+        jobs = [pool.submit(convert, v, wave, 16_000, seed=9) for v in (voice, other) * 2]
         for job, expected in zip(jobs, one * 2, strict=True):
             assert np.array_equal(job.result()[0], expected)
-    assert not np.array_equal(one[0], voice.convert(wave, 16_000, seed=10)[0])
+    assert not np.array_equal(one[0], convert(voice, wave, 16_000, seed=10)[0])
     assert not np.array_equal(one[0], one[1])
 
 
 def test_stereo_modes(voice):
     left, right = sung(1, hz=200), sung(1, hz=300, level=0.1)
     both = np.stack([left, right], axis=1)
-    mono, _ = voice.convert(both, 16_000, seed=1)
+    mono, _ = convert(voice, both, 16_000, seed=1)
     assert mono.shape == (RATE,)
-    assert np.array_equal(mono, voice.convert((left + right) / 2, 16_000, seed=1)[0])
-    each, _ = voice.convert(both, 16_000, seed=1, stereo="each")
+    assert np.array_equal(mono, convert(voice, (left + right) / 2, 16_000, seed=1)[0])
+    each, _ = convert(voice, both, 16_000, seed=1, stereo="each")
     assert each.shape == (RATE, 2)
     assert not np.allclose(each[:, 0], each[:, 1])
-    mid, _ = voice.convert(both, 16_000, seed=1, stereo="mid")
+    mid, _ = convert(voice, both, 16_000, seed=1, stereo="mid")
     side = (mid[:, 0] - mid[:, 1]) / 2
     expected = np.interp(np.arange(RATE) / RATE, np.arange(16_000) / 16_000, (left - right) / 2)
     gain = side @ expected / (expected @ expected)
     assert np.corrcoef(side, expected)[0, 1] > 0.99
     assert 0 < gain <= 1.01
     three = np.stack([left, right, left], axis=1)
-    assert voice.convert(three, 16_000, stereo="each")[0].shape == (RATE, 3)
+    assert convert(voice, three, 16_000, stereo="each")[0].shape == (RATE, 3)
     with pytest.raises(BadInput, match="3 channels"):
-        voice.convert(three, 16_000, stereo="mid")
+        convert(voice, three, 16_000, stereo="mid")
 
 
 def lufs(wave, rate):
@@ -164,7 +166,7 @@ def lufs(wave, rate):
 def humming(voice, gain=1.0):
     """Replace the random network by its source: a sine of the right pitch."""
 
-    def decode(z, source, g, noise, first, keep):
+    def decode(z, source, g, noise, keep):
         return gain * source[0, 0, keep[0] * voice.hop : keep[1] * voice.hop].numpy()
 
     with torch.no_grad():
@@ -178,7 +180,7 @@ def humming(voice, gain=1.0):
 def test_loudness_is_matched_without_overs(voice, level):
     humming(voice)
     wave = sung(3, level=level)
-    out, rate = voice.convert(wave, 16_000, seed=0, match_loudness=True)
+    out, rate = convert(voice, wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) == pytest.approx(lufs(wave, 16_000), abs=1)
     peak = loudness.TruePeak()
     peak.add(out)
@@ -186,7 +188,7 @@ def test_loudness_is_matched_without_overs(voice, level):
 
 
 def test_what_the_limiter_takes_is_made_up_for(voice, monkeypatch):
-    def clicking(z, source, g, noise, first, keep):
+    def clicking(z, source, g, noise, keep):
         sound = 0.1 * np.sin(np.arange(z.shape[2] * voice.hop) / 9).astype(np.float32)
         sound[::4000] = 0.6
         return sound[keep[0] * voice.hop : keep[1] * voice.hop]
@@ -195,19 +197,19 @@ def test_what_the_limiter_takes_is_made_up_for(voice, monkeypatch):
     voice.decoder = clicking
     wave = np.clip(8 * sung(3), -0.5, 0.5)
     wanted = lufs(wave, 16_000)
-    out, rate = voice.convert(wave, 16_000, seed=0, match_loudness=True)
+    out, rate = convert(voice, wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) == pytest.approx(wanted, abs=0.3)
     peak = loudness.TruePeak()
     peak.add(out)
     assert peak.peak <= 10 ** (-1 / 20)
     monkeypatch.setattr(postprocess, "LOUDER", 0)
-    out, rate = voice.convert(wave, 16_000, seed=0, match_loudness=True)
+    out, rate = convert(voice, wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) < wanted - 0.5
 
 
 def test_true_peak_stays_below_the_ceiling_whatever_the_network_does(voice):
     humming(voice, 50.0)
-    out, _ = voice.convert(sung(2), 16_000, seed=0)
+    out, _ = convert(voice, sung(2), 16_000, seed=0)
     peak = loudness.TruePeak()
     peak.add(out)
     assert 0.5 < peak.peak <= 10 ** (-1 / 20)
@@ -215,8 +217,8 @@ def test_true_peak_stays_below_the_ceiling_whatever_the_network_does(voice):
 
 def test_volume_envelope_follows_the_recording(voice):
     wave = np.concatenate([sung(4, level=0.3), sung(4, level=0.003)])
-    free, _ = voice.convert(wave, 16_000, seed=0, volume_envelope=1)
-    forced, _ = voice.convert(wave, 16_000, seed=0, volume_envelope=0)
+    free, _ = convert(voice, wave, 16_000, seed=0, volume_envelope=1)
+    forced, _ = convert(voice, wave, 16_000, seed=0, volume_envelope=0)
 
     def fall(out):
         loud, quiet = out[RATE : 3 * RATE], out[5 * RATE : 7 * RATE]
@@ -227,15 +229,15 @@ def test_volume_envelope_follows_the_recording(voice):
 
 
 def test_export_rate_and_loud_input(voice):
-    out, rate = voice.convert(4 * sung(1), 16_000, export_rate="48000", seed=0)
+    out, rate = convert(voice, 4 * sung(1), 16_000, export_rate="48000", seed=0)
     assert (rate, len(out)) == (48_000, 48_000)
-    out, rate = voice.convert(sung(1, 22_050), 22_050, export_rate="input")
+    out, rate = convert(voice, sung(1, 22_050), 22_050, export_rate="input")
     assert (rate, len(out)) == (22_050, 22_050)
 
 
 def tuned(voice, f0, **options):
-    worker = convert.Converter(voice, Conversion(**options), Noise(0), silent)
-    return worker.tuned(np.array(f0, np.float32))
+    f0_hz = np.array(f0, np.float32)
+    return pitch_control(voice, Conversion(**options))(f0_hz, contour.median_hz(f0_hz))
 
 
 def test_pitch_options(voice):
@@ -259,31 +261,30 @@ def test_pitch_options(voice):
 def test_split_audio_hears_each_stretch_alone(voice, fake_networks):
     wave = sung(6)
     wave[2 * 16_000 : 4 * 16_000] = 0
-    worker = convert.Converter(voice, Conversion(split_audio=True), Noise(0), silent)
-    pieces = worker.pieces(segment.levels(wave), len(wave), -60.0)
+    pieces = pieces_of(segment.levels(wave), len(wave), -60.0, isolated=True)
     assert len(pieces) == 2
     assert pieces[0].high <= 2.4 * 16_000
     assert pieces[1].low >= 3.6 * 16_000
-    joined, _ = voice.convert(wave, 16_000, seed=0)
-    split, _ = voice.convert(wave, 16_000, seed=0, split_audio=True)
+    joined, _ = convert(voice, wave, 16_000, seed=0)
+    split, _ = convert(voice, wave, 16_000, seed=0, split_audio=True)
     assert len(joined) == len(split)
 
 
 def test_a_voice_without_pitch_and_other_speakers(fake_networks, tmp_path):
     voice = voices.Voice(tiny.voice(tmp_path / "no.pth", use_f0=False, n_speakers=3), gpu="-")
-    first, _ = voice.convert(sung(1), 16_000, seed=0)
-    second, _ = voice.convert(sung(1), 16_000, seed=0, sid="2")
+    first, _ = convert(voice, sung(1), 16_000, seed=0)
+    second, _ = convert(voice, sung(1), 16_000, seed=0, sid="2")
     assert np.abs(first).max() > 1e-3
     assert not np.array_equal(first, second)
     with pytest.raises(BadInput, match="no speaker '3'"):
-        voice.convert(sung(1), 16_000, sid="3")
+        convert(voice, sung(1), 16_000, sid="3")
 
 
 def test_bad_arrays_and_wrong_embedders(voice, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="not numbers"):
-        voice.convert(np.array([0.0, np.nan]), 16_000)
+        convert(voice, np.array([0.0, np.nan]), 16_000)
     with pytest.raises(BadInput, match="no sound"):
-        voice.convert(np.zeros(0), 16_000)
+        convert(voice, np.zeros(0), 16_000)
     wide = fakes.FakeEmbedder(48)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: wide)
     with pytest.raises(Mismatch, match="width 32"):
@@ -314,18 +315,19 @@ def test_the_lines_of_the_readme_run_as_they_are_written(voice, tmp_path, monkey
 
 def test_memory_that_runs_out_changes_the_blocks_and_not_the_sound(voice, caplog):
     wave = sung(3)
-    expected, _ = voice.convert(wave, 16_000, seed=2)
+    expected, _ = convert(voice, wave, 16_000, seed=2)
     decode, most = voice.decoder, 130 + 2 * voice.decoder.context
 
     class Tight:
         block, context, workers = decode.block, decode.context, decode.workers
 
-        def __call__(self, z, *rest):
+        def __call__(self, z, *others):
             if z.shape[2] > most:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-            return decode(z, *rest)
+            return decode(z, *others)
 
     voice.decoder = Tight()
-    out, _ = voice.convert(wave, 16_000, seed=2)
-    assert "going on with blocks of 1.00 s" in caplog.text
+    out, _ = convert(voice, wave, 16_000, seed=2)
+    assert "the decoder goes on in shorter pieces" in caplog.text
+    assert voice.capacity.longest == {"decoder": 100}
     assert np.abs(out - expected).max() <= 1e-4 * np.abs(expected).max()

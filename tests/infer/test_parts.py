@@ -7,16 +7,18 @@ import pytest
 
 from rvc.audio import spool
 from rvc.errors import VoiceError
-from rvc.infer import blocks, features, noise, segment
+from rvc.infer import blocks, convert, noise, pipeline, segment
 
 
 def test_noise_is_a_function_of_seed_and_position_only():
-    a, b = noise.Noise(7), noise.Noise(7)
+    a, b = noise.PositionalNoise(7), noise.PositionalNoise(7)
     whole = a.rows(noise.LATENT, -1500, 4000, 3)
     assert np.array_equal(whole[200:2900], b.rows(noise.LATENT, -1300, 1400, 3))
     assert not np.array_equal(whole[:, 0], a.rows(noise.SOURCE, -1500, 4000)[:, 0])
-    assert not np.array_equal(whole, noise.Noise(8).rows(noise.LATENT, -1500, 4000, 3))
-    assert not np.array_equal(noise.Noise().rows(0, 0, 9), noise.Noise().rows(0, 0, 9))
+    assert not np.array_equal(whole, noise.PositionalNoise(8).rows(noise.LATENT, -1500, 4000, 3))
+    assert not np.array_equal(
+        noise.PositionalNoise().rows(0, 0, 9), noise.PositionalNoise().rows(0, 0, 9)
+    )
     assert abs(whole.mean()) < 0.05
     assert whole.std() == pytest.approx(1, abs=0.05)
 
@@ -114,12 +116,12 @@ class Shifted:
 def test_protection_acts_on_unvoiced_frames_only_and_in_proportion():
     x = np.zeros((4, 2), np.float32)
     f0 = np.array([100, 0, 0, 100, 100, 0, 0, 0], np.float32)
-    half = features.content(x, f0, Shifted(), 1.0, 0.25)
+    half = pipeline.content(x, f0, Shifted(), 1.0, 0.25)
     assert (half[f0 > 0] == 1).all()
     assert np.allclose(half[f0 == 0], 0.25)
-    assert (features.content(x, f0, Shifted(), 1.0, 0.5) == 1).all()
-    assert (features.content(x, f0, Shifted(), 0.0, 0.0) == 0).all()
-    assert len(features.doubled(x, 11)) == 11
+    assert (pipeline.content(x, f0, Shifted(), 1.0, 0.5) == 1).all()
+    assert (pipeline.content(x, f0, Shifted(), 0.0, 0.0) == 0).all()
+    assert len(pipeline.doubled(x, 11)) == 11
 
 
 def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
@@ -131,7 +133,7 @@ def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
     def hear(piece):
         return np.full((piece.frames // 2, 3), said[piece], np.float32)
 
-    found = list(features.agreed(pieces, hear))
+    found = list(convert.crossfaded(pieces, hear))
     assert [p for p, _ in found] == pieces
     for (a, x), (b, y) in zip(found[:-1], found[1:], strict=True):
         offset = (b.first - a.first) // segment.GRID
@@ -146,5 +148,5 @@ def test_pieces_apart_keep_what_they_heard():
         segment.Piece(0, 3200, 0, 6400, 0, 9600),
         segment.Piece(6400, 9600, 3200, 9600, 0, 9600),
     ]
-    found = features.agreed(pieces, lambda p: np.full((20, 2), p.start, np.float32))
+    found = convert.crossfaded(pieces, lambda p: np.full((20, 2), p.start, np.float32))
     assert all((x == p.start).all() for p, x in found)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rvc import Voice, f0
+from rvc import Voice, convert, f0
 from rvc.audio import io
 from rvc.infer import segment
 from rvc.tools import demo
@@ -25,7 +25,7 @@ def made(speech):
     results = {}
     for protect, index_rate in ((0.5, 0.0), (0.5, 0.75), (0.33, 0.75), (0.0, 0.75)):
         options = {"protect": protect, "index_rate": index_rate, "f0_method": "swift-f0"}
-        out, rate = voice.convert(speech, RATE, seed=1, **options)
+        out, rate = convert(voice, speech, RATE, seed=1, **options)
         results[protect, index_rate] = out.astype(np.float64).reshape(-1, rate // 100)
     return results
 
@@ -76,5 +76,5 @@ def test_the_more_protection_the_nearer_to_the_speakers_own_consonants(made, unv
 def test_without_an_index_there_is_nothing_to_protect(made, speech):
     voice = Voice(demo.VOICE, gpu="-")
     options = {"protect": 0.0, "index_rate": 0.75, "f0_method": "swift-f0"}
-    out, _ = voice.convert(speech, RATE, seed=1, **options)
+    out, _ = convert(voice, speech, RATE, seed=1, **options)
     assert np.array_equal(out.reshape(made[0.5, 0.0].shape), made[0.5, 0.0])

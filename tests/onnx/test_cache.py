@@ -7,8 +7,8 @@ import torch
 from rvc.audio.resample import torchaudio
 from rvc.embedders.manager import EmbedderManager
 from rvc.infer import voice as voices
-from rvc.infer.blocks import Blocks
-from rvc.infer.decoder import TorchDecoder
+from rvc.infer.blocks import Blocks, TorchDecoder
+from rvc.infer.convert import convert
 from rvc.nets import voice_file
 from rvc.onnx import accelerate, cache, packing
 from tests import tiny
@@ -42,7 +42,7 @@ def test_a_voice_sounds_the_same_with_and_without_its_graph(
     without = voices.Voice(pth, gpu="-")
     assert isinstance(without.decoder, TorchDecoder)
     wave = sung(1.3)
-    assert near(*(v.convert(wave, 16_000, seed=4)[0] for v in (with_graph, without)))
+    assert near(*(convert(v, wave, 16_000, seed=4)[0] for v in (with_graph, without)))
 
 
 @pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
@@ -66,7 +66,7 @@ def test_blocks_of_a_graph_equal_the_network_in_one_go(
         whole = dec(z, g=g, source=source)[0, 0].numpy()
 
     def part(a, b, keep):
-        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, None, a, keep)
+        return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, None, keep)
 
     parts = np.concatenate(list(Blocks(20, decode.context, 2).run(part, 0, frames, 0, frames)))
     assert near(parts, whole)
@@ -96,6 +96,8 @@ def test_a_graph_is_made_by_another_process(kept, fake_networks, tmp_path, monke
 def test_a_voice_keeps_no_second_copy_of_what_its_graph_holds(kept, fake_networks, tmp_path):
     made = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
     assert [name for name, _ in made.net.dec.named_children()] == ["m_source"]
+    with pytest.raises(RuntimeError, match="graph"):
+        made.net.dec(torch.zeros(1, 16, 4))
 
 
 def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
@@ -150,9 +152,9 @@ def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path, monkeypa
     assert made(np.zeros(10, np.float32)).shape == plain(np.zeros(10, np.float32)).shape
     for file in kept.glob("*"):
         file.unlink()
-    made.network.rest()
+    made.network.release()
     assert near(made(wave), plain(wave))  # the graph is made anew
-    made.network.rest()
+    made.network.release()
     monkeypatch.setenv(cache.OFF, "1")
     assert near(made(wave), plain(wave))  # or torch does the work
 

@@ -11,6 +11,7 @@ import torch
 from rvc import params, tasks
 from rvc.errors import BadInput, StageFailed
 from rvc.infer import voice as infer
+from rvc.infer.convert import convert
 from rvc.nets import refinegan
 from rvc.nets.layers import Noise
 from rvc.nets.voice_file import build, read_voice
@@ -122,8 +123,8 @@ def test_a_conversion_with_it_is_the_conversion_with_the_voice(
     monkeypatch.setattr(export_onnx, "LENGTHS", (40,))
     done = export(path, precision="fp16")
     wave = conftest.sung(1.5)
-    ours, rate = infer.Voice(path, gpu="-").convert(wave, 16_000, seed=3)
-    theirs, other_rate = infer.Voice(done["file"], gpu="-").convert(wave, 16_000, seed=3)
+    ours, rate = convert(infer.Voice(path, gpu="-"), wave, 16_000, seed=3)
+    theirs, other_rate = convert(infer.Voice(done["file"], gpu="-"), wave, 16_000, seed=3)
     assert (rate, ours.shape) == (other_rate, theirs.shape)
     assert np.abs(ours).max() > 0.005
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(ours).max()
