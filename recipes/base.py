@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from recipes.corpus import HUMANS
+from recipes.debian_corpus import HUMANS
 from rvc.audio.mel import mel
 from rvc.embedders.manager import EmbedderManager
 from rvc.f0.contour import coarse

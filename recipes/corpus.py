@@ -1,168 +1,240 @@
-"""The kit's corpus: everything spoken that a bare Debian machine can hold, as 24 kHz clips.
+"""The kit's second corpus: natural speech at 24 kHz in ten languages by people who do not exist.
 
-Development-time only. Needs Debian's flite, festival + festvox-us-slt-hts + festvox-kdlpc16k,
-espeak-ng, ffmpeg and asterisk-core-sounds-{en,es,fr,it,ru}-g722. Writes <out>/<speaker>/<n>.wav,
-<out>/index.json with [{speaker, file, text, phones, band_hz}] and nothing else.
-Use: python recipes/corpus.py OUT
+48 speakers (blends of Kokoro-82M's published style tables), one Piper reader, and the prompts that
+real people recorded for Asterisk. Every utterance is drawn from its number alone, so the corpus is
+the same on every machine, may be stopped at any time and goes on where it was. Of each there is
+also one version that went through a telephone, a room or noise. Development-time only.
+
+Writes OUT/kokoro, OUT/joe, OUT/prompts (FLAC) and OUT/manifest.jsonl: one line for every utterance,
+written when its sound is there.
+Use: python recipes/corpus.py OUT --voices VOICES [--hours H] [--guide FOLDER] [--prompts FOLDER]
 """
 
 from __future__ import annotations
 
-import ast
-import gzip
+import argparse
+import dataclasses
 import json
-import random
-import re
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
-import soxr
 
-RATE_HZ = 24000
-SEED = 20
-SOUNDS = Path("/usr/share/asterisk/sounds")
-HUMANS = {
-    "en": "en_US_f_Allison",
-    "es": "es_MX_f_Allison",
-    "fr": "fr_CA_f_June",
-    "it": "it_IT_m_Carlo",
-    "ru": "ru_RU_f_IvrvoiceRU",
-}
-LICENCES = ("Artistic", "GPL-2", "Apache-2.0", "GPL-3", "MPL-2.0", "GFDL-1.3", "LGPL-2.1")
-ESPEAK = ("en-us+m1", "en-us+f2", "en-gb+m3", "en-us+f4", "es+f1", "fr+m2", "it+f3", "de+m5")
-SECONDS_HZ = {"slt-hts": 16000, "espeak": 11025}  # half of the native rate
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes import joe, prompts
+from recipes.degrade import KINDS, degraded
+from recipes.kokoro import RATE_HZ, Kokoro, Melody, blend, tables
+from recipes.phonemes import ipa
+from recipes.sentences import GUIDE, HELD_OUT, LANGUAGES, sentences
 
-
-def licence_sentences() -> list[str]:
-    """Sentences of 40 to 120 characters from the licences that every Debian machine holds."""
-    folder = Path("/usr/share/common-licenses")
-    text = " ".join((folder / n).read_text() for n in LICENCES if (folder / n).exists())
-    return _sentences(text)
+SEED = 40
+SHARES = (0.22, 0.12, 0.12, 0.11, 0.10, 0.10, 0.08, 0.06, 0.05, 0.04)  # of LANGUAGES
+HOMES = ("en",) * 14 + ("es", "fr", "it", "pt", "zh") * 6 + ("ja",) * 4
+UNSEEN = (4, 17, 30, 43)  # numbers of the speakers who are for judging only
+BANKS = {"en": "ab", "es": "e", "fr": "f", "it": "i", "pt": "p", "ja": "j", "zh": "z"}
+AT_HOME = 0.7  # share of a language that is spoken by its own speakers
+TWIN = 6  # one utterance in so many is the one before it by another speaker, frame by frame
+JOE = 25  # one in so many is Piper's
+SUNG, SHIFTED = 0.10, 0.12  # shares with an edited pitch
+SEX_GAP = 9.0  # semitones between a man's and a woman's speech
 
 
-def library_sentences() -> list[str]:
-    """Sentences from the docstrings of Python's standard library: plainer, shorter English."""
-    found: list[str] = []
-    for file in sorted(Path(ast.__file__).parent.glob("*.py")):
-        try:
-            tree = ast.parse(file.read_text())
-        except (SyntaxError, UnicodeDecodeError):
-            continue
-        kinds = (ast.FunctionDef, ast.ClassDef, ast.Module)
-        docs = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds))
-        found += _sentences(". ".join(doc for doc in docs if doc))
+@dataclass(frozen=True)
+class Speaker:
+    """A blend: its name, sex (f or m), home language, and the published voices it is made of."""
+
+    name: str
+    sex: str
+    home: str
+    blend: dict[str, float]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What is to be said, by whom and how; `timing` is the speaker whose rhythm it has."""
+
+    number: int
+    speaker: Speaker
+    language: str
+    text: str
+    split: str
+    speed: float
+    melody: Melody | None
+    timing: Speaker
+
+
+def speakers(names: list[str]) -> list[Speaker]:
+    """All of them, drawn from the published voices; half of the weight is of the home language."""
+    found = []
+    for number, home in enumerate(HOMES):
+        rng = np.random.default_rng([SEED, number])
+        sex = "fm"[number % 2]
+        same = [name for name in names if name[1] == sex]
+        bank = [name for name in same if name[0] in BANKS[home]]
+        bank = bank or [name for name in same if name[0] in "eip"]  # no published French man
+        chosen = {str(rng.choice(bank)): 0.5}
+        for name, weight in zip(rng.choice(same, 3, replace=False), rng.dirichlet([1.0] * 3)):  # noqa: B905
+            chosen[str(name)] = chosen.get(str(name), 0.0) + 0.5 * float(weight)
+        chosen = {name: round(weight, 4) for name, weight in chosen.items()}
+        found.append(Speaker(f"{home}-{sex}{number:02d}", sex, home, chosen, SEED + number))
     return found
 
 
-def prompt_texts(language: str) -> dict[str, str]:
-    """What each prompt of a language says, by file name without ending."""
-    name = f"/usr/share/doc/asterisk-core-sounds-{language}/core-sounds-{language}.txt.gz"
-    with gzip.open(name, "rt", encoding="utf-8", errors="replace") as file:
-        pairs = (line.split(":", 1) for line in file if ":" in line and line[0] != ";")
-        return {key.strip(): text.strip() for key, text in pairs}
+def plan(people: list[Speaker], guide: Path) -> Iterator[Utterance]:
+    """Every utterance there will ever be, in order; the same whatever was made before."""
+    texts = {language: sentences(language, guide) for language in LANGUAGES}
+    said = dict.fromkeys(LANGUAGES, 0)
+    rng = np.random.default_rng(SEED)
+    before: Utterance | None = None
+    number = -1
+    while True:
+        number += 1
+        if before is not None and number % TWIN == TWIN - 1:
+            yield _twin(before, number, people, rng)
+            continue
+        language = str(rng.choice(LANGUAGES, p=SHARES))
+        own = [person for person in people if person.home == language]
+        able = own if own and rng.random() < AT_HOME else people
+        person = able[int(rng.integers(len(able)))]
+        place = said[language] % len(texts[language])
+        said[language] += 1
+        unseen = people.index(person) in UNSEEN or place >= len(texts[language]) - HELD_OUT
+        before = Utterance(
+            number,
+            person,
+            language,
+            texts[language][place],
+            "held_out" if unseen else "train",
+            round(float(rng.uniform(0.85, 1.15)), 3),
+            _melody(rng, person.sex),
+            person,
+        )
+        yield before
 
 
-def _sentences(text: str) -> list[str]:
-    parts = re.split(r"[.;]\s", re.sub(r"\s+", " ", text))
-    plain = [p.strip() for p in parts if re.fullmatch(r"[A-Za-z ,'-]{40,120}", p.strip())]
-    return [p for p in dict.fromkeys(plain) if not re.search(r"[A-Z]{3}|[a-z][A-Z]", p)]
+def _melody(rng: np.random.Generator, sex: str) -> Melody | None:
+    drawn = rng.random()
+    if drawn < SUNG:
+        shift = float(rng.uniform(-3, 9) if sex == "f" else rng.uniform(-5, 12))
+        step_s, vibrato = float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.1, 0.6))
+        seed = int(rng.integers(1 << 30))
+        return Melody(round(shift, 2), round(step_s, 3), round(vibrato, 2), seed)
+    if drawn < SUNG + SHIFTED:
+        return Melody(round(float(rng.choice([-1, 1]) * rng.uniform(2, 7)), 2))
+    return None
 
 
-def _write(out: Path, wave: np.ndarray, rate_hz: int) -> None:
-    wave = soxr.resample(wave, rate_hz, RATE_HZ, quality="VHQ")
-    loud = np.flatnonzero(np.abs(wave) > 0.01 * max(np.abs(wave).max(), 1e-6))
-    pad = RATE_HZ // 10
-    wave = wave[max(0, loud[0] - pad) : loud[-1] + pad]
-    sf.write(out, wave / max(1.0, np.abs(wave).max() / 0.95), RATE_HZ, subtype="PCM_16")
+def _twin(
+    first: Utterance, number: int, people: list[Speaker], rng: np.random.Generator
+) -> Utterance:
+    """The same sentence in the same rhythm by somebody else, at that sex's pitch."""
+    person = people[int(rng.integers(len(people)))]
+    gap = {"fm": -SEX_GAP, "mf": SEX_GAP}.get(first.speaker.sex + person.sex, 0.0)
+    melody = first.melody or Melody()
+    unseen = first.split == "held_out" or people.index(person) in UNSEEN
+    return dataclasses.replace(
+        first,
+        number=number,
+        speaker=person,
+        split="held_out" if unseen else "train",
+        melody=dataclasses.replace(melody, shift=round(melody.shift + gap, 2)),
+    )
 
 
-def speak(engine: str, voice: str, text: str, out: Path) -> list[tuple[str, float]]:
-    """Speak `text` to `out` at 24 kHz; the (phone, end in s) list where the engine gives it."""
-    raw = out.with_suffix(".raw.wav")
-    if engine == "flite":
-        order = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(raw)]
-    elif engine == "festival":
-        order = ["text2wave", "-eval", f"(voice_{voice})", "-o", str(raw)]
-    else:
-        pace = 140 + sum(map(ord, text)) % 40
-        order = ["espeak-ng", "-v", voice, "-s", str(pace), "-w", str(raw), text]
-    said = subprocess.run(order, input=text, capture_output=True, text=True, check=True)
-    wave, rate_hz = sf.read(raw, dtype="float32")
-    raw.unlink()
-    if engine == "flite":  # untrimmed, so that the phones' times stay true
-        wave = soxr.resample(wave, rate_hz, RATE_HZ, quality="VHQ")
-        sf.write(out, wave, RATE_HZ, subtype="PCM_16")
-        return [(p.split(":")[0], float(p.split(":")[1])) for p in said.stdout.split()]
-    _write(out, wave, rate_hz)
-    return []
+class Corpus:
+    """The folder: what is there, and how something is added to it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.manifest = out / "manifest.jsonl"
+        out.mkdir(parents=True, exist_ok=True)
+        self.done: dict[str, float] = {}  # seconds by file
+        if self.manifest.exists():
+            text = self.manifest.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]
+            if whole != text:  # cut off while a line was written
+                self.manifest.write_text(whole, encoding="utf-8")
+            for line in whole.splitlines():
+                row = json.loads(line)
+                self.done[row["file"]] = row["seconds"]
+
+    def hours(self, folder: str) -> float:
+        """Of speech that is there already."""
+        return sum(s for file, s in self.done.items() if file.startswith(folder)) / 3600
+
+    def add(self, file: str, wave: np.ndarray, seed: int, facts: dict[str, Any]) -> None:
+        """Write a sound (N,) at 24 kHz, one degraded version of it, and its line."""
+        peak = max(1e-6, float(np.abs(wave).max()))
+        wave = wave * min(1.0, 0.95 / peak)
+        kind = KINDS[seed % len(KINDS)]
+        version = file.replace(".flac", f".{kind}.flac")
+        for name, sound in ((file, wave), (version, degraded(wave, RATE_HZ, kind, seed))):
+            (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+            sf.write(self.out / name, sound, RATE_HZ, subtype="PCM_16")
+        row = {"file": file, "seconds": round(len(wave) / RATE_HZ, 3), **facts}
+        row["versions"] = {kind: version}
+        with self.manifest.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self.done[file] = row["seconds"]
 
 
-def plan() -> list[tuple[str, str, str, list[str]]]:
-    """(speaker, engine, voice, sentences) of every synthetic speaker."""
-    rng = random.Random(SEED)
-    pool = library_sentences() + licence_sentences()
-    prompts = [t for t in prompt_texts("en").values() if 30 < len(t) < 140]
-    rng.shuffle(pool)
-    rng.shuffle(prompts)
-    shared = pool[:250] + prompts[:100]  # spoken by every English voice: parallel frames
-    own = iter(pool[250:])
-    more = lambda n: [s for _, s in zip(range(n), own, strict=False)]  # noqa: E731
-    jobs = [
-        ("slt-hts", "festival", "cmu_us_slt_arctic_hts", shared + more(200)),
-        *((v, "flite", v, shared + more(20)) for v in ("slt", "rms", "awb")),
-        ("ked", "festival", "ked_diphone", shared[:120]),
-    ]
-    for voice in ESPEAK:
-        language = voice[:2]
-        texts = shared[:60]
-        if language in ("es", "fr", "it"):
-            texts = [t for t in prompt_texts(language).values() if 30 < len(t) < 140][:60]
-        jobs.append((f"espeak-{voice}", "espeak", voice, texts))
-    return jobs
+def synthesise(corpus: Corpus, voices: Path, guide: Path, hours: float) -> None:
+    """Speak until there are `hours` of synthetic speech."""
+    kokoro, published = Kokoro(corpus.out / "network"), tables(voices)
+    alphabet = frozenset(kokoro.numbers)
+    people = speakers(sorted(published))
+    style = {p.name: blend(published, p.blend, p.seed) for p in people}
+    reader = joe.Joe()
+    for one in plan(people, guide):
+        if corpus.hours("kokoro") + corpus.hours("joe") >= hours:
+            return
+        by_joe = one.language == "en" and one.number % JOE < JOE * 0.2 and one.timing == one.speaker
+        file = f"{'joe' if by_joe else 'kokoro'}/{one.number // 500:03d}/{one.number:06d}.flac"
+        if file in corpus.done:
+            continue
+        facts: dict[str, Any] = {"number": one.number, "language": one.language, "text": one.text}
+        if by_joe:
+            wave, said = reader.speak(one.text, one.number)
+            facts |= {"speaker": "joe", "sex": "m", "ipa": said, "split": one.split, "phones": []}
+        else:
+            said = ipa(one.text, one.language, alphabet)
+            timing = style[one.timing.name]
+            spoken = kokoro.speak(said, style[one.speaker.name], one.speed, one.melody, timing)
+            wave = spoken.wave
+            facts |= {
+                "speaker": one.speaker.name,
+                "sex": one.speaker.sex,
+                "ipa": said,
+                "split": one.split,
+                "blend": one.speaker.blend,
+                "seed": one.speaker.seed,
+                "speed": one.speed,
+                "melody": dataclasses.asdict(one.melody) if one.melody else None,
+                "timing": one.timing.name,
+                "phones": spoken.phones,
+            }
+        corpus.add(file, wave, one.number, facts)
 
 
-def humans(out: Path) -> list[dict]:
-    """The recorded prompts of five languages (Debian, CC-BY-SA and CC-BY; 16 kHz)."""
-    rows = []
-    for language, folder in HUMANS.items():
-        texts = prompt_texts(language)
-        for number, file in enumerate(sorted((SOUNDS / folder).rglob("*.g722"))):
-            if file.stat().st_size < 10000 or "silence" in file.parts:
-                continue
-            order = ["ffmpeg", "-loglevel", "error", "-i", str(file), "-f", "f32le", "-ar", "16000"]
-            raw = subprocess.run([*order, "-"], capture_output=True, check=True).stdout
-            target = out / language / f"{number:04d}.wav"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, np.frombuffer(raw, np.float32), 16000)
-            key = str(file.relative_to(SOUNDS / folder).with_suffix(""))
-            row = {"speaker": language, "file": f"{language}/{target.name}", "prompt": key}
-            rows.append(row | {"text": texts.get(key, ""), "phones": [], "band_hz": 8000})
-    return rows
-
-
-def main(out: Path) -> None:
-    """Speak and decode everything, two at a time."""
-    rows = humans(out)
-    for speaker, engine, voice, texts in plan():
-        (out / speaker).mkdir(parents=True, exist_ok=True)
-
-        def one(item: tuple[int, str], s=speaker, e=engine, v=voice) -> dict:
-            number, text = item
-            file = out / s / f"{number:04d}.wav"
-            phones = speak(e, v, text, file)
-            band = SECONDS_HZ.get(s.split("-")[0] if e == "espeak" else s, 8000)
-            row = {"speaker": s, "file": f"{s}/{file.name}", "text": text, "phones": phones}
-            return row | {"band_hz": band}
-
-        with ThreadPoolExecutor(2) as pool:
-            rows += list(pool.map(one, enumerate(texts)))
-        print(speaker, len(texts), flush=True)
-    (out / "index.json").write_text(json.dumps(rows))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--voices", type=Path, required=True, help="kokoro-js's folder voices")
+    parser.add_argument("--hours", type=float, default=4.0, help="of synthetic speech")
+    parser.add_argument("--guide", type=Path, default=GUIDE)
+    parser.add_argument("--prompts", type=Path, default=Path("/usr/share"), help="of Asterisk")
+    a = parser.parse_args()
+    corpus = Corpus(a.out)
+    for number, (file, wave, facts) in enumerate(prompts.all_prompts(a.prompts)):
+        if file not in corpus.done:
+            corpus.add(file, wave(), number, facts)
+    synthesise(corpus, a.voices, a.guide, a.hours)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.base import SPEAKERS, Data
-from recipes.corpus import HUMANS
+from recipes.debian_corpus import HUMANS
 from rvc.embedders.manager import EmbedderManager
 from rvc.nets import config as net_settings
 from rvc.nets.state_dict import Weights, public_names

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.cache import HELD_OUT, SEED
-from recipes.corpus import speak
+from recipes.debian_corpus import speak
 
 SENTENCES = (
     "The quick boat sailed past the old harbour while seven grey birds watched from the pier.",
