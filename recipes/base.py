@@ -2,9 +2,10 @@
 
 Development-time only. A lite voice has no posterior: it learns from the sound that a conversion
 makes, by its spectra first, and by the critics towards the end. The text encoder is also given
-features of clips made to sound like others (`recipes/cache.py`). What is shipped is the running
-average of the weights. Saved every few minutes; run again to resume.
-Use: python recipes/base.py CACHE MINI_FOLDER OUT [--steps N] [--batch N]
+features of every other version of a clip (`recipes/cache.py`). What is shipped is the running
+average of the weights. Saved every few minutes; run again to resume, on another day too, with a
+cache that has grown.
+Use: python recipes/base.py CACHE OUT [--steps N] [--batch N]
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +23,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from recipes.debian_corpus import HUMANS
 from rvc.audio.mel import mel
-from rvc.embedders.manager import EmbedderManager
 from rvc.f0.contour import coarse
 from rvc.files import replacing
 from rvc.nets import config as net_settings
 from rvc.nets.discriminators import Discriminators
-from rvc.nets.state_dict import load_into
+from rvc.nets.state_dict import load_into, public_names
 from rvc.nets.synthesizer import TEMPERATURE, Synthesizer
 from rvc.precision import autocast
 from rvc.train import losses
 
-SPEAKERS = (
-    *("slt-hts", "slt", "rms", "awb", "ked", "en", "es", "fr", "it", "ru"),
-    *("espeak-en-us+m1", "espeak-en-us+f2", "espeak-en-gb+m3", "espeak-en-us+f4"),
-    *("espeak-es+f1", "espeak-fr+m2", "espeak-it+f3", "espeak-de+m5"),
-)
+SPEAKERS = 96  # rows of the table: more than there are, so that the corpus may grow
 FRAMES = 128  # of a training crop, 10 ms each
 WARM_UP = 60
 CLIP = 20.0
@@ -49,7 +45,8 @@ RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64))
 def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
     """L1 of log magnitudes plus relative L1 of magnitudes at four resolutions, and L1 of log-mel,
     which counts what is heard: (B, N) each."""
-    total = 2 * F.l1_loss(*(mel(x, 24000, 1024, 256, 1024, 80) for x in (fake, real)))
+    heard, wanted = (mel(x, 24000, 1024, 256, 1024, 80) for x in (fake, real))
+    total = 2 * F.l1_loss(heard, wanted)
     for n_fft, hop in RESOLUTIONS:
         window = torch.hann_window(n_fft)
         a, b = (
@@ -65,27 +62,33 @@ def spectral_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 class Data:
-    """All clips in memory; half of the crops are of the demo speaker."""
+    """All clips of a cache in memory; speakers are drawn by the square root of what they said.
 
-    def __init__(self, cache: Path, mini: Path, hop: int, own: float = 0.5) -> None:
-        self.hop, self.own = hop, own  # `own`: share of crops whose features are the clip's own
-        self.names = list(SPEAKERS)
-        files = [cache / f"{name}.pt" for name in SPEAKERS]
-        self.clips = [torch.load(f, weights_only=True) if f.exists() else [] for f in files]
+    Args:
+        hop: samples of one 10 ms frame.
+        own: share of crops whose features are the clip's own.
+        names: the speakers of a state that exists already; new ones come behind.
+    """
+
+    def __init__(self, cache: Path, hop: int, own: float = 0.5, names: Sequence[str] = ()) -> None:
+        self.hop, self.own = hop, own
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        for file in sorted(cache.glob("*.*.pt")):
+            clips = torch.load(file, weights_only=True)
+            found.setdefault(file.name.split(".")[0], []).extend(clips)
+        self.names, self.clips = list(found), list(found.values())
         self.weights = [len(c) ** 0.5 for c in self.clips]
-        self.weights[0] = sum(self.weights[1:]) or 1.0
-        projector = EmbedderManager().load("custom", str(mini)).network.projector
-        with torch.inference_mode():
-            for clip in (c for clips in self.clips for c in clips):
-                clip["phones"] = [projector(p.float()[None])[0].half() for p in clip["phones"]]
+        if not any(self.weights):
+            raise FileNotFoundError(f"{cache} holds no clips: run recipes/cache.py first.")
 
     def batch(self, size: int, rng: random.Random) -> tuple[Tensor, ...]:
         """phone, pitch, hz, wave, sid of `size` crops of FRAMES frames."""
-        items = []
-        for sid in rng.choices(range(len(self.clips)), self.weights, k=size):
+        items: list[tuple[Tensor, Tensor, Tensor]] = []
+        sids = rng.choices(range(len(self.clips)), self.weights, k=size)
+        for sid in sids:
             clip = rng.choice(self.clips[sid])
             own, *others = clip["phones"]
-            phone = own if rng.random() < self.own else rng.choice(others)
+            phone = own if not others or rng.random() < self.own else rng.choice(others)
             phone = phone.float().repeat_interleave(2, 0)
             count = min(len(phone), len(clip["hz"]), len(clip["wave"]) // self.hop)
             start = rng.randrange(max(1, count - FRAMES))
@@ -95,10 +98,10 @@ class Data:
             wave = wave[start * self.hop : (start + FRAMES) * self.hop].float() / 32768
             hz = F.pad(clip["hz"][:count][cut], (0, pad))
             phone = F.pad(phone[:count][cut], (0, 0, 0, pad))
-            items.append((phone, hz, F.pad(wave, (0, pad * self.hop)), sid))
-        phone, hz, wave = (torch.stack([i[k] for i in items]) for k in range(3))
+            items.append((phone, hz, F.pad(wave, (0, pad * self.hop))))
+        phone, hz, wave = (torch.stack(part) for part in zip(*items, strict=True))
         pitch = torch.from_numpy(coarse(hz.numpy()))
-        return phone, pitch, hz, wave, torch.tensor([i[3] for i in items])
+        return phone, pitch, hz, wave, torch.tensor(sids)
 
 
 class Trainer:
@@ -107,7 +110,7 @@ class Trainer:
     def __init__(self, data: Data, lr: float, dtype: torch.dtype = torch.float32) -> None:
         self.settings = net_settings.load(24000, "lite")
         width = next(c for c in data.clips if c)[0]["phones"][0].shape[1]
-        self.g = Synthesizer(self.settings, width, True, len(data.names), "lite")
+        self.g = Synthesizer(self.settings, width, True, SPEAKERS, "lite")
         self.d = Discriminators("lite")
         self.opt_g = torch.optim.AdamW(self.g.parameters(), lr, betas=(0.8, 0.99))
         self.opt_d = torch.optim.AdamW(self.d.parameters(), lr, betas=(0.8, 0.99))
@@ -135,16 +138,19 @@ class Trainer:
         self.average = state["average"]
         self.step = state["step"]
 
-    def begin(self, where: Path, names: list[str]) -> None:
-        """Start from the networks of a state, or from the base model in a kit's `lite` folder: its
-        table lacks the recorded persons, who begin at the mean of the others."""
+    def begin(self, where: Path) -> None:
+        """Start from the networks of a state, or from the base model in a kit's `lite` folder.
+
+        The kit's speakers are others, so every row begins at their mean; where the embedder is of
+        another width, the layer that reads its frames is drawn anew.
+        """
         if where.is_dir():
             parts = (where / f"f0{part}24k.pth" for part in "GD")
             g, d = (torch.load(part, weights_only=True)["model"] for part in parts)
-            rows = g["emb_g.weight"]
-            table = rows.mean(0, keepdim=True).repeat(len(names), 1)
-            table[[i for i, name in enumerate(names) if name not in HUMANS]] = rows
-            g["emb_g.weight"] = table
+            g["emb_g.weight"] = g["emb_g.weight"].mean(0, keepdim=True).repeat(SPEAKERS, 1)
+            fresh = public_names(self.g.state_dict())["enc_p.emb_phone.weight"]
+            if g["enc_p.emb_phone.weight"].shape != fresh.shape:
+                g["enc_p.emb_phone.weight"] = fresh.clone()
         else:
             kept = torch.load(where, weights_only=True)
             g, d = kept["average"], kept["d"]
@@ -175,7 +181,7 @@ class Trainer:
         if adversarial:
             loss = loss + self._critics(wave, fake, said)
         self.opt_g.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.g.parameters(), CLIP)
         said["norm"] = norm.item()
         self.opt_g.step()
@@ -191,7 +197,7 @@ class Trainer:
             on_real, on_fake = self.d(real)[0], self.d(fake.detach())[0]
         wrong = losses.discriminator_loss(on_real, on_fake)
         self.opt_d.zero_grad()
-        wrong.backward()
+        wrong.backward()  # type: ignore[no-untyped-call]
         self.opt_d.step()
         self.d.requires_grad_(False)
         with autocast("cpu", self.dtype):
@@ -204,10 +210,9 @@ class Trainer:
         return adv + features
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path)
-    parser.add_argument("mini", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--critics", type=int, default=700, help="from this step on")
@@ -219,19 +224,24 @@ def main() -> None:
     parser.add_argument("--own", type=float, default=0.5, help="share of features unperturbed")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--only", help="one speaker: fine-tune")
-    a = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    a = arguments()
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     rng = random.Random(a.seed)
-    data = Data(a.cache, a.mini, 240, a.own)
+    state = torch.load(a.out, weights_only=True) if a.out.exists() else None
+    data = Data(a.cache, 240, a.own, state["names"] if state else ())
     if a.only:
-        data.weights = [float(n == a.only) for n in data.names]
+        data.weights = [float(name == a.only) for name in data.names]
     trainer = Trainer(data, a.lr, torch.bfloat16 if a.bf16 else torch.float32)
-    if a.begin is not None:
-        trainer.begin(a.begin, data.names)
-    if a.out.exists():
-        trainer.load(torch.load(a.out, weights_only=True))
+    if state is not None:
+        trainer.load(state)
         rng.seed(a.seed + trainer.step)
+    elif a.begin is not None:
+        trainer.begin(a.begin)
     means: dict[str, float] = {}
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:

@@ -1,10 +1,11 @@
-"""Train the mini embedder's projector: the same content from every speaker gives the same frames.
+"""Train an embedder's projector: the same content from every speaker gives the same frames.
 
-Development-time only. Two kinds of pairs teach what a speaker is: a recording against itself
-resampled (pitch, formants and speed), equalised, noisy and in a room; and one sentence spoken by
-several synthetic voices, aligned by dynamic time warping. rms and kal16 stay unseen, so that the
-probe is honest. First a closed-form Wiener projection, then a convolutional correction by SGD.
-Use: python recipes/bottleneck.py WHISPER_FOLDER CORPUS OUT [--steps N]
+Development-time only. Two kinds of pairs teach what a speaker is: an utterance against itself
+resampled (pitch, formants and speed), equalised, noisy and in a room; and the corpus's twins, the
+same sentence in the same rhythm by two people, which need no alignment. Speakers and sentences that
+are held out stay unseen, so that the probe is honest. First a closed-form Wiener projection, then a
+convolutional correction by SGD.
+Use: python recipes/bottleneck.py WHISPER_FOLDER CORPUS OUT [--width N] [--seconds S] [--steps N]
 """
 
 from __future__ import annotations
@@ -13,27 +14,24 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
 from pathlib import Path
 
-import librosa
 import numpy as np
 import scipy.linalg
 import scipy.signal
-import soundfile as sf
 import soxr
 import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes import manifest
 from rvc.embedders.manager import EmbedderManager
 from rvc.embedders.whisper import Projector
 
 SEED = 7
-PARALLEL = ("slt", "awb", "slt-hts", "ked", "espeak-en-us+m1", "espeak-en-gb+m3", "espeak-en-us+f4")
-HUMAN = ("en", "es", "fr", "it", "ru")
 VERSIONS = 3  # perturbed copies of each recording
-WIDTH, HIDDEN = 192, 384
+HIDDEN = 384
+LONGEST = 8 * 16000  # samples of one utterance
 POSITIONS, WINDOW = "encoder.embed_positions.weight", 750  # half of Whisper's window is enough
 
 
@@ -61,60 +59,43 @@ def stretched(frames: np.ndarray, count: int) -> np.ndarray:
     at = np.linspace(0, len(frames) - 1, count)
     low = np.floor(at).astype(int)
     part = (at - low)[:, None].astype(np.float32)
-    return frames[low] * (1 - part) + frames[np.minimum(low + 1, len(frames) - 1)] * part
+    after = frames[np.minimum(low + 1, len(frames) - 1)]
+    return np.asarray(frames[low] * (1 - part) + after * part)
 
 
 def groups(whisper: Path, corpus: Path, seconds: float) -> list[list[np.ndarray]]:
-    """Aligned versions of the same content: lists of (F, 384) that mean the same frame by frame."""
+    """Aligned versions of the same content: lists of (F, W) that mean the same frame by frame.
+
+    Args:
+        seconds: how much of each language is heard, twins first.
+    """
     embed = EmbedderManager().load("custom", str(whisper))
     rng = np.random.default_rng(SEED)
+    rows = [row for row in manifest.rows(corpus) if row["split"] == "train"]
+    twins = manifest.twins(rows)
+    rows.sort(key=lambda row: row["file"] not in twins)
+    left = {row["language"]: seconds for row in rows}
+    seen: set[str] = set()
     found = []
-    rows = json.loads((corpus / "index.json").read_text())
-
-    def wave(row: dict) -> np.ndarray:
-        return soxr.resample(sf.read(corpus / row["file"], dtype="float32")[0], 24000, 16000)
-
-    for speaker in HUMAN:
-        left = seconds
-        mine = [r for r in rows if r["speaker"] == speaker]
-        for i in rng.permutation(len(mine)):
-            clean = wave(mine[i])[: 16000 * 8]
-            if len(clean) < 16000:
-                continue
-            first = embed(clean)
-            copies = [embed(perturbed(clean, rng)[0]) for _ in range(VERSIONS)]
-            found.append([first, *(stretched(c, len(first)) for c in copies)])
-            left -= len(clean) / 16000
-            if left < 0:
-                break
-        print(speaker, round(time.process_time()), flush=True)
-    texts = defaultdict(list)
     for row in rows:
-        if row["speaker"] in PARALLEL:
-            texts[row["text"]].append(row)
-    for same in [t for t in texts.values() if len(t) > 2][: int(seconds / 3)]:
-        found.append(
-            _warped([embed(wave(r)) for r in same], embed(perturbed(wave(same[0]), rng)[0]))
-        )
-    print("parallel", round(time.process_time()), len(found), flush=True)
+        if row["file"] in seen or left[row["language"]] < 0 or row["seconds"] < 1:
+            continue
+        others = twins.get(row["file"], [])
+        seen |= {row["file"], *(other["file"] for other in others)}
+        clean = manifest.wave_16k(corpus / row["file"])[:LONGEST]
+        group = [embed(clean)]
+        for other in others:
+            group.append(embed(manifest.wave_16k(corpus / other["file"])[:LONGEST]))
+        for _ in range(VERSIONS if not others else 1):
+            group.append(stretched(embed(perturbed(clean, rng)[0]), len(group[0])))
+        found.append([version for version in group if len(version) == len(group[0])])
+        left[row["language"]] -= row["seconds"]
+    print(len(found), left, round(time.process_time()), flush=True)
     return found
 
 
-def _warped(spoken: list[np.ndarray], copy: np.ndarray) -> list[np.ndarray]:
-    """Every version of a sentence on the time axis of the first."""
-    first = spoken[0]
-    out = [first, stretched(copy, len(first))]
-    for other in spoken[1:]:
-        _, path = librosa.sequence.dtw(first.T, other.T, metric="cosine")
-        total, hits = np.zeros_like(first), np.zeros((len(first), 1), np.float32)
-        np.add.at(total, path[:, 0], other[path[:, 1]])
-        np.add.at(hits, path[:, 0], 1)
-        out.append(total / hits)
-    return out
-
-
-def wiener(found: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(matrix (WIDTH, 384), bias, reliability of each direction) of the linear projection."""
+def wiener(found: list[list[np.ndarray]], width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(matrix (width, W), bias, reliability of each direction) of the linear projection."""
     frames = np.concatenate([v for g in found for v in g]).astype(np.float64)
     mean = frames.mean(0)
     total = np.cov(frames.T)
@@ -127,19 +108,21 @@ def wiener(found: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.nd
         weight += len(gap)
     between = total - within / weight
     values, vectors = scipy.linalg.eigh(between, total + 1e-4 * np.eye(len(total)))
-    best = np.argsort(values)[::-1][:WIDTH]
+    best = np.argsort(values)[::-1][:width]
     gain = np.clip(values[best], 0, 1)
     matrix = (vectors[:, best] * gain).T
     return matrix, -matrix @ mean, gain
 
 
-def correct(found: list[list[np.ndarray]], net: Projector, steps: int) -> Projector:
+def correct(
+    found: list[list[np.ndarray]], net: Projector, reliability: np.ndarray, steps: int
+) -> Projector:
     """Teach the convolutional correction: predict what the *other* versions have in common."""
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
-    linear = torch.nn.Linear(384, WIDTH)
+    linear = torch.nn.Linear(net.linear.in_features, net.linear.out_features)
     linear.load_state_dict(net.linear.state_dict())
-    gain = torch.tensor(net.gain).clamp(min=0.05)
+    gain = torch.tensor(reliability, dtype=torch.float32).clamp(min=0.05)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=steps)
     began, running = time.time(), 0.0
@@ -170,7 +153,7 @@ def save(whisper: Path, net: Projector, hidden: int, out: Path) -> None:
     """The Whisper folder with the projector in it, float16."""
     out.mkdir(parents=True, exist_ok=True)
     config = json.loads((whisper / "config.json").read_text())
-    config |= {"projector_hidden": hidden, "projector_width": WIDTH}
+    config |= {"projector_hidden": hidden, "projector_width": net.linear.out_features}
     config["max_source_positions"] = WINDOW
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     heard = {"do_normalize": False, "sampling_rate": 16000}
@@ -188,21 +171,26 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seconds", type=float, default=420, help="per human speaker")
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--seconds", type=float, default=240, help="of each language")
     a = parser.parse_args()
+    torch.set_num_threads(1)
     found = groups(a.whisper, a.corpus, a.seconds)
-    matrix, bias, gain = wiener(found)
-    print("reliability", np.round(gain[[0, 15, 31, 63, 95, 127, 191]], 3), flush=True)
-    flat = Projector(384, 0, WIDTH)
+    heard = found[0][0].shape[1]
+    matrix, bias, gain = wiener(found, a.width)
+    print("reliability", np.round(gain[[0, 15, 31, 63, 95, 127, -1]], 3), flush=True)
+    flat = Projector(heard, 0, a.width)
     flat.linear.weight.data = torch.tensor(matrix, dtype=torch.float32)
     flat.linear.bias.data = torch.tensor(bias, dtype=torch.float32)
     save(a.whisper, flat, 0, a.out / "linear")
-    net = Projector(384, HIDDEN, WIDTH)
-    net.linear.load_state_dict(flat.linear.state_dict())
-    net.back.weight.data.zero_()
-    net.back.bias.data.zero_()
-    net.gain = gain.astype(np.float32)
-    save(a.whisper, correct(found, net, a.steps), HIDDEN, a.out / "conv")
+    if a.steps:
+        net = Projector(heard, HIDDEN, a.width)
+        net.linear.load_state_dict(flat.linear.state_dict())
+        assert net.back is not None
+        assert net.back.bias is not None
+        torch.nn.init.zeros_(net.back.weight)
+        torch.nn.init.zeros_(net.back.bias)
+        save(a.whisper, correct(found, net, gain, a.steps), HIDDEN, a.out / "conv")
 
 
 if __name__ == "__main__":

