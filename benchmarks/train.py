@@ -56,6 +56,7 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     from rvc.params import Train
     from rvc.train import build
     from rvc.train.distributed import Ranks
+    from rvc.train.material import Material
     from rvc.train.step import train_step
     from tests.train.reference_step import make_plain, reference_step
 
@@ -73,7 +74,7 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
         batch_size=args.batch,
     )  # fmt: skip
     voice = config.load(args.rate, args.vocoder)
-    m = build.Material([], [], voice, 768, {}, {}, {})
+    m = Material([], [], voice, 768, {}, {}, {})
     chosen = Device(device, DTYPES[args.dtype], "as asked")
     s = build.networks(p, m, chosen, 1)
     recipe = build.recipe(p, m, chosen, Ranks())

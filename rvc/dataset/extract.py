@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rvc import config, f0, params
-from rvc.dataset import filelist, manifest, slice_features
+from rvc.dataset import experiment, filelist, manifest, slice_features
 from rvc.errors import VoiceError
 from rvc.f0 import weights
 from rvc.progress import Report, silent
@@ -47,7 +47,7 @@ def _extract(
 ) -> dict[str, Any]:
     started = time.monotonic()
     manifest.check(slices, {"sample_rate": p.sample_rate})
-    filelist.template(p.sample_rate)
+    experiment.template(p.sample_rate)
     names = clip_names(slices)
     weights.require(p.f0_method)
     report(0, 1, "Loading models")
@@ -68,8 +68,10 @@ def _extract(
     named = slices.details.get("speakers")
     if p.include_mutes:
         filelist.mutes(folder, p.sample_rate, work.embed, work.exact)
-    filelist.write_config(folder, p.sample_rate)
-    rows = filelist.write_info(folder, embedder.spec.name, done.outputs, named)
+    experiment.write_config(folder, p.sample_rate)
+    rows = max(filelist.speaker(name) for name in done.outputs) + 1  # of the speaker table
+    described = {"embedder_model": embedder.spec.name, "speakers_id": rows}
+    experiment.update_info(folder, described | ({"speakers": dict(named)} if named else {}))
     filelist.write_filelist(folder, done.outputs, p.sample_rate, p.include_mutes)
     done.fingerprint = fingerprint(p, embedder.spec, work.journal, slices)
     done.details = {"speakers": rows, "redone": redone}

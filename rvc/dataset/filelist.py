@@ -1,14 +1,12 @@
-"""What training reads besides the data: file list, model info, configuration, silent clips."""
+"""filelist.txt: the clips that training reads, the silent one among them."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,6 +16,7 @@ from rvc.dataset import manifest, slice_features
 from rvc.errors import BadInput, Mismatch, StageFailed
 
 PROBE, PROBE_ROWS = 4096, 8  # samples and rows looked at in three places
+MUTE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,6 @@ def _places(length: int) -> tuple[int, int, int]:
     return 0, length // 2, max(0, length - PROBE_ROWS)
 
 
-MUTE_S = 3.0
-
-
 def speaker(name: str) -> int:
     """Speaker id of a slice called `<speaker>_<file>_<slice>`.
 
@@ -208,9 +204,9 @@ def mutes(
         (f"sliced_audios/mute{rate}.wav", rate),
         ("sliced_audios_16k/mute.wav", 16000),
     ):
-        silence = np.zeros(int(MUTE_S * hz), np.float32)
-        with files.replacing(home / file, durable=False) as part:
-            soundfile.write(part, silence, hz, "PCM_16", format="WAV")
+        with files.replacing(home / file) as part:
+            zeros = np.zeros(int(MUTE_S * hz), np.float32)
+            soundfile.write(part, zeros, hz, "PCM_16", format="WAV")
 
 
 def lines(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> list[str]:
@@ -244,43 +240,3 @@ def write_filelist(folder: Path, names: Sequence[str], rate: int, include_mutes:
     """Write filelist.txt atomically, without a newline at its end."""
     text = "\n".join(lines(folder, names, rate, include_mutes))
     files.write_text(folder / "filelist.txt", text)
-
-
-def write_info(
-    folder: Path, embedder: str, names: Sequence[str], named: Mapping[str, Any] | None = None
-) -> int:
-    """Complete model_info.json; returns how many rows the speaker table needs (highest id + 1)."""
-    file = folder / "model_info.json"
-    try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        info = {}
-    rows = max(speaker(n) for n in names) + 1
-    info |= {"embedder_model": embedder, "speakers_id": rows}
-    if named:
-        info["speakers"] = dict(named)
-    files.write_json(file, info, indent=4)
-    return rows
-
-
-def template(rate: int) -> Path:
-    """The training configuration of a sample rate.
-
-    Raises:
-        BadInput: there is none for this rate.
-    """
-    file = config.CONFIGS / f"{rate}.json"
-    if not file.is_file():
-        raise BadInput(f"There is no configuration for {rate} Hz.", "Use 32000, 40000 or 48000.")
-    return file
-
-
-def write_config(folder: Path, rate: int) -> None:
-    """Put config.json in place; one made by hand for this rate is kept, another rate's is not."""
-    file = folder / "config.json"
-    try:
-        kept = json.loads(file.read_text(encoding="utf-8"))["data"]["sample_rate"] == rate
-    except (OSError, ValueError, KeyError, TypeError):
-        kept = False
-    if not kept:
-        files.write_bytes(file, template(rate).read_bytes())

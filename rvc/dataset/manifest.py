@@ -27,6 +27,12 @@ FILE = "manifest.json"
 LOCK = ".lock"
 FAILURE_LIMIT = 0.05
 ORDER = ("preprocess", "extract", "train", "index")
+EMBEDDER = {  # key in a voice file: key in the record of extract
+    "name": "embedder",
+    "digest": "embedder_digest",
+    "layer": "layer",
+    "normalize": "normalize",
+}
 
 
 @dataclass(frozen=True)

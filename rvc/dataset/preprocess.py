@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, params, workers
-from rvc.dataset import manifest, slices
+from rvc.dataset import experiment, manifest, slice_set
 from rvc.dataset.manifest import Stage
 from rvc.dataset.scan import Dataset, scan
+from rvc.dataset.slice_set import Sources
 from rvc.dataset.slices import (
     CLIPPED_SHARE,
     FOLDERS,
@@ -24,7 +25,6 @@ from rvc.dataset.slices import (
     Job,
     Options,
     Outcome,
-    Sources,
     split,
     work,
 )
@@ -62,9 +62,9 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
             stage = _stage(dataset, options, done, time.monotonic() - began)
             manifest.judge(stage)
         except BaseException:
-            slices.drop(folder, {done[key]["number"] for key in done.keys() - kept})
+            slice_set.drop(folder, {done[key]["number"] for key in done.keys() - kept})
             raise
-        _commit(folder, stage, before, template)
+        _commit(folder, stage, before)
     return _result(p, stage, done, kept, before)
 
 
@@ -90,7 +90,7 @@ def _plan(
     done = {
         r.key: old[r.key]
         for r in dataset.recordings
-        if same and r.key in old and slices.unchanged(r, old[r.key], folder)
+        if same and r.key in old and slice_set.unchanged(r, old[r.key], folder)
     }
     return done, old
 
@@ -107,8 +107,8 @@ def _make(
     """Cut every recording that is not in `done` and enter it there, good or bad."""
     jobs: list[Job] = []
     todo = [r for r in dataset.recordings if r.key not in done]
-    for recording, number in zip(todo, slices.free_numbers(folder, old), strict=False):
-        done[recording.key] = entry = slices.entry(recording, number)
+    for recording, number in zip(todo, slice_set.free_numbers(folder, old), strict=False):
+        done[recording.key] = entry = slice_set.entry(recording, number)
         stem = f"{recording.speaker}_{number}"
         try:
             jobs += split(recording.path, recording.key, stem, options, folder)
@@ -163,14 +163,16 @@ def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) ->
     return stage
 
 
-def _commit(folder: Path, stage: Stage, before: Stage, template: Path) -> None:
+def _commit(folder: Path, stage: Stage, before: Stage) -> None:
     """Make the new set the experiment's set, then remove what belongs to no slice of it."""
     if set(stage.outputs) != set(before.outputs):
         (folder / "filelist.txt").unlink(missing_ok=True)
     manifest.record(folder, stage)
-    slices.drop_strangers(folder, stage.outputs)
-    slices.describe(folder, stage)
-    slices.configure(folder, template, stage.fingerprint["sample_rate"])
+    slice_set.drop_strangers(folder, stage.outputs)
+    total = stage.details["total_seconds"]
+    described = {"total_dataset_duration": experiment.duration(total), "total_seconds": total}
+    experiment.update_info(folder, described | {"speakers": stage.details["speakers"]})
+    experiment.write_config(folder, stage.fingerprint["sample_rate"])
 
 
 def _result(

@@ -2,19 +2,45 @@
 
 One process opens no group and no socket. With more, every rank works on its share of each
 batch and the gradients are averaged before the optimiser's step, so all ranks stay equal.
+torchrun starts `rvc.train` once per GPU:
+
+    torchrun --nproc-per-node 2 -m rvc.train PARAMETERS.json
+
+The same line with `--nnodes`, `--node-rank` and `--rdzv-endpoint` spans several machines that
+share the experiment's folder. `--batch-size` counts per process and the learning rate stays: the
+gradient is the mean over all. Every restart, torchrun's elastic one included, goes on from the
+state file.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from rvc import config
+from rvc.device import Device
+from rvc.errors import Cancelled, Mismatch, StageFailed
+from rvc.params import Train
+from rvc.progress import Report
+from rvc.train.exchange import Exchange
+from rvc.train.stopping import Stop, saved
+
 CHUNK_VALUES = 1 << 25  # values averaged in one message
+POLL_S = 0.1
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,7 +86,7 @@ class Ranks:
         for tensor in tensors:
             dist.broadcast(tensor, 0)
 
-    def tell(self, value: Any) -> Any:
+    def tell(self, value: T) -> T:
         """The first rank's value, on every rank."""
         if self.world == 1:
             return value
@@ -69,6 +95,16 @@ class Ranks:
         box = [value]
         dist.broadcast_object_list(box, 0)
         return box[0]
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, in the order of the ranks, on every rank."""
+        if self.world == 1:
+            return [value]
+        import torch.distributed as dist
+
+        found: list[Any] = [None] * self.world
+        dist.all_gather_object(found, value)
+        return found
 
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether the flag is set on any rank."""
@@ -101,3 +137,81 @@ def leave(ranks: Ranks) -> None:
         import torch.distributed as dist
 
         dist.destroy_process_group()
+
+
+def torchrun(p: Train, chosen: Device, folder: Path, report: Report) -> None:
+    """One process per GPU, all ended together.
+
+    Raises:
+        Mismatch: GPUs of a kind that cannot work together here.
+        Cancelled: stopped on request; every process was told to save and end.
+        VoiceError: what a process said that ended the training.
+        StageFailed: a process ended without a word.
+    """
+    require_cuda(chosen.device.type)
+    count = len(chosen.numbers)
+    with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
+        exchange = Exchange(Path(scratch))
+        exchange.give(p)
+        python_path = [str(config.REPOSITORY), os.environ.get("PYTHONPATH")]
+        changed = {
+            VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE)),
+            "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
+        }
+        child = subprocess.Popen(_line(exchange, count), env={**os.environ, **changed})
+        status = _attend(child, stop, exchange, report)
+        cause, stopped = exchange.cause(), stop.asked or exchange.stop_wanted
+    if status and cause is not None:
+        raise cause
+    if status and stopped:
+        raise Cancelled(f"Stopped. {saved(folder)}".strip(), "Start it again to go on from there.")
+    if status:
+        raise StageFailed(
+            f"Training on {count} GPUs ended with status {status}.",
+            "The log above names the cause; run the same command to go on from the saved state.",
+        )
+
+
+def require_cuda(kind: str) -> None:
+    """Several processes share their work over NCCL, or on CPUs over gloo, and nothing else.
+
+    Raises:
+        Mismatch: another kind of GPU.
+    """
+    if kind not in ("cuda", "cpu"):
+        raise Mismatch(
+            f"Training on several {kind.upper()} GPUs is not possible, only on one.",
+            "Give one number, such as --gpu 0.",
+        )
+
+
+def visible(numbers: Sequence[int], outside: str | None) -> str:
+    """The value of CUDA_VISIBLE_DEVICES that leaves only these of the GPUs this process sees.
+
+    Args:
+        outside: the value in force, whose entries (numbers or UUIDs) are what `numbers` count.
+    """
+    listed = [entry.strip() for entry in outside.split(",")] if outside else []
+    return ",".join(listed[n] if listed else str(n) for n in numbers)
+
+
+def _line(exchange: Exchange, count: int) -> list[str]:
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    line += [f"--nproc-per-node={count}", "-m", "rvc.train", str(exchange.parameters)]
+    return [*line, str(exchange.folder)]
+
+
+def _attend(child: subprocess.Popen[bytes], stop: Stop, exchange: Exchange, report: Report) -> int:
+    """Exit status of torchrun; a SIGTERM reaches it too, a terminal's Ctrl-C already has."""
+    forwarded = False
+    try:
+        while child.poll() is None:
+            if stop.signal == signal.SIGTERM and not forwarded:
+                forwarded = True
+                child.terminate()
+            exchange.relay(report)
+            time.sleep(POLL_S)
+    except BaseException:
+        child.kill()
+        raise
+    return child.returncode

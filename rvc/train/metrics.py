@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +55,21 @@ class Averages:
         self.count = 0
 
 
-class Curves:
-    """Appends records to `metrics.jsonl`; those after `step` (of an undone past) are dropped."""
+class MetricsWriter:
+    """Appends records to `metrics.jsonl`; those after `step` (of an undone past) are dropped.
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    Args:
+        board: makes the writer for TensorBoard from its folder and the step, or None.
+    """
+
+    def __init__(
+        self, folder: Path, step: int = 0, board: Callable[[Path, int], Any] | None = None
+    ) -> None:
         self.file = folder / FILE
         kept = [r for r in read(folder) if r.get("step", 0) <= step]
         text = "".join(json.dumps(r) + "\n" for r in kept)
         files.write_text(self.file, text)
-        self.board = _board(folder / "eval", step)
+        self.board = (board or summary_writer)(folder / "eval", step)
 
     def record(self, kind: str, step: int, epoch: int, **values: Any) -> None:
         """Add one line."""
@@ -122,7 +128,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
     return [r for r in records if isinstance(r, dict)]
 
 
-def _board(folder: Path, step: int) -> Any:
+def summary_writer(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, or None where that is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

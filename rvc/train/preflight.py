@@ -6,6 +6,7 @@ without complaint and teach nothing.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -17,7 +18,10 @@ import soundfile
 
 from rvc.dataset import manifest
 from rvc.dataset.filelist import Clip
-from rvc.errors import Mismatch, StageFailed
+from rvc.dataset.report import report as dataset_report
+from rvc.errors import Cancelled, Mismatch, StageFailed, VoiceError
+from rvc.params import DatasetReport
+from rvc.progress import Report
 
 LEAST_SPEECH_S = 10.0
 LISTEN_S = 2.5  # time spent on listening, at most
@@ -25,6 +29,8 @@ SPOT_CHECKS = 200  # clips whose features are measured against their sound
 LOUD = 10 ** (-55 / 20)  # of a 50 ms piece with sound in it, RMS
 PIECE_S = 0.05
 MUTE = "mute"
+
+log = logging.getLogger(__name__)
 
 
 def check(folder: Path, clips: Sequence[Clip], width: int) -> None:
@@ -120,3 +126,19 @@ def _loud_s(file: Path) -> float:
     size = max(1, int(PIECE_S * rate))
     pieces = wave[: len(wave) // size * size].reshape(-1, size)
     return float((np.sqrt(np.square(pieces).mean(1)) > LOUD).sum() * PIECE_S)
+
+
+def judge_slices(folder: Path, report: Report) -> None:
+    """Judge the slices before a training begins; what it finds is said and hinders nothing."""
+    slices = folder / "sliced_audios"
+    try:
+        found = dataset_report.run(
+            DatasetReport(folder=slices, output_folder=folder / "eval" / "dataset", cpu_cores=1),
+            report,
+        )
+    except Cancelled:
+        raise
+    except VoiceError as error:
+        log.warning("The data could not be judged: %s", error.message)
+        return
+    log.info("%s (%s)", found["message"], found["report"])

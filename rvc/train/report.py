@@ -11,8 +11,7 @@ from typing import Any
 
 from rvc import files
 from rvc.train import metrics
-from rvc.train import scores as best
-from rvc.train.scores import Score
+from rvc.train.scores import Score, advise_to_stop, best
 from rvc.train.validation import FOLDER
 
 PICTURE, PAGE = "training.png", "training.html"
@@ -70,30 +69,30 @@ def page(
     findings: Sequence[Mapping[str, Any]],
 ) -> str:
     """The page as HTML without anything from elsewhere."""
-    first = best.best(scores)
-    told = [f"<h1>Training of {html.escape(name)}</h1>"]
+    first = best(scores)
+    parts = [f"<h1>Training of {html.escape(name)}</h1>"]
     if first is not None:
-        told.append(
+        parts.append(
             f"<p>The best save is epoch {first.epoch} (step {first.step}) with a score of "
             f"{first.value:.3f}; it is kept as best.pth.</p>"
         )
-    if best.advise_to_stop(scores):
-        told.append("<p><b>More training is unlikely to help.</b></p>")
+    if advise_to_stop(scores):
+        parts.append("<p><b>More training is unlikely to help.</b></p>")
     data = base64.b64encode(picture).decode()
-    told.append(f'<img alt="Curves" src="data:image/png;base64,{data}">')
-    told.append(_table(folder, scores))
+    parts.append(f'<img alt="Curves" src="data:image/png;base64,{data}">')
+    parts.append(_table(folder, scores))
     items = "".join(
         f"<li>{html.escape(str(f['sentence']))} {html.escape(str(f['hint']))} "
         f"({f['count']} times)</li>"
         for f in findings
     )
-    told.append(f"<h2>Findings</h2><ul>{items or '<li>None.</li>'}</ul>")
+    parts.append(f"<h2>Findings</h2><ul>{items or '<li>None.</li>'}</ul>")
     style = "body{font:16px sans-serif;margin:2em auto;max-width:80em}img{max-width:100%}" \
         "td,th{padding:.2em 1em;text-align:right}"  # fmt: skip
     title = html.escape(name)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{style}</style>{''.join(told)}</html>\n"
+        f"<style>{style}</style>{''.join(parts)}</html>\n"
     )
 
 

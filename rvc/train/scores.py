@@ -47,7 +47,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipScore:
     """How one clip sounds; None is what could not be measured on it."""
 
     speaker: int
@@ -60,12 +60,12 @@ class Heard:
 MEASURES = ("mel", "f0_semitones", "similarity", "dnsmos")
 
 
-def summed(
-    epoch: int, step: int, heard: Sequence[Heard], names: Mapping[str, str] | None = None
+def score_of(
+    epoch: int, step: int, clips: Sequence[ClipScore], names: Mapping[str, str] | None = None
 ) -> Score:
     """The score of a save from its clips; `names` are the speakers' by number."""
-    by_speaker: dict[int, list[Heard]] = defaultdict(list)
-    for one in heard:
+    by_speaker: dict[int, list[ClipScore]] = defaultdict(list)
+    for one in clips:
         by_speaker[one.speaker].append(one)
     found = {
         (names or {}).get(str(speaker), str(speaker)): {

@@ -1,35 +1,31 @@
-"""One step of a training, and the loop around it.
+"""One step of a training: a batch of clips in, both networks a little better.
 
-The discriminator's step and the generator's way through it are done one critic at a time: the
-loss is a sum over critics, so each may give its gradient and be forgotten before the next
-begins. Only what some gradient needs is computed: in the generator's step the critics' weights
-are frozen and real sound passes them without a graph.
+The discriminator's step and the generator's way through it are done one sub-discriminator at a
+time: the loss is a sum over them, so each may give its gradient and be forgotten before the next
+begins. Only what some gradient needs is computed: in the generator's step the discriminator's
+weights are frozen and real sound passes it without a graph.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
 from torch.optim import AdamW
 
 from rvc.audio.mel import mel, spectrogram
 from rvc.nets.config import VoiceSettings
-from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import slices
-from rvc.nets.synthesizer import Synthesizer, TrainOutput
+from rvc.nets.synthesizer import TrainOutput
 from rvc.precision import autocast
 from rvc.train import losses
-from rvc.train.dataset import Batch, Dataset, Prefetch, Sampler
+from rvc.train.dataset import Batch
 from rvc.train.distributed import Ranks
-from rvc.train.metrics import Averages
+from rvc.train.state import State
 
 
 @dataclass(frozen=True)
@@ -79,40 +75,6 @@ class Recipe:
 Losses = dict[str, Tensor]
 
 
-@dataclass
-class State:
-    """What changes in training.
-
-    Attributes:
-        epoch: the one under way. done: its finished steps. step: steps in all.
-        attempt: counts the times training went back to an earlier state, so that other random
-            numbers are drawn than those that led astray.
-    """
-
-    g: Synthesizer
-    d: Discriminators
-    optim_g: AdamW
-    optim_d: AdamW
-    scaler: GradScaler
-    epoch: int = 1
-    done: int = 0
-    step: int = 0
-    attempt: int = 0
-    epoch_means: Averages = field(default_factory=Averages)
-    window_means: Averages = field(default_factory=Averages)
-
-
-def optimiser(net: torch.nn.Module, settings: VoiceSettings, device: torch.device) -> AdamW:
-    """AdamW as Applio sets it, in its fused form where there is one."""
-    return AdamW(
-        net.parameters(),
-        settings.learning_rate,
-        settings.betas,
-        settings.eps,
-        fused=device.type in ("cpu", "cuda"),
-    )
-
-
 def train_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
     """One update of both networks; returns detached losses and gradient norms."""
     recipe.seed_step(s.step, s.attempt)
@@ -130,13 +92,13 @@ def train_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
 
 
 def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
-    """Teach the critics to tell real (B, 1, N) from generated sound."""
+    """Teach the discriminator to tell real (B, 1, N) from generated sound."""
     s.d.requires_grad_(True)
     both, total = torch.cat([real, fake.to(real.dtype)]), torch.zeros((), device=real.device)
-    for critic in s.d.discriminators:
+    for part in s.d.discriminators:
         with recipe.autocast():
-            verdict, _ = critic(both)
-        on_real, on_fake = verdict.chunk(2)
+            judged, _ = part(both)
+        on_real, on_fake = judged.chunk(2)
         loss = losses.discriminator_loss([on_real], [on_fake])
         s.scaler.scale(loss).backward()
         total += loss.detach()
@@ -144,27 +106,28 @@ def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
 
 
 def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
-    """Teach the generator to please the critics, to sound alike and to stay predictable."""
+    """Teach the generator to pass the discriminator, to sound alike and to stay predictable."""
     s.d.requires_grad_(False)
     fake = made.audio.detach().float().requires_grad_()  # its gradient is summed in float32
     adv, fm = torch.zeros((2,), device=real.device).unbind()
-    for critic in s.d.discriminators:
+    for part in s.d.discriminators:
         with recipe.autocast(), parametrize.cached():  # weights are normalised once for both
             with torch.no_grad():
-                _, real_maps = critic(real)
-            verdict, maps = critic(fake)
-        adv_k = losses.adversarial_loss([verdict])
+                _, real_maps = part(real)
+            judged, maps = part(fake)
+        adv_k = losses.adversarial_loss([judged])
         fm_k = losses.feature_loss([real_maps], [maps])
         s.scaler.scale(adv_k + fm_k).backward()
         adv, fm = adv + adv_k.detach(), fm + fm_k.detach()
     mel_k = recipe.mel_loss(real, fake)
     s.scaler.scale(mel_k).backward()
     kl = _divergence(made, recipe)
-    heard = fake.grad.to(made.audio.dtype) if fake.grad is not None else None
-    roots, given = [made.audio], [heard]
+    audio_grad = fake.grad.to(made.audio.dtype) if fake.grad is not None else None
+    gradients: list[Tensor | None]
+    roots, gradients = [made.audio], [audio_grad]
     if kl is not None:
-        roots, given = [made.audio, s.scaler.scale(kl)], [heard, None]
-    torch.autograd.backward(roots, given)
+        roots, gradients = [made.audio, s.scaler.scale(kl)], [audio_grad, None]
+    torch.autograd.backward(roots, gradients)
     norm = _update(s.optim_g, s, recipe)
     out = {"adv": adv, "fm": fm, "mel": mel_k.detach()}
     if kl is not None:
@@ -206,58 +169,3 @@ def _update(optim: AdamW, s: State, recipe: Recipe) -> Tensor:
         optim.step()
     optim.zero_grad(set_to_none=True)  # now, so that the other network's step has the memory
     return norm
-
-
-class Next(Enum):
-    """What follows a step: the next one, whatever the state now says comes next, or the end."""
-
-    GO = "go"
-    AGAIN = "again"
-    END = "end"
-
-
-@dataclass(frozen=True)
-class Course:
-    """What the loop goes through and whom it tells.
-
-    Attributes:
-        after_step: called with the clips, the batch and the losses of each step.
-        after_epoch: called when an epoch is complete, `State.epoch` already being the next one.
-    """
-
-    data: Dataset
-    sampler: Sampler
-    epochs: int
-    after_step: Callable[[State, list[int], Batch, Losses], Next]
-    after_epoch: Callable[[State], None]
-
-
-def fit(s: State, recipe: Recipe, course: Course) -> bool:
-    """Train up to the last epoch; False if a callback ended it before."""
-    while s.epoch <= course.epochs:
-        decay = recipe.settings.lr_decay ** (s.epoch - 1)
-        for group in (*s.optim_g.param_groups, *s.optim_d.param_groups):
-            group["lr"] = recipe.settings.learning_rate * decay
-        then = _epoch(s, recipe, course)
-        if then is Next.END:
-            return False
-        if then is Next.GO:
-            s.epoch, s.done = s.epoch + 1, 0
-            course.after_epoch(s)
-    return True
-
-
-def _epoch(s: State, recipe: Recipe, course: Course) -> Next:
-    """What is left of the epoch under way; its batches are made ready in a thread."""
-    epoch, steps = s.epoch, course.sampler.batches(s.epoch)[s.done :]
-    jobs = [recipe.ranks.share(step) for step in steps]
-    with Prefetch(lambda job: (job, course.data.batch(job, epoch)), jobs) as ready:
-        for indices, waiting in ready:
-            batch = waiting.to(recipe.device)
-            found = train_step(s, batch, recipe)
-            s.done += 1
-            s.step += 1
-            then = course.after_step(s, indices, batch, found)
-            if then is not Next.GO:
-                return then
-    return Next.GO

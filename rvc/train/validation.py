@@ -1,9 +1,9 @@
-"""Listens to a voice at every save: renders what it has never seen, and measures the result."""
+"""Scores a voice at every save: renders what it has never seen, and measures the result."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,71 +14,43 @@ from torch import Tensor
 from rvc import f0
 from rvc.audio import io
 from rvc.audio.resample import resample
-from rvc.config import paths
 from rvc.dataset.filelist import Clip
-from rvc.embedders import EMBEDDERS
-from rvc.embedders.manager import EmbedderManager
-from rvc.errors import MissingModel, VoiceError
+from rvc.errors import MissingModel
 from rvc.evaluate import judges
-from rvc.f0 import contour
 from rvc.nets.layers import Noise
 from rvc.train import scores
 from rvc.train.dataset import Dataset
-from rvc.train.metrics import Curves
-from rvc.train.scores import Heard, Score
-from rvc.train.step import Recipe, State
+from rvc.train.metrics import MetricsWriter
+from rvc.train.scores import ClipScore, Score
+from rvc.train.state import State
+from rvc.train.step import Recipe
 
-LONGEST_S = 6.0
-
-
-def find() -> Path | None:
-    """Applio's reference recording, or the first of the sample recordings."""
-    reference = paths().logs / "reference" / "reference.wav"
-    if reference.is_file():
-        return reference
-    samples = sorted(paths().audios.glob("*")) if paths().audios.is_dir() else []
-    wanted = (file for file in samples if file.suffix.lower() in io.EXTENSIONS)
-    return next((file for file in wanted if "_output" not in file.stem), None)
-
-
-def ready(
-    embedder: Mapping[str, Any], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """(phone (T, E), pitch (T,), f0 (T,)) of its first seconds; None where it cannot be had."""
-    file = find()
-    if file is None:
-        return None
-    try:
-        wave, _ = io.load(file, 16000)
-        wave = wave[: int(LONGEST_S * 16000)]
-        name = str(embedder["name"])
-        known, custom = (name, None) if name in EMBEDDERS else ("custom", name)
-        features = EmbedderManager().load(known, custom, device)(wave)
-        hz = f0.load("fcpe", str(device))(wave)
-    except VoiceError as error:
-        log.info("No recording of somebody else is rendered: %s", error.message)
-        return None
-    if features.shape[1] != embedder["width"]:
-        log.info("No recording of somebody else is rendered: the embedder has changed.")
-        return None
-    frames = min(2 * len(features), len(hz))
-    phone = torch.from_numpy(np.repeat(features, 2, axis=0)[:frames].copy())
-    coarse = torch.from_numpy(contour.coarse(hz)[:frames].astype(np.int64))
-    return phone, coarse, torch.from_numpy(hz[:frames].astype(np.float32))
-
+log = logging.getLogger(__name__)
 
 LEAST_PEAK = 1e-4  # below this there is nothing to hear
+MOST_CLIPS = 6  # scoring must stay cheap beside an epoch
+MOST_FRAMES = 500
+SEED = 0
+FOLDER = "renders"
+WORST_SEMITONES = 12.0
+
+Measure = Callable[[np.ndarray], np.ndarray]
 
 
-class Ears:
+class SpeakerJudges:
     """Compares renderings with the speaker's own held-out clips. Loads its models when first used.
 
     Without the packages every answer is None.
     """
 
-    def __init__(self) -> None:
-        self.likeness: judges.Likeness | None = None
-        self.quality: judges.Quality | None = None
+    def __init__(
+        self,
+        make_likeness: Callable[[], Measure] = judges.Likeness,
+        make_quality: Callable[[], Callable[[np.ndarray], float]] = judges.Quality,
+    ) -> None:
+        self.make_likeness, self.make_quality = make_likeness, make_quality
+        self.likeness: Measure | None = None
+        self.quality: Callable[[np.ndarray], float] | None = None
         self.voices: dict[int, np.ndarray] = {}
 
     def learn(self, real: Sequence[tuple[int, np.ndarray]]) -> None:
@@ -86,7 +58,7 @@ class Ears:
         if self.voices or not real:
             return
         try:
-            self.likeness = judges.Likeness()
+            self.likeness = self.make_likeness()
         except MissingModel as error:
             log.info("Similarity is not measured: %s %s", error.message, error.hint)
             self.voices = dict.fromkeys((speaker for speaker, _ in real), np.zeros(0))
@@ -96,7 +68,7 @@ class Ears:
                 mean = np.mean(own, axis=0)
                 self.voices[speaker] = mean / max(float(np.linalg.norm(mean)), 1e-9)
         try:
-            self.quality = judges.Quality()
+            self.quality = self.make_quality()
         except MissingModel as error:
             log.info("DNSMOS is not measured: %s %s", error.message, error.hint)
 
@@ -110,15 +82,6 @@ class Ears:
         )
 
 
-log = logging.getLogger(__name__)
-
-MOST_CLIPS = 6  # listening must stay cheap beside an epoch
-MOST_FRAMES = 500
-SEED = 0
-FOLDER = "renders"
-WORST_SEMITONES = 12.0
-
-
 def chosen(held: Sequence[Clip]) -> list[Clip]:
     """The same few clips every time, speakers taking turns."""
     order: dict[int, list[Clip]] = {}
@@ -128,7 +91,7 @@ def chosen(held: Sequence[Clip]) -> list[Clip]:
     return turns[: max(MOST_CLIPS, len(order))]
 
 
-class Judge:
+class Validation:
     """Scores of a training, one per save.
 
     Args:
@@ -137,6 +100,7 @@ class Judge:
         scores: of earlier saves, when a training goes on.
         write_best: writes the voice of a state as the best one.
         names: the speakers' by number.
+        load_pitch: the extractor that measures renderings, by name and device.
     """
 
     def __init__(
@@ -144,20 +108,22 @@ class Judge:
         folder: Path,
         recipe: Recipe,
         held: Sequence[Clip],
-        curves: Curves | None,
-        write_best: Any,
+        metrics: MetricsWriter | None,
+        write_best: Callable[[State], None],
         unseen: tuple[Tensor, Tensor, Tensor] | None = None,
         scores: Sequence[Mapping[str, Any]] = (),
         names: Mapping[str, str] | None = None,
+        load_pitch: Callable[[str, str], f0.Extractor] = f0.load,
     ) -> None:
-        self.folder, self.recipe, self.curves = folder, recipe, curves
+        self.folder, self.recipe, self.metrics = folder, recipe, metrics
         self.write_best, self.unseen, self.names = write_best, unseen, names
+        self.load_pitch = load_pitch
         self.clips = chosen(held)
         settings = recipe.settings
         self.data = Dataset(self.clips, settings.hop_length, 1, keep=torch.device("cpu"))
         self.scores = [Score(**score) for score in scores]
         self.extractor: f0.Extractor | None = None
-        self.ears = Ears()
+        self.judges = SpeakerJudges()
 
     def state(self) -> dict[str, Any]:
         """For the saved state."""
@@ -172,42 +138,44 @@ class Judge:
         s.g.eval()
         try:
             with torch.no_grad():
-                score = self._listen(s, epoch)
+                score = self._score(s, epoch)
         finally:
             s.g.train()
         self.scores.append(score)
-        if self.curves:
-            self.curves.record("validation", s.step, epoch, score=score.value, **_rest(score))
+        if self.metrics:
+            self.metrics.record("validation", s.step, epoch, score=score.value, **_measured(score))
         if scores.best(self.scores) is score:
             self.write_best(s)
         first = scores.best(self.scores)
         assert first is not None
-        log.info("Epoch %d scores %s; best is epoch %d.", epoch, _told(score), first.epoch)
+        log.info("Epoch %d scores %s; best is epoch %d.", epoch, _sentence(score), first.epoch)
         if scores.advise_to_stop(self.scores):
             log.warning(
                 "Nothing got better since epoch %d: more training is unlikely to help.",
                 first.epoch,
             )
 
-    def _listen(self, s: State, epoch: int) -> Score:
+    def _score(self, s: State, epoch: int) -> Score:
         items = [self.data.item(i, 0) for i in range(len(self.clips))]
         real = [target[: MOST_FRAMES * self.data.hop] for *_, target in items]
-        self.ears.learn([(c.speaker, self._low(w)) for c, w in zip(self.clips, real, strict=True)])
-        heard = []
+        self.judges.learn(
+            [(c.speaker, self._at_16k(w)) for c, w in zip(self.clips, real, strict=True)]
+        )
+        found = []
         for clip, (phone, pitch, hz, _), target in zip(self.clips, items, real, strict=True):
             hz = hz[:MOST_FRAMES]
             wave = self._render(s, phone[:MOST_FRAMES], pitch[:MOST_FRAMES], hz, clip.speaker)
-            self._keep(wave, s, epoch, clip.name)
+            self._save(wave, s, epoch, clip.name)
             same = target[None, None, : len(hz) * self.data.hop].to(wave.device)
             mel = float((self.recipe.log_mel(wave) - self.recipe.log_mel(same)).abs().mean())
-            low = self._low(wave[0, 0])
-            error = self._pitch_error(low, hz)
-            heard.append(Heard(clip.speaker, mel, error, *self.ears(clip.speaker, low)))
+            wave_16k = self._at_16k(wave[0, 0])
+            error = self._pitch_error(wave_16k, hz)
+            found.append(ClipScore(clip.speaker, mel, error, *self.judges(clip.speaker, wave_16k)))
         if self.unseen is not None:
-            self._keep(self._render(s, *self.unseen, 0), s, epoch, "unseen")
-        return scores.summed(epoch, s.step, heard, self.names)
+            self._save(self._render(s, *self.unseen, 0), s, epoch, "unseen")
+        return scores.score_of(epoch, s.step, found, self.names)
 
-    def _low(self, wave: Tensor) -> np.ndarray:
+    def _at_16k(self, wave: Tensor) -> np.ndarray:
         """(T,) at the voice's rate -> at 16 kHz."""
         rate = self.recipe.settings.sample_rate
         return resample(wave.cpu().numpy(), rate, 16000).astype(np.float32)
@@ -222,21 +190,21 @@ class Judge:
         content, coarse, f0_hz = batch
         return s.g.infer(content, lengths, coarse, f0_hz, sid, noise).float()
 
-    def _keep(self, wave: Tensor, s: State, epoch: int, name: str) -> None:
+    def _save(self, wave: Tensor, s: State, epoch: int, name: str) -> None:
         rate = self.recipe.settings.sample_rate
         sound = wave[0, 0].clamp(-1, 1).cpu()
         home = self.folder / "eval" / FOLDER / f"{epoch}e"
         home.mkdir(parents=True, exist_ok=True)
         io.save(home / f"{name}.wav", sound.numpy(), rate)
-        if self.curves:
-            self.curves.sound(f"gen/audio_{name}", sound, s.step, rate)
+        if self.metrics:
+            self.metrics.sound(f"gen/audio_{name}", sound, s.step, rate)
             if name == self.clips[0].name:
-                self.curves.image("all/mel", self.recipe.log_mel(wave)[0].cpu(), s.step)
+                self.metrics.image("all/mel", self.recipe.log_mel(wave)[0].cpu(), s.step)
 
     def _pitch_error(self, wave_16k: np.ndarray, hz: Tensor) -> float | None:
         """Mean error in semitones over voiced frames; None where nothing should be voiced."""
         if self.extractor is None:
-            self.extractor = f0.load("fcpe", str(self.recipe.device))
+            self.extractor = self.load_pitch("fcpe", str(self.recipe.device))
         return pitch_error(self.extractor(wave_16k), hz.cpu().numpy())
 
 
@@ -251,12 +219,12 @@ def pitch_error(found_hz: np.ndarray, wanted_hz: np.ndarray) -> float | None:
     return float(np.minimum(np.abs(12 * np.log2(ratio)), WORST_SEMITONES).mean())
 
 
-def _rest(score: Score) -> dict[str, Any]:
+def _measured(score: Score) -> dict[str, Any]:
     left_out = ("epoch", "step")
     return {k: v for k, v in score.as_dict().items() if k not in left_out and v is not None}
 
 
-def _told(score: Score) -> str:
+def _sentence(score: Score) -> str:
     """A score in words, by speaker where there are several."""
     words = f"{score.value:.3f} (mel {score.mel:.3f}, pitch {score.f0_semitones:.2f} semitones off"
     words += f", similarity {score.similarity:.2f}" if score.similarity is not None else ""

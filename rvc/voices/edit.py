@@ -16,7 +16,6 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.state_dict import Weights
 from rvc.nets.voice_file import TRACES, read_voice, voice_from, voice_of, write_voice
 from rvc.progress import Report, silent
-from rvc.train import build
 
 Result = dict[str, Any]
 KINDS = (".pth", ".safetensors")
@@ -126,7 +125,7 @@ def _heard(folder: Path) -> dict[str, Any]:
     made = manifest.stage(folder, "extract")
     if made is None:
         return {}
-    embedder = {key: made.fingerprint.get(known) for key, known in build.EMBEDDER.items()}
+    embedder = {key: made.fingerprint.get(known) for key, known in manifest.EMBEDDER.items()}
     return {"embedder": embedder, "embedder_model": str(embedder["name"])}
 
 

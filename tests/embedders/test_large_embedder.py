@@ -21,6 +21,8 @@ from rvc.embedders.manager import EmbedderManager, forget
 from rvc.infer import voice as voices
 from rvc.nets import checkpoint, voice_file
 from rvc.retrieval.index import Retriever
+from rvc.train import train
+from rvc.train.parts import Parts
 from tests.embedders import tiny_embedders as embedders
 from tests.train import tiny
 from tests.train.make import RATE, voice
@@ -35,8 +37,7 @@ def installation(tmp_path_factory):
     home = tmp_path_factory.mktemp("large")
     patch.setenv("RVC_HOME", str(home))
     patch.setenv("RVC_OFFLINE", "1")
-    patch.setattr("rvc.train.build.Discriminators", tiny.TinyDiscriminators)
-    patch.setattr("rvc.train.metrics._board", lambda *_: None)
+    patch.setattr(train, "STANDARD", SMALL)
     forget()
     embedders.write(
         paths().embedders / "chinese_hubert_large", embedders.LARGE, kind="bin", normalize=True
@@ -59,6 +60,7 @@ def installation(tmp_path_factory):
     forget()
 
 
+SMALL = Parts(discriminators=tiny.TinyDiscriminators, summary_writer=lambda *_: None)
 TRAIN = ("--save-every-epoch", "1", "--total-epoch", "1", "--batch-size", "4", "--gpu", "-")
 
 
@@ -74,8 +76,7 @@ def call(*arguments, code=0):
 @pytest.fixture
 def folder(installation, monkeypatch):
     monkeypatch.setenv("RVC_HOME", str(installation))
-    monkeypatch.setattr("rvc.train.build.Discriminators", tiny.TinyDiscriminators)
-    monkeypatch.setattr("rvc.train.metrics._board", lambda *_: None)
+    monkeypatch.setattr(train, "STANDARD", SMALL)
     voices.forget()
     return installation / "logs/v"
 

@@ -27,6 +27,7 @@ from rvc.nets.voice_file import read_voice
 from rvc.onnx import cache
 from rvc.retrieval import faissfile, reader_child
 from rvc.train import build, checkpoint
+from rvc.train.material import material
 from rvc.voices import library
 from tests import hostile, tiny
 from tests.embedders import tiny_embedders as embedders
@@ -132,7 +133,7 @@ def test_hostile_pitch_models_are_refused(home, kept, sample):
 @pytest.fixture
 def training(home, monkeypatch):
     folder = trainings.voice(home, monkeypatch, clips=1)
-    return folder, build.material(trainings.params(), folder)
+    return folder, material(trainings.params(), folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -144,7 +145,7 @@ def test_hostile_base_models_are_refused(home, kept, training, name):
     shutil.copyfile(kept / name, bad)
     for g, d in ((bad, good), (good, bad)):
         p = trainings.params(custom_pretrained=True, g_pretrained_path=g, d_pretrained_path=d)
-        refused(kept, bad, lambda p=p: build.begin(p, made, choose("-"), folder))
+        refused(kept, bad, lambda p=p: build.begin(p, made, choose("-"), folder, trainings.PARTS))
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)
@@ -155,7 +156,11 @@ def test_a_hostile_training_is_not_gone_on_with(home, kept, training, sample):
     for kind in "GD":
         (folder / f"{kind}_100.pth").write_bytes(content)
     first = folder / "G_100.pth"
-    refused(kept, first, lambda: build.begin(trainings.params(), made, choose("-"), folder))
+    refused(
+        kept,
+        first,
+        lambda: build.begin(trainings.params(), made, choose("-"), folder, trainings.PARTS),
+    )
     footer = checkpoint.MARK + hashlib.sha256(content).digest()
     (folder / checkpoint.NAME).write_bytes(content + footer)
     with contextlib.suppress(VoiceError):  # what is left is data, and no training of this program

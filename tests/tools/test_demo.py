@@ -10,12 +10,12 @@ import pytest
 from rvc import params
 from rvc.audio import io
 from rvc.config import KIT
-from rvc.dataset import filelist
+from rvc.dataset import experiment
 from rvc.embedders.manager import EmbedderManager
 from rvc.nets import checkpoint, config
 from rvc.nets.synthesizer import Synthesizer
 from rvc.tools import demo
-from rvc.train import build, pretrained
+from rvc.train import pretrained
 
 
 def test_the_kit_is_complete_licensed_and_at_most_60_mb():
@@ -66,9 +66,9 @@ def test_demo_converts_with_the_network_cut_off(tmp_path, monkeypatch):
 
 def test_a_lite_training_takes_its_own_narrow_networks(tmp_path):
     """Preprocess cannot know the vocoder and puts the rate's common file into the experiment."""
-    filelist.write_config(tmp_path, 24000)
+    experiment.write_config(tmp_path, 24000)
     lite = config.load(24000, "lite")
-    assert build._own_settings(tmp_path / "config.json", lite) == lite
+    assert experiment.settings(tmp_path, 24000, "lite") == lite
 
 
 def test_the_base_model_fits_a_lite_voice_trained_on_mini():

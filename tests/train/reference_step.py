@@ -17,7 +17,8 @@ from rvc.nets.discriminators import Critic, Period
 from rvc.nets.layers import SLOPE, ResBlock, slices
 from rvc.train import losses
 from rvc.train.dataset import Batch
-from rvc.train.step import Losses, Recipe, State
+from rvc.train.state import State
+from rvc.train.step import Losses, Recipe
 
 
 def plain_block(block: ResBlock, x: Tensor) -> Tensor:

@@ -13,13 +13,16 @@ import psutil
 import pytest
 import torch
 
+from rvc.device import Device
 from rvc.errors import Cancelled
 from rvc.nets.layers import Noise
-from rvc.train import checkpoint, train
+from rvc.progress import silent
+from rvc.train import checkpoint, distributed
 from tests.train import tiny
 from tests.train.test_resume import curve
 
 ROOT = Path(__file__).parents[2]
+GPUS = Device(torch.device("cpu"), torch.float32, "two of them", (0, 1))
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="torchrun with gloo needs POSIX")
 
 
@@ -36,8 +39,7 @@ def torchrun(home, processes, **options):
 def alone(home, monkeypatch, **options):
     """The same training in this process."""
     monkeypatch.setenv("RVC_HOME", str(home))
-    monkeypatch.setattr(train, "_index", lambda *_: {})
-    return train.run(tiny.params(**options))
+    return tiny.run(tiny.params(**options))
 
 
 def test_two_ranks_equal_one_process_with_the_double_batch(tmp_path, monkeypatch):
@@ -71,22 +73,23 @@ def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
 def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
-    real = train._line
+    real = distributed._line
 
-    def line(file, count):
-        return [*real(file, count)[:-2], "tests.train.two_ranks", str(tmp_path), options]
+    def line(exchange, count):
+        ranks = [*real(exchange, count)[:-3], "tests.train.two_ranks", str(tmp_path), options]
+        return [*ranks, str(exchange.folder)]
 
     def stop_when_it_runs():
         while not (folder / "state.pt").is_file():
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(train, "_line", line)
+    monkeypatch.setattr(distributed, "_line", line)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     others = set(psutil.Process().children())  # of other tests
     threading.Thread(target=stop_when_it_runs, daemon=True).start()
     with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
-        train._torchrun(tiny.params(), (0, 1), folder)
+        distributed.torchrun(tiny.params(), GPUS, folder, silent)
     assert 0 < checkpoint.load(folder)["step"] < 1000
     left = set(psutil.Process().children()) - others
     assert all(p.status() == psutil.STATUS_ZOMBIE for p in left)
@@ -103,11 +106,10 @@ def test_one_process_opens_no_socket(tmp_path, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "bind", refuse)
     monkeypatch.setattr(torch.distributed, "init_process_group", refuse)
-    monkeypatch.setattr(train, "_index", lambda *_: {})
     tiny.voice(tmp_path, monkeypatch, clips=4)
 
     def stop(done, total, note=""):
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        train.run(tiny.params(), stop)
+        tiny.run(tiny.params(), stop)

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from rvc.errors import StageFailed
-from rvc.train import monitor, nonfinite, step, trainer
-from rvc.train import train as launch
+from rvc.train import eta, monitor, nonfinite, state, step
 from tests.train import tiny
 
 
@@ -28,8 +27,9 @@ def rules(found):
     return {f["rule"] for f in found}
 
 
-def train(**options):
-    return launch.run(tiny.params(**({"total_epoch": 2, "batch_size": 2} | options)))
+def train(parts=None, **options):
+    p = tiny.params(**({"total_epoch": 2, "batch_size": 2} | options))
+    return tiny.run(p, **(parts or {}))
 
 
 def test_a_healthy_training_finds_nothing(folder):
@@ -91,31 +91,24 @@ def test_ten_in_a_row_stop_with_the_cause(folder, monkeypatch):
     assert not list(folder.glob("v_*.pth"))
 
 
-def test_frozen_parameters(folder, monkeypatch):
-    made = step.optimiser
-
+def test_frozen_parameters(folder):
     def frozen(*args):
-        optimiser = made(*args)
+        optimiser = state.optimiser(*args)
         optimiser.step = lambda *_args, **_more: None
         return optimiser
 
-    monkeypatch.setattr("rvc.train.build.optimiser", frozen)
-    result = train(total_epoch=1)
+    result = train({"optimiser": frozen}, total_epoch=1)
     found = {f["rule"]: f for f in result["findings"]}
     assert found["parameters_frozen"]["level"] == "error"
     assert found["parameters_frozen"]["values"]["moving"] == 0
 
 
-def test_no_gradients_at_all(folder, monkeypatch):
-    real = step.train_step
-
+def test_no_gradients_at_all(folder):
     def still(*args):
-        out = real(*args)
-        return out | {"norm_d": torch.zeros(()), "norm_g": torch.zeros(())}
+        return step.train_step(*args) | {"norm_d": torch.zeros(()), "norm_g": torch.zeros(())}
 
-    monkeypatch.setattr(step, "train_step", still)
     with pytest.raises(StageFailed, match="No gradient at all"):
-        train(total_epoch=9)
+        train({"step": still}, total_epoch=9)
 
 
 def test_features_without_content(folder):
@@ -132,16 +125,16 @@ def test_features_of_nothing_but_unvoiced_sound_are_mentioned(folder):
     assert "unvoiced" in rules(train(total_epoch=1)["findings"])
 
 
-def test_a_training_that_is_stubbed_out_after_its_warm_up_is_too_fast(folder, monkeypatch):
-    real, kept = step.train_step, []
+def test_a_training_that_is_stubbed_out_after_its_warm_up_is_too_fast(folder):
+    kept = []
 
-    def stub(state, batch, recipe):
-        if len(kept) < trainer.MEASURED_STEPS + 1:
-            kept.append(real(state, batch, recipe))
+    def stub(s, batch, recipe):
+        if len(kept) < eta.MEASURED_STEPS + 1:
+            kept.append(step.train_step(s, batch, recipe))
         return kept[-1]
 
-    monkeypatch.setattr(step, "train_step", stub)
-    found = rules(train(total_epoch=4, batch_size=1, save_every_epoch=100)["findings"])
+    options = {"total_epoch": 4, "batch_size": 1, "save_every_epoch": 100}
+    found = rules(train({"step": stub}, **options)["findings"])
     assert "epoch_too_fast" in found
     assert "parameters_frozen" in found
     assert any(rule.startswith("loss_still") for rule in found)

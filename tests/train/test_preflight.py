@@ -12,7 +12,7 @@ import torch
 from rvc.dataset import extract, manifest
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import Mismatch, StageFailed
-from rvc.train import preflight, train
+from rvc.train import preflight
 from tests.dataset import slices
 from tests.dataset.test_extract import options
 from tests.embedders import tiny_embedders
@@ -29,7 +29,7 @@ def folder(home, monkeypatch):
 def refused(kind, words):
     started = time.monotonic()
     with pytest.raises(kind, match=words) as failure:
-        train.run(tiny.params())
+        tiny.run(tiny.params())
     assert time.monotonic() - started < 5
     assert failure.value.hint
     return failure.value
@@ -45,7 +45,7 @@ def nothing_was_made(folder):
 
 
 def test_enough_speech_trains(folder):
-    result = train.run(tiny.params(total_epoch=1))
+    result = tiny.run(tiny.params(total_epoch=1))
     assert result["epoch"] == 1
 
 

@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from rvc.device import choose
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
 from rvc.nets import state_dict, voice_file
-from rvc.train import build, pretrained, train
-from rvc.train import checkpoint as state
-from rvc.train import train as training
+from rvc.train import build, checkpoint, preflight, pretrained, trainer
+from rvc.train.material import material
 from rvc.train.pretrained import adopt_optimiser, older_order
 from tests.train import tiny
 from tests.train.make import RATE
-
-
-@pytest.fixture(autouse=True)
-def _no_index(monkeypatch):
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
 
 
 @pytest.fixture
@@ -29,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_exports_are_applios(folder):
-    train.run(tiny.params(total_epoch=3, save_every_epoch=2))
+    tiny.run(tiny.params(total_epoch=3, save_every_epoch=2))
     files = set(os.listdir(folder))
     assert {"G_4.pth", "D_4.pth", "G_6.pth", "D_6.pth", "v_2e_4s.pth", "v_3e_6s.pth"} <= files
     raw = torch.load(folder / "G_6.pth", weights_only=True)
@@ -45,30 +40,30 @@ def test_exports_are_applios(folder):
                               "normalize": False}  # fmt: skip
     heard = np.concatenate([np.load(f) for f in (folder / "f0_voiced").glob("*.npy")])
     assert voice.meta["median_f0_hz"] == pytest.approx(np.median(heard[heard > 0]), rel=0.05)
-    trained = state.load(folder)["g"]["dec.conv_pre.weight"]
+    trained = checkpoint.load(folder)["g"]["dec.conv_pre.weight"]
     assert torch.equal(voice.weights["dec.conv_pre.weight"], trained.half())
 
 
 def test_only_latest_and_no_weights_in_between(folder):
-    train.run(tiny.params(total_epoch=1))
-    train.run(tiny.params(total_epoch=3, save_only_latest=True, save_every_weights=False))
+    tiny.run(tiny.params(total_epoch=1))
+    tiny.run(tiny.params(total_epoch=3, save_only_latest=True, save_every_weights=False))
     kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
     assert kept == ["D_2333333.pth", "G_2333333.pth", "v_1e_2s.pth", "v_3e_6s.pth"]
 
 
 def test_nothing_left_to_do_does_nothing_but_restores_the_voice(folder):
-    train.run(tiny.params())
-    before = (folder / state.NAME).read_bytes()
+    tiny.run(tiny.params())
+    before = (folder / checkpoint.NAME).read_bytes()
     (folder / "v_2e_4s.pth").unlink()
-    result = train.run(tiny.params())
+    result = tiny.run(tiny.params())
     assert result["epoch"] == 2
     assert (folder / "v_2e_4s.pth").is_file()
-    assert (folder / state.NAME).read_bytes() == before
+    assert (folder / checkpoint.NAME).read_bytes() == before
 
 
 def test_cleanup_begins_anew(folder):
-    train.run(tiny.params(total_epoch=3))
-    result = train.run(tiny.params(total_epoch=1, cleanup=True, seed=7))
+    tiny.run(tiny.params(total_epoch=3))
+    result = tiny.run(tiny.params(total_epoch=1, cleanup=True, seed=7))
     assert result["step"] == 2
     kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
     assert kept == ["D_2.pth", "G_2.pth", "v_1e_2s.pth"]
@@ -76,20 +71,20 @@ def test_cleanup_begins_anew(folder):
 
 def test_missing_base_model_names_the_command(folder):
     with pytest.raises(MissingModel, match=r"f0G40k\.pth") as caught:
-        train.run(tiny.params(pretrained=True))
+        tiny.run(tiny.params(pretrained=True))
     assert "prerequisites" in caught.value.hint
-    assert not (folder / state.NAME).exists()
+    assert not (folder / checkpoint.NAME).exists()
 
 
 def test_custom_base_models_need_both(folder, tmp_path):
     with pytest.raises(BadInput, match="--d-pretrained-path"):
-        train.run(tiny.params(custom_pretrained=True, g_pretrained_path=tmp_path / "G.pth"))
+        tiny.run(tiny.params(custom_pretrained=True, g_pretrained_path=tmp_path / "G.pth"))
 
 
 def base_models(home, monkeypatch, **options):
     """A trained G_/D_ pair to begin with."""
     folder = tiny.voice(home, monkeypatch, name="base", **options)
-    train.run(tiny.params(model_name="base", total_epoch=1))
+    tiny.run(tiny.params(model_name="base", total_epoch=1))
     pair = pretrained.pair(folder)
     return {
         "custom_pretrained": True,
@@ -103,7 +98,7 @@ def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypat
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params(**given)
     with caplog.at_level(logging.INFO):
-        s = build.begin(p, build.material(p, folder), train.device.choose("-"), folder)
+        s = build.begin(p, material(p, folder), choose("-"), folder, tiny.PARTS)
     raw = torch.load(given["g_pretrained_path"], weights_only=True)["model"]
     now = state_dict.public_names(s.g.state_dict())
     assert torch.equal(now["dec.ups.0.weight_v"], raw["dec.ups.0.weight_v"])
@@ -120,35 +115,35 @@ def test_base_model_for_something_else_is_refused(tmp_path, monkeypatch):
     torch.save(raw, given["g_pretrained_path"])
     tiny.voice(tmp_path, monkeypatch)
     with pytest.raises(Mismatch, match="does not fit"):
-        train.run(tiny.params(**given))
+        tiny.run(tiny.params(**given))
 
 
 def test_more_speakers_than_the_base_model_knows(tmp_path, monkeypatch):
     given = base_models(tmp_path, monkeypatch, clips=2)
     tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
-    result = train.run(tiny.params(total_epoch=1, **given))
+    result = tiny.run(tiny.params(total_epoch=1, **given))
     voice = voice_file.read_voice(result["voice"])
     assert voice.n_speakers == 2
     assert voice.meta["speakers_id"] == 2
 
 
 def test_goes_on_from_a_pair_of_another_program(folder):
-    train.run(tiny.params(total_epoch=2))
-    before = state.load(folder)
-    state.remove(folder)
+    tiny.run(tiny.params(total_epoch=2))
+    before = checkpoint.load(folder)
+    checkpoint.remove(folder)
     os.utime(folder / "G_2.pth", (1, 1))
     p = tiny.params(total_epoch=3)
-    s = build.begin(p, build.material(p, folder), train.device.choose("-"), folder)
+    s = build.begin(p, material(p, folder), choose("-"), folder, tiny.PARTS)
     assert (s.epoch, s.step) == (3, 4)
     moments = s.optim_g.state_dict()["state"]
     for i, old in before["optim_g"]["state"].items():
         assert torch.equal(moments[i]["exp_avg"], old["exp_avg"])
-    assert train.run(p)["step"] == 6
+    assert tiny.run(p)["step"] == 6
 
 
 def test_optimiser_in_the_older_order(folder):
     p = tiny.params()
-    s = build.networks(p, build.material(p, folder), train.device.choose("-"), 1)
+    s = build.networks(p, material(p, folder), choose("-"), 1, tiny.PARTS)
     names = [name for name, _ in s.g.named_parameters()]
     shapes = dict(s.g.named_parameters())
     older = older_order(names)
@@ -174,14 +169,14 @@ def test_optimiser_in_the_older_order(folder):
 def test_training_before_the_other_stages_says_so(folder):
     (folder / "manifest.json").unlink()
     with pytest.raises(StageFailed, match="extract"):
-        train.run(tiny.params())
+        tiny.run(tiny.params())
     with pytest.raises(BadInput, match="nobody"):
-        train.run(tiny.params(model_name="nobody"))
+        tiny.run(tiny.params(model_name="nobody"))
 
 
 def test_sample_rate_of_the_slices_is_checked(folder):
     with pytest.raises(Mismatch, match="sample_rate was 40000 and is now 48000"):
-        train.run(tiny.params(sample_rate=48000))
+        tiny.run(tiny.params(sample_rate=48000))
 
 
 def test_speakers_keep_their_names(tmp_path, monkeypatch):
@@ -189,7 +184,7 @@ def test_speakers_keep_their_names(tmp_path, monkeypatch):
     info = json.loads((folder / "model_info.json").read_text())
     info["speakers"] = {"0": "Ana", "1": "Jörg"}
     (folder / "model_info.json").write_text(json.dumps(info))
-    voice = voice_file.read_voice(train.run(tiny.params(total_epoch=1))["voice"])
+    voice = voice_file.read_voice(tiny.run(tiny.params(total_epoch=1))["voice"])
     assert voice.meta["speakers"] == {"0": "Ana", "1": "Jörg"}
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (2, 2)
 
@@ -200,7 +195,7 @@ def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
     raw["model"]["emb_g.weight"] = torch.randn(109, 4)
     torch.save(raw, given["g_pretrained_path"])
     tiny.voice(tmp_path, monkeypatch, clips=2)
-    voice = voice_file.read_voice(train.run(tiny.params(total_epoch=1, **given))["voice"])
+    voice = voice_file.read_voice(tiny.run(tiny.params(total_epoch=1, **given))["voice"])
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (109, 1)
 
 
@@ -208,9 +203,9 @@ def test_the_data_is_judged_first_and_hinders_nothing(folder, monkeypatch, caplo
     monkeypatch.undo()
     (folder / "sliced_audios" / "0_0_0.wav").write_bytes(b"no sound")
     with caplog.at_level(logging.INFO):
-        training.look_at_data(folder, lambda *_: None)
+        preflight.judge_slices(folder, lambda *_: None)
     assert (folder / "eval" / "dataset" / "report.json").is_file()
-    training.look_at_data(folder / "nowhere", lambda *_: None)
+    preflight.judge_slices(folder / "nowhere", lambda *_: None)
     assert "could not be judged" in caplog.text
 
 
@@ -224,9 +219,8 @@ def test_tensorboard_gets_applios_tags(folder, monkeypatch):
         def close(self):
             tags.add("closed")
 
-    monkeypatch.setattr("rvc.train.metrics._board", lambda *_: Board())
-    monkeypatch.setattr("rvc.train.trainer.WINDOW_STEPS", 2)
-    train.run(tiny.params(total_epoch=1))
+    monkeypatch.setattr(trainer, "WINDOW_STEPS", 2)
+    tiny.run(tiny.params(total_epoch=1), summary_writer=lambda *_: Board())
     parts = ("d/adv", "g/adv", "g/fm", "g/kl", "g/mel", "g/total")
     assert tags == {
         *(f"loss/{part}" for part in parts),

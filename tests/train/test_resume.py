@@ -14,7 +14,7 @@ import rvc.train.index  # noqa: F401 (so that forked processes start quickly)
 from rvc import tasks
 from rvc.dataset import manifest
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
-from rvc.train import checkpoint, train
+from rvc.train import checkpoint, eta, train
 from tests import disk
 from tests.train import tiny
 from tests.train.make import clip
@@ -36,8 +36,8 @@ class StopAt:
 
 @pytest.fixture(autouse=True)
 def _show_every_step(monkeypatch):
-    monkeypatch.setattr("rvc.train.trainer.SHOW_EVERY_S", 0.0)
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
+    monkeypatch.setattr(eta, "SHOW_EVERY_S", 0.0)
+    monkeypatch.setattr(train, "STANDARD", tiny.PARTS)  # for what goes through tasks
 
 
 def flat(value, name=""):
@@ -68,16 +68,15 @@ def curve(folder):
 def straight(tmp_path_factory):
     """A training of four epochs, never interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rvc.train.train._index", lambda *_: {})
         folder = tiny.voice(tmp_path_factory.mktemp("straight"), patch)
-        train.run(tiny.params(total_epoch=4))
+        tiny.run(tiny.params(total_epoch=4))
     return folder
 
 
 def test_two_and_two_epochs_are_four(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "twice", monkeypatch)
-    train.run(tiny.params(total_epoch=2))
-    result = train.run(tiny.params(total_epoch=4))
+    tiny.run(tiny.params(total_epoch=2))
+    result = tiny.run(tiny.params(total_epoch=4))
     assert (result["epoch"], result["step"]) == (4, 12)
     assert_same_training(straight, folder)
 
@@ -86,39 +85,39 @@ def test_stop_in_the_middle_of_epochs(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "stopped", monkeypatch)
     for steps in (2, 7):
         with pytest.raises(Cancelled, match=f"step {steps}") as caught:
-            train.run(tiny.params(total_epoch=4), StopAt(steps))
+            tiny.run(tiny.params(total_epoch=4), StopAt(steps))
         assert "same settings" in caught.value.hint
         assert checkpoint.load(folder)["step"] == steps
-    train.run(tiny.params(total_epoch=4))
+    tiny.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def test_damaged_state_goes_on_from_the_previous(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "damaged", monkeypatch)
-    train.run(tiny.params(total_epoch=3))
+    tiny.run(tiny.params(total_epoch=3))
     data = (folder / checkpoint.NAME).read_bytes()
     (folder / checkpoint.NAME).unlink()
     (folder / checkpoint.NAME).write_bytes(data[: len(data) // 2])
-    train.run(tiny.params(total_epoch=4))
+    tiny.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    train.run(tiny.params(total_epoch=2))
+    tiny.run(tiny.params(total_epoch=2))
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         (folder / name).unlink()
         (folder / name).write_bytes(b"damaged")
     before = sorted(os.listdir(folder))
     with pytest.raises(StageFailed, match="cannot|can be read"):
-        train.run(tiny.params(total_epoch=3))
+        tiny.run(tiny.params(total_epoch=3))
     assert sorted(os.listdir(folder)) == before
 
 
 @disk.linux
 def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path / "full", monkeypatch)
-    train.run(tiny.params(total_epoch=2))
+    tiny.run(tiny.params(total_epoch=2))
 
     def fill(done, total, note=""):
         if done == 8:
@@ -127,14 +126,14 @@ def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params(total_epoch=4), fill)
     assert checkpoint.load(folder)["step"] == 6
-    train.run(tiny.params(total_epoch=4))
+    tiny.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
 def train_in_child(p):
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        train.run(p)
+        tiny.run(p)
     except Cancelled:
         os._exit(130)
     os._exit(0)
@@ -192,16 +191,16 @@ def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
 )
 def test_another_recipe_is_refused(tmp_path, monkeypatch, change, word):
     folder = tiny.voice(tmp_path, monkeypatch)
-    train.run(tiny.params(total_epoch=1))
+    tiny.run(tiny.params(total_epoch=1))
     before = (folder / checkpoint.NAME).read_bytes()
     with pytest.raises(Mismatch, match=word):
-        train.run(tiny.params(total_epoch=2, **change))
+        tiny.run(tiny.params(total_epoch=2, **change))
     assert (folder / checkpoint.NAME).read_bytes() == before
 
 
 def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    train.run(tiny.params(total_epoch=1))
+    tiny.run(tiny.params(total_epoch=1))
     clip(folder, "0_1_0", f0_hz=222.0, seed=77)
     lines = (folder / "filelist.txt").read_text().splitlines()
     kept = [line for line in lines if "0_3_0" not in line]
@@ -210,7 +209,7 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     extracted.outputs.append("0_9_0")
     manifest.record(folder, extracted)
     with pytest.raises(Mismatch) as caught:
-        train.run(tiny.params(total_epoch=2))
+        tiny.run(tiny.params(total_epoch=2))
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
         assert words in caught.value.message
     assert "--cleanup" in caught.value.hint
@@ -223,5 +222,5 @@ def test_disk_full_while_exporting(tmp_path, monkeypatch):
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params())
     assert checkpoint.load(folder)["step"] == 3
-    assert train.run(tiny.params())["step"] == 6
+    assert tiny.run(tiny.params())["step"] == 6
     assert not list(folder.glob("*.part")) + list(folder.glob(".*.part"))

@@ -8,29 +8,24 @@ import torch
 
 from rvc.device import choose
 from rvc.errors import StageFailed
-from rvc.train import batch_size, build, checkpoint, train
-from rvc.train import step as loop
+from rvc.train import batch_size, build, checkpoint
 from rvc.train.distributed import Ranks
+from rvc.train.material import material
+from rvc.train.step import train_step
 from tests.train import tiny
 
 
-@pytest.fixture(autouse=True)
-def _no_index(monkeypatch):
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
-
-
-def spoil(monkeypatch, bad):
-    """Make the sound of a step infinite where `bad(call number, attempt)` says so."""
-    real, calls = loop.train_step, []
+def spoilt(bad, calls=None):
+    """A step whose sound is infinite where `bad(call number, attempt)` says so."""
+    calls = [] if calls is None else calls
 
     def step(s, batch, recipe):
         calls.append(s.step)
         if bad(len(calls), s.attempt):
             batch.wave[:, 50:] = float("inf")
-        return real(s, batch, recipe)
+        return train_step(s, batch, recipe)
 
-    monkeypatch.setattr("rvc.train.step.train_step", step)
-    return calls
+    return step
 
 
 def finite(folder):
@@ -39,9 +34,9 @@ def finite(folder):
 
 def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, caplog):
     folder = tiny.voice(tmp_path, monkeypatch)
-    spoil(monkeypatch, lambda call, attempt: call == 2)
+    step = spoilt(lambda call, attempt: call == 2)
     with caplog.at_level(logging.WARNING):
-        result = train.run(tiny.params())
+        result = tiny.run(tiny.params(), step=step)
     assert (result["step"], result["skipped_steps"]) == (6, 1)
     assert "clips 0_" in caplog.text
     assert finite(folder)
@@ -51,8 +46,8 @@ def test_one_bad_step_is_skipped_and_its_clips_named(tmp_path, monkeypatch, capl
 
 def test_bad_first_steps_go_back_to_the_beginning(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    calls = spoil(monkeypatch, lambda call, attempt: attempt == 0)
-    result = train.run(tiny.params())
+    step = spoilt(lambda call, attempt: attempt == 0, calls := [])
+    result = tiny.run(tiny.params(), step=step)
     assert calls == [0, 1, 2, 0, 1, 2, 3, 4, 5]
     assert result["step"] == 6
     assert finite(folder)
@@ -60,18 +55,16 @@ def test_bad_first_steps_go_back_to_the_beginning(tmp_path, monkeypatch):
 
 def test_a_training_that_learnt_nothing_binds_no_settings(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    with monkeypatch.context() as broken:
-        spoil(broken, lambda call, attempt: True)
-        with pytest.raises(StageFailed):
-            train.run(tiny.params())
+    with pytest.raises(StageFailed):
+        tiny.run(tiny.params(), step=spoilt(lambda call, attempt: True))
     assert checkpoint.load(folder)["step"] == 0
-    assert train.run(tiny.params(batch_size=3))["step"] == 4
+    assert tiny.run(tiny.params(batch_size=3))["step"] == 4
 
 
 def test_three_bad_steps_go_back_to_the_last_state(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    calls = spoil(monkeypatch, lambda call, attempt: call >= 4 and attempt == 0)
-    result = train.run(tiny.params())
+    step = spoilt(lambda call, attempt: call >= 4 and attempt == 0, calls := [])
+    result = tiny.run(tiny.params(), step=step)
     assert calls == [0, 1, 2, 3, 4, 5, 3, 4, 5]  # back to the end of the first epoch
     assert result["step"] == 6
     assert checkpoint.load(folder)["attempt"] == 1
@@ -80,33 +73,31 @@ def test_three_bad_steps_go_back_to_the_last_state(tmp_path, monkeypatch):
 
 def test_hopeless_training_stops_with_its_cause(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    spoil(monkeypatch, lambda call, attempt: True)
     with pytest.raises(StageFailed, match="not finite"):
-        train.run(tiny.params(total_epoch=9))
+        tiny.run(tiny.params(total_epoch=9), step=spoilt(lambda call, attempt: True))
     assert not (folder / checkpoint.NAME).exists() or finite(folder)
 
 
 def test_an_epoch_without_a_good_step_hands_nothing_out(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)  # two steps per epoch: no roll back
-    with monkeypatch.context() as broken:
-        spoil(broken, lambda call, attempt: call > 2)
-        with pytest.raises(StageFailed, match="Every step of epoch 2 was skipped"):
-            train.run(tiny.params(total_epoch=2))
+    step = spoilt(lambda call, attempt: call > 2)
+    with pytest.raises(StageFailed, match="Every step of epoch 2 was skipped"):
+        tiny.run(tiny.params(total_epoch=2), step=step)
     assert [file.name for file in folder.glob("v_*e_*.pth")] == ["v_1e_2s.pth"]
     assert checkpoint.load(folder)["step"] == 2
-    assert train.run(tiny.params(total_epoch=2))["step"] == 4
+    assert tiny.run(tiny.params(total_epoch=2))["step"] == 4
 
 
 def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
     p = tiny.params(batch_size=0)
-    m = build.material(p, folder)
+    m = material(p, folder)
     chosen = choose("-")
     recipe = build.recipe(p, m, chosen, Ranks())
 
     def find(free_bytes, clips=100):
         monkeypatch.setattr(batch_size, "_free", lambda device: free_bytes)
-        make = lambda: build.networks(p, m, chosen, 1)  # noqa: E731
+        make = lambda: build.networks(p, m, chosen, 1, tiny.PARTS)  # noqa: E731
         return batch_size.largest(make, recipe, m.embed_width, clips)
 
     monkeypatch.setattr(batch_size, "_peak", lambda s, r, w, size: 1e8 + 5e7 * size)
@@ -118,9 +109,8 @@ def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
 
 def test_batch_size_of_the_saved_training_is_kept(tmp_path, monkeypatch):
     folder = tiny.voice(tmp_path, monkeypatch)
-    train.run(tiny.params(batch_size=0, total_epoch=1))
+    tiny.run(tiny.params(batch_size=0, total_epoch=1))
     found = checkpoint.load(folder)["identity"]["batch_size"]
     assert 1 <= found <= 6
-    monkeypatch.setattr("rvc.train.train.largest", lambda *_: 5)
-    train.run(tiny.params(batch_size=0, total_epoch=2))
+    tiny.run(tiny.params(batch_size=0, total_epoch=2), largest_batch=lambda *_: 5)
     assert checkpoint.load(folder)["identity"]["batch_size"] == found

@@ -10,26 +10,28 @@ from rvc.device import choose
 from rvc.nets.synthesizer import Synthesizer
 from rvc.train import build
 from rvc.train.distributed import Ranks
-from rvc.train.step import optimiser, train_step
+from rvc.train.material import material
+from rvc.train.state import optimiser
+from rvc.train.step import train_step
 from tests.train import tiny
 from tests.train.reference_step import make_plain, reference_step
 
 
 @pytest.fixture
-def course(tmp_path, monkeypatch):
+def training(tmp_path, monkeypatch):
     """(state, recipe, function giving the batch of a step) of a tiny training."""
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params()
-    m = build.material(p, folder)
+    m = material(p, folder)
     chosen = choose("-", "fp32")
-    s = build.begin(p, m, chosen, folder)
+    s = build.begin(p, m, chosen, folder, tiny.PARTS)
     data = build.dataset(p, m, chosen.device)
     steps = build.sampler(p, data, Ranks()).batches(1)
     return s, build.recipe(p, m, chosen, Ranks()), lambda i: data.batch(steps[i % len(steps)], 1)
 
 
-def test_twenty_steps_equal_the_plain_ones(course):
-    s, recipe, batch = course
+def test_twenty_steps_equal_the_plain_ones(training):
+    s, recipe, batch = training
     plain = copy.deepcopy(s)
     make_plain(plain, recipe)
     for step in range(20):
@@ -46,8 +48,8 @@ def test_twenty_steps_equal_the_plain_ones(course):
     assert (moved - same).abs().mean() < 1e-6
 
 
-def test_sound_gets_nearer(course):
-    s, recipe, batch = course
+def test_sound_gets_nearer(training):
+    s, recipe, batch = training
     for group in s.optim_g.param_groups:
         group["lr"] = 5e-3
     found = []
@@ -57,8 +59,8 @@ def test_sound_gets_nearer(course):
     assert sum(found[-10:]) < 0.8 * sum(found[:10])
 
 
-def test_generator_step_leaves_the_critics_alone(course):
-    s, recipe, batch = course
+def test_generator_step_leaves_the_discriminator_alone(training):
+    s, recipe, batch = training
     train_step(s, batch(0), recipe)
     assert all(not p.requires_grad for p in s.d.parameters())
     before = copy.deepcopy(s.d.state_dict())
@@ -67,8 +69,8 @@ def test_generator_step_leaves_the_critics_alone(course):
     assert all(torch.equal(before[key], value) for key, value in s.d.state_dict().items())
 
 
-def test_infinite_gradient_changes_nothing(course):
-    s, recipe, batch = course
+def test_infinite_gradient_changes_nothing(training):
+    s, recipe, batch = training
     train_step(s, batch(0), recipe)
     before = copy.deepcopy([s.g.state_dict(), s.d.state_dict()])
     spoilt = batch(1)
@@ -79,8 +81,8 @@ def test_infinite_gradient_changes_nothing(course):
         assert all(torch.equal(old[key], value) for key, value in net.state_dict().items())
 
 
-def test_same_step_number_same_step(course):
-    s, recipe, batch = course
+def test_same_step_number_same_step(training):
+    s, recipe, batch = training
     twin = copy.deepcopy(s)
     torch.randn(7)  # whatever was drawn before has no influence
     one = train_step(s, batch(0), recipe)
@@ -92,8 +94,8 @@ def test_same_step_number_same_step(course):
     assert not torch.equal(one["mel"], two["mel"])
 
 
-def test_bf16_stays_near_fp32(course):
-    s, recipe, batch = course
+def test_bf16_stays_near_fp32(training):
+    s, recipe, batch = training
     twin = copy.deepcopy(s)
     half = copy.copy(recipe)
     object.__setattr__(half, "dtype", torch.bfloat16)
@@ -105,8 +107,8 @@ def test_bf16_stays_near_fp32(course):
         )
 
 
-def test_gradient_limit_holds(course):
-    s, recipe, batch = course
+def test_gradient_limit_holds(training):
+    s, recipe, batch = training
     limited = copy.copy(recipe)
     object.__setattr__(limited, "clip_norm", 0.5)
     seen, real = [], s.optim_g.step
@@ -122,8 +124,8 @@ def test_gradient_limit_holds(course):
     assert seen == [pytest.approx(0.5, rel=1e-3)]
 
 
-def test_checkpointing_gives_the_same(course):
-    s, recipe, batch = course
+def test_checkpointing_gives_the_same(training):
+    s, recipe, batch = training
     twin = copy.deepcopy(s)
     twin.g.dec.checkpointing = True
     twin.d.set_checkpointing(True)
@@ -131,8 +133,8 @@ def test_checkpointing_gives_the_same(course):
     assert all(float(one[n]) == pytest.approx(float(two[n]), rel=1e-5) for n in one)
 
 
-def test_a_voice_without_a_posterior_learns_from_what_a_conversion_makes(course):
-    s, recipe, batch = course
+def test_a_voice_without_a_posterior_learns_from_what_a_conversion_makes(training):
+    s, recipe, batch = training
     asked = dataclasses.replace(recipe.settings, use_posterior=False)
     recipe = dataclasses.replace(recipe, settings=asked)
     s.g = Synthesizer(asked, s.g.embed_width, True, s.g.n_speakers)

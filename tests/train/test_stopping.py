@@ -2,7 +2,7 @@
 
 import pytest
 
-from rvc.train import checkpoint, step, stopping, train
+from rvc.train import checkpoint, step, stopping
 from tests.train import tiny
 
 MINUTES_15 = 900.0
@@ -33,9 +33,8 @@ def test_a_training_killed_in_a_slow_step_says_what_is_done_again(tmp_path, monk
             raise KeyboardInterrupt
         return real(s, batch, recipe)
 
-    monkeypatch.setattr(step, "train_step", killed_in_step_5)
     with pytest.raises(KeyboardInterrupt):
-        train.run(tiny.params(total_epoch=2), lambda *said: told.append(said))
+        tiny.run(tiny.params(total_epoch=2), lambda *said: told.append(said), step=killed_in_step_5)
     assert checkpoint.load(folder)["step"] == 4
     _, _, note = next(t for t in reversed(told) if stopping.PHASE in t[2])
     assert stopping.repeated(folder, note, 4) == (

@@ -10,12 +10,11 @@ import torch
 from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
 from rvc.nets import voice_file
-from rvc.train import checkpoint as state
-from rvc.train import report, train
-from rvc.train import scores as best
+from rvc.train import checkpoint, holdout, report, validation
+from rvc.train import scores as scoring
 from rvc.train.holdout import LEAST_CLIPS, split
-from rvc.train.scores import Heard, Score
-from rvc.train.validation import Ears, chosen, pitch_error
+from rvc.train.scores import ClipScore, Score
+from rvc.train.validation import SpeakerJudges, chosen, pitch_error
 from tests.train import tiny
 
 
@@ -62,12 +61,12 @@ def test_every_speaker_is_listened_to():
 def test_best_is_the_known_optimum():
     steps = np.arange(60)
     curve = 1 + (steps - 23) ** 2 / 1000  # falls, then rises: overtrained
-    assert best.best(scores(curve)).epoch == 24
-    assert not best.advise_to_stop(scores(curve[:20]))
-    assert best.advise_to_stop(scores(curve))
+    assert scoring.best(scores(curve)).epoch == 24
+    assert not scoring.advise_to_stop(scores(curve[:20]))
+    assert scoring.advise_to_stop(scores(curve))
     falling = np.exp(-steps / 30)
-    assert best.best(scores(falling)).epoch == 60
-    assert not any(best.advise_to_stop(scores(falling[:n])) for n in range(60))
+    assert scoring.best(scores(falling)).epoch == 60
+    assert not any(scoring.advise_to_stop(scores(falling[:n])) for n in range(60))
 
 
 def test_pitch_errors_are_semitones():
@@ -79,10 +78,10 @@ def test_pitch_errors_are_semitones():
 
 
 def test_every_speaker_counts_alike():
-    one = best.summed(3, 30, [Heard(0, 1.0, 2.0), Heard(0, 2.0, None)])
+    one = scoring.score_of(3, 30, [ClipScore(0, 1.0, 2.0), ClipScore(0, 2.0, None)])
     assert (one.mel, one.f0_semitones, one.speakers) == (1.5, 2.0, None)
-    several = best.summed(
-        3, 30, [*[Heard(0, 1.0, 0.0, 0.9)] * 9, Heard(7, 3.0, None, 0.5)], {"7": "anna"}
+    several = scoring.score_of(
+        3, 30, [*[ClipScore(0, 1.0, 0.0, 0.9)] * 9, ClipScore(7, 3.0, None, 0.5)], {"7": "anna"}
     )
     assert several.mel == 2.0
     assert several.similarity == pytest.approx(0.7)
@@ -90,42 +89,32 @@ def test_every_speaker_counts_alike():
     assert Score(**several.as_dict()) == several
 
 
-def test_ears_know_whom_they_hear(monkeypatch):
+def test_judges_know_whom_they_hear():
     class Likeness:
         def __call__(self, wave):
             return np.array([np.cos(wave[0]), np.sin(wave[0])])
 
-    monkeypatch.setattr("rvc.evaluate.judges.Likeness", Likeness)
-    monkeypatch.setattr("rvc.evaluate.judges.Quality", lambda: lambda wave: 3.5)
-    ears = Ears()
-    ears.learn([(0, np.full(9, 0.1)), (0, np.full(9, 0.3)), (4, np.full(9, 1.2))])
-    assert ears(0, np.full(9, 0.2)) == (pytest.approx(1), 3.5)
-    assert ears(4, np.full(9, 0.2)) == (pytest.approx(np.cos(1)), 3.5)
-    assert ears(0, np.zeros(9)) == (None, None)
+    judges = SpeakerJudges(Likeness, lambda: lambda wave: 3.5)
+    judges.learn([(0, np.full(9, 0.1)), (0, np.full(9, 0.3)), (4, np.full(9, 1.2))])
+    assert judges(0, np.full(9, 0.2)) == (pytest.approx(1), 3.5)
+    assert judges(4, np.full(9, 0.2)) == (pytest.approx(np.cos(1)), 3.5)
+    assert judges(0, np.zeros(9)) == (None, None)
 
 
-def test_without_the_judges_there_are_no_verdicts(monkeypatch):
+def test_without_the_judges_there_are_no_verdicts():
     def absent(*_):
         raise MissingModel("The judge is not installed.", "Install it.")
 
-    monkeypatch.setattr("rvc.evaluate.judges.Likeness", absent)
-    monkeypatch.setattr("rvc.evaluate.judges.Quality", absent)
-    ears = Ears()
-    ears.learn([(0, np.ones(9))])
-    assert ears(0, np.ones(9)) == (None, None)
+    judges = SpeakerJudges(absent, absent)
+    judges.learn([(0, np.ones(9))])
+    assert judges(0, np.ones(9)) == (None, None)
 
 
 def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
-    class Flat:
-        def __call__(self, wave):
-            return np.full(len(wave) // 160 + 1, 120.0, np.float32)
-
-    monkeypatch.setattr("rvc.f0.load", lambda *_: Flat())
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
-    monkeypatch.setattr("rvc.train.holdout.LEAST_CLIPS", 8)
-    folder = tiny.voice(tmp_path, monkeypatch, page=True, clips=8)
+    monkeypatch.setattr(holdout, "LEAST_CLIPS", 8)
+    folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     p = tiny.params(total_epoch=2, holdout=0.2, batch_size=3)
-    train.run(p)
+    tiny.run(p, write_report=report.write)
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     found = [r for r in map(json.loads, lines) if r["kind"] == "validation"]
     assert [r["epoch"] for r in found] == [1, 2]
@@ -137,27 +126,25 @@ def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
     assert np.abs(wave).max() > 0
     first = min(found, key=lambda r: r["score"])
     assert voice_file.read_voice(folder / "best.pth").meta["epoch"] == first["epoch"]
-    assert [s["epoch"] for s in state.load(folder)["scores"]] == [1, 2]
+    assert [s["epoch"] for s in checkpoint.load(folder)["scores"]] == [1, 2]
     page = (folder / "training.html").read_text()
     assert f"The best save is epoch {first['epoch']}" in page
     assert f"eval/renders/2e/{held[0].stem}.wav" in page
     assert (folder / "training.png").read_bytes().startswith(b"\x89PNG")
 
-    train.run(p.model_copy(update={"total_epoch": 3}))  # scores survive a new start
-    assert [s["epoch"] for s in state.load(folder)["scores"]] == [1, 2, 3]
+    tiny.run(p.model_copy(update={"total_epoch": 3}))  # scores survive a new start
+    assert [s["epoch"] for s in checkpoint.load(folder)["scores"]] == [1, 2, 3]
 
 
 def test_rendering_does_not_disturb_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("rvc.f0.load", lambda *_: lambda wave: np.zeros(len(wave) // 160 + 1))
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
     ends = []
     for name in ("judged", "not"):
-        monkeypatch.setattr("rvc.train.holdout.LEAST_CLIPS", 8)
+        monkeypatch.setattr(holdout, "LEAST_CLIPS", 8)
         folder = tiny.voice(tmp_path / name, monkeypatch, clips=8)
         if name == "not":
-            monkeypatch.setattr("rvc.train.validation.Judge.__call__", lambda *_: None)
-        train.run(tiny.params(total_epoch=2, holdout=0.2, batch_size=6))
-        ends.append(state.load(folder)["g"])
+            monkeypatch.setattr(validation.Validation, "__call__", lambda *_: None)
+        tiny.run(tiny.params(total_epoch=2, holdout=0.2, batch_size=6))
+        ends.append(checkpoint.load(folder)["g"])
     assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
 
 

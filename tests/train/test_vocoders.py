@@ -6,17 +6,17 @@ import torch
 from rvc.device import choose
 from rvc.nets import VOCODERS, refinegan
 from rvc.nets.checkpoint import read_checkpoint
-from rvc.nets.voice_file import build, read_voice
-from rvc.train import build as setup
-from rvc.train import train
+from rvc.nets.voice_file import build as build_voice
+from rvc.nets.voice_file import read_voice
+from rvc.train import build
 from rvc.train.distributed import Ranks
+from rvc.train.material import material
 from tests.train import tiny
 from tests.train.make import RATE
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("rvc.train.train._index", lambda *_: {})
     monkeypatch.setattr(refinegan, "FIRST", 2)
     monkeypatch.setattr(refinegan, "WIDTH", 64)
 
@@ -24,9 +24,9 @@ def _quick(monkeypatch):
 @pytest.mark.parametrize("vocoder", ["MRF HiFi-GAN", "RefineGAN"])
 def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
-    first = train.run(tiny.params(vocoder=vocoder, total_epoch=1))
+    first = tiny.run(tiny.params(vocoder=vocoder, total_epoch=1))
     start = read_voice(next(folder.glob("v_1e_*.pth"))).weights
-    second = train.run(tiny.params(vocoder=vocoder, total_epoch=2))
+    second = tiny.run(tiny.params(vocoder=vocoder, total_epoch=2))
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert second["step"] == 2 * first["step"]
     voice = read_voice(next(folder.glob("v_2e_*.pth")))
@@ -34,7 +34,7 @@ def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
     assert any(not torch.equal(v, start[k]) for k, v in voice.weights.items())
     frames = 12
     with torch.no_grad():
-        sound = build(voice).infer(
+        sound = build_voice(voice).infer(
             torch.randn(1, frames, voice.embed_width),
             torch.tensor([frames]),
             torch.full((1, frames), 80),
@@ -48,12 +48,14 @@ def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
 
 
 @pytest.mark.parametrize("vocoder", [v for v, info in VOCODERS.items() if RATE in info.rates])
-def test_each_is_judged_by_the_critics_and_the_mel_it_asks_for(tmp_path, monkeypatch, vocoder):
+def test_each_is_trained_against_the_discriminator_and_the_mel_it_asks_for(
+    tmp_path, monkeypatch, vocoder
+):
     info = VOCODERS[vocoder]
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params(vocoder=vocoder)
-    m = setup.material(p, folder)
+    m = material(p, folder)
     chosen = choose("-", "fp32")
-    recipe = setup.recipe(p, m, chosen, Ranks())
+    recipe = build.recipe(p, m, chosen, Ranks())
     assert recipe.multi_scale == (info.mel == "multi")
-    assert setup.begin(p, m, chosen, folder).d.version == info.discriminator
+    assert build.begin(p, m, chosen, folder, tiny.PARTS).d.version == info.discriminator

@@ -3,49 +3,46 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from rvc.nets.layers import Noise
-from rvc.train import train, trainer
-from rvc.train import train as training
+from rvc.train import preflight, trainer
+from rvc.train.__main__ import main
 from tests.train import tiny
 
 
-def main(home, options):
+def run(home, options, *exchange):
     patch = pytest.MonkeyPatch()
     patch.setenv("RVC_HOME", home)
-    patch.setattr("rvc.train.build.Discriminators", tiny.TinyDiscriminators)
-    patch.setattr("rvc.train.train.look_at_data", lambda *_: None)
-    patch.setattr("rvc.train.metrics._board", lambda *_: None)
-    patch.setattr("rvc.train.preflight.LEAST_SPEECH_S", 0.5)
-    patch.setattr("rvc.train.report.write", lambda *_: None)
+    patch.setattr(preflight, "LEAST_SPEECH_S", 0.5)
     if options.pop("calm", False):
         patch.setattr(Noise, "normal", lambda self, like: torch.zeros_like(like))
         patch.setattr(torch, "rand", lambda shape, **rest: torch.full(shape, 0.5))
     if (rank := options.pop("kill_rank", None)) is not None and os.environ["RANK"] == str(rank):
-        due = trainer.Session._due
+        due = trainer.Trainer._due
 
         def die(self):
-            return os._exit(9) if len(self.times_s) > 3 else due(self)
+            return os._exit(9) if len(self.eta.times_s) > 3 else due(self)
 
-        patch.setattr(trainer.Session, "_due", die)
+        patch.setattr(trainer.Trainer, "_due", die)
     torch.set_num_threads(1)
-    fit = training.fit
+    fit = trainer.Trainer.fit
 
-    def fit_and_tell(s, recipe, course):
-        finished = fit(s, recipe, course)
-        told = {k: v.double().sum().item() for k, v in s.g.state_dict().items()}
-        Path(home, f"rank{recipe.ranks.rank}.json").write_text(json.dumps(told))
+    def fit_and_tell(self, s):
+        finished = fit(self, s)
+        sums = {k: v.double().sum().item() for k, v in s.g.state_dict().items()}
+        Path(home, f"rank{self.recipe.ranks.rank}.json").write_text(json.dumps(sums))
         return finished
 
-    patch.setattr("rvc.train.train.fit", fit_and_tell)
+    patch.setattr(trainer.Trainer, "fit", fit_and_tell)
     file = Path(home) / f"params{os.environ.get('RANK', '')}.json"
     file.write_text(tiny.params(**options).model_dump_json())
-    return train.main([str(file)])
+    return main([str(file), *exchange], replace(tiny.PARTS))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2])))
+    sys.exit(run(sys.argv[1], json.loads(sys.argv[2]), *sys.argv[3:]))
