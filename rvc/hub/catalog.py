@@ -21,6 +21,7 @@ class Asset:
         name: its path under `rvc/models`, with forward slashes.
         repo, path: where a Hugging Face style host has it.
         size: bytes; None where not published. sha256: hex digest; None where not published.
+        licence: as the maker states it, where people should know it before they fetch the file.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Asset:
     path: str
     size: int | None = None
     sha256: str | None = None
+    licence: str | None = None
 
     @property
     def file(self) -> Path:

@@ -8,8 +8,9 @@ from typing import Literal
 from rvc.params.base import Hardware, OptionalPath, option
 from rvc.params.convert import Conversion
 
-StemModelName = Literal["kit"]
-MODEL_HELP = "Networks that separate; those of the kit need no download."
+StemModelName = Literal["kit", "bs-roformer-317", "bs-roformer-368"]
+MODEL_HELP = "Networks that separate: the kit's, or larger ones (320 MB to download) for GPUs."
+FILE_HELP = "Checkpoint of a band-split or mel-band RoFormer of your own, its .yaml beside it."
 
 
 class Separate(Hardware):
@@ -20,6 +21,7 @@ class Separate(Hardware):
         None, "Folder for the stems; assets/audios if not given.", "Output", writes=True
     )
     model: StemModelName = option("kit", MODEL_HELP)
+    model_file: OptionalPath = option(None, FILE_HELP, "Advanced", reads=True)
     stems: Literal["both", "vocals", "accompaniment"] = option("both", "Which stems to write.")
     export_format: Literal["FLAC", "WAV", "MP3", "OGG", "M4A"] = option(
         "FLAC", "Format; in FLAC (24 bits) and WAV (float) the stems add up to the song.", "Output"
@@ -55,6 +57,7 @@ class Cover(Conversion):
         le=0,
     )
     model: StemModelName = option("kit", MODEL_HELP, "Separation")
+    model_file: OptionalPath = option(None, FILE_HELP, "Separation", reads=True)
     vocals_path: OptionalPath = option(
         None, "The song's voice, where you have it: nothing is separated.", "Separation", reads=True
     )

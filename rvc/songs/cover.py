@@ -106,7 +106,9 @@ def _one(path: Path, p: Cover, report: Report) -> Result:
                 silence[1].append(np.zeros_like(block))
             _write(Path(extra["acapella"]), format, song, rate, p, silence, gain, report)
     if p.keep_stems and p.vocals_path is None and p.accompaniment_path is None:
-        again = Separate(input_path=path, output_folder=folder, model=p.model, gpu=p.gpu)
+        again = Separate(
+            input_path=path, output_folder=folder, model=p.model, model_file=p.model_file, gpu=p.gpu
+        )
         made = separate.run(again)
         extra |= {stem: made[stem] for stem in separate.STEMS}
     return {
@@ -129,7 +131,9 @@ def _take_apart(
     known = True
     given = p.vocals_path, p.accompaniment_path
     if given == (None, None):
-        model = models.load(p.model, str(choose(p.gpu, part="convert").device))
+        model = models.load(
+            p.model, p.model_file, str(choose(p.gpu, part="convert").device), report
+        )
         kept, known = stems.voice_of(song, model, report)
         pairs = stems.both(song, kept)
     elif p.vocals_path is not None and p.accompaniment_path is not None:

@@ -29,7 +29,7 @@ def run(p: Separate, report: Report = silent) -> Result:
         BadInput: no song. StageFailed: some songs failed; all others are done.
     """
     songs = songs_of(p.input_path)
-    model = models.load(p.model, str(choose(p.gpu, part="convert").device))
+    model = models.load(p.model, p.model_file, str(choose(p.gpu, part="convert").device), report)
     folder = p.output_folder or paths().audios
 
     def make(number: int, path: Path) -> Result:

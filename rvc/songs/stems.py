@@ -119,9 +119,8 @@ def separated(song: Song, model: StemModel) -> Iterator[np.ndarray]:
     """The song's voice (T, channels) at its own rate: as many samples as the song has."""
     there = Resampler(song.rate, spectra.RATE, 2)
     back = Resampler(spectra.RATE, song.rate, song.channels)
-    work = spectra.Separation(model.vocals, model.accompaniment, spectra.gain_for(song.power))
     left = song.frames
-    for voice in work.voice(_heard(song.blocks(), there)):
+    for voice in model.voice(_heard(song.blocks(), there), song.power):
         if song.channels == 1:  # the two sides differ a little for equal input
             voice = voice.mean(axis=1)
         ready = back(np.ascontiguousarray(voice)).reshape(-1, song.channels)[:left]

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from rvc import tasks
-from rvc.errors import BadInput, Cancelled, Mismatch, StageFailed
+from rvc.errors import BadInput, Cancelled, Mismatch, MissingModel, StageFailed
 from rvc.nets import unet
 from rvc.params import Separate
-from rvc.songs import models, spectra
+from rvc.songs import models
+from rvc.songs.chunks import Chunks
+from tests import hostile
+from tests.nets.test_roformer import weights
 from tests.songs import band
 
 RATE = band.RATE
@@ -21,11 +25,9 @@ RATE = band.RATE
 
 def told_apart(song: np.ndarray, size: int = 1 << 30) -> np.ndarray:
     """The voice of a song (T, 2) given in pieces of `size` samples."""
-    model = models.load()
-    gain = spectra.gain_for(float(np.mean(np.square(song, dtype=np.float64))))
-    work = spectra.Separation(model.vocals, model.accompaniment, gain)
+    power = float(np.mean(np.square(song, dtype=np.float64)))
     pieces = (song[i : i + size] for i in range(0, len(song), size))
-    return np.concatenate(list(work.voice(pieces)))
+    return np.concatenate(list(models.load().voice(pieces, power)))
 
 
 def test_voice_and_band_are_told_apart_whatever_the_level() -> None:
@@ -173,3 +175,41 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xff" * 64)
     with pytest.raises(Mismatch, match="damaged"):
         unet.load(file)
+
+
+def test_networks_that_hear_sound_get_it_in_chunks() -> None:
+    song = band.mixed(2.0)
+    for size in (1000, len(song)):
+        pieces = (song[i : i + size] for i in range(0, len(song), size))
+        half = Chunks(lambda wave: wave / 2, chunk=30_000)
+        found = np.concatenate(list(half.voice(pieces)))
+        assert np.abs(found - song / 2).max() < 1e-6
+
+
+def test_a_checkpoint_of_ones_own_separates(home: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "mine.ckpt"
+    torch.save({"state_dict": weights("mel")}, checkpoint)
+    checkpoint.with_suffix(".yaml").write_text("model:\n  stft_hop_length: 512\n")
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
+    p = Separate(input_path=source, output_folder=tmp_path / "o", model_file=checkpoint, gpu="-")
+    made = tasks.run("separate", p)
+    parts = [soundfile.read(made[s], dtype="int32")[0] for s in ("vocals", "accompaniment")]
+    assert np.array_equal(sum(parts), soundfile.read(source, dtype="int32")[0])
+    assert models.load(file=checkpoint).digest != models.load().digest
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(home: Path, tmp_path: Path) -> None:
+    hostile.system(tmp_path / "bad.ckpt", tmp_path / "mark")
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
+    with pytest.raises(BadInput, match="refused"):
+        tasks.run("separate", Separate(input_path=source, model_file=tmp_path / "bad.ckpt"))
+    assert not (tmp_path / "mark").exists()
+
+
+def test_offline_a_model_that_is_not_here_is_said_to_be_missing(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RVC_OFFLINE", "1")
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
+    with pytest.raises(MissingModel, match="bs-roformer-317"):
+        tasks.run("separate", Separate(input_path=source, model="bs-roformer-317"))
