@@ -16,6 +16,7 @@ LEVELS = [  # low to high; rooms on one level do not import each other
     "errors",
     "progress files memory",
     "config",
+    "processes",
     "audio precision device workers",
     "hub",
     "f0 embedders nets",

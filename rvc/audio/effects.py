@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
-import sys
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rvc import processes
 from rvc.audio import dsp
 from rvc.errors import MissingModel, VoiceError
 
@@ -144,9 +144,7 @@ def _pedalboard() -> Any:
     if importlib.util.find_spec("pedalboard") is None:
         raise MissingModel("Effects need pedalboard.", f"pip install {PEDALBOARD}")
     try:
-        probe = subprocess.run(
-            [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_S
-        )
+        probe = processes.run(["-c", PROBE], PROBE_S)
         cause = f"exit code {probe.returncode}" if probe.returncode else ""
     except subprocess.TimeoutExpired:
         cause = f"no answer in {PROBE_S} s"

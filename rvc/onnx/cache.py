@@ -14,7 +14,6 @@ import logging
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rvc import memory
-from rvc.config import REPOSITORY, paths
+from rvc import memory, processes
+from rvc.config import paths
 from rvc.hub import cache
 from rvc.onnx.packing import IMPOSSIBLE
 from rvc.onnx.runtime import given_back, session
@@ -152,14 +151,7 @@ def _made(order: Order, threads: int) -> Graph:
 
 
 def _step(order: Order, module: str, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", f"rvc.onnx.{module}", *arguments],
-        cwd=REPOSITORY,
-        env=dict(os.environ) | {"RVC_HOME": str(paths().root.resolve())},
-        capture_output=True,
-        timeout=MAKING_S,
-        check=False,
-    )
+    done = processes.run(["-m", f"rvc.onnx.{module}", *arguments], MAKING_S)
     if done.returncode == IMPOSSIBLE:
         order.file.with_suffix(".never").touch()
     if done.returncode:

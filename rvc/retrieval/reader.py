@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from rvc.config import REPOSITORY, paths
+from rvc import files, processes
+from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.hub import cache
 from rvc.hub.digest import sha256
@@ -69,7 +68,7 @@ def _made(file: Path, kept: Path) -> Table:
         except Damaged as error:
             raise _refused(file, str(error)) from error
         try:
-            part.replace(kept)
+            files.replace(part, kept)
             cache.prune(kept, CACHE_BYTES)
         except OSError as error:
             LOG.debug("%s is not kept: %s", file, error)
@@ -90,15 +89,8 @@ def _run(file: Path, part: Path) -> None:
     """Let the child turn `file` into a table at `part`."""
     with file.open("rb") as source, part.open("wb") as target:
         try:
-            done = subprocess.run(
-                [sys.executable, *CHILD],
-                cwd=REPOSITORY,
-                env=dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                stdin=source,
-                stdout=target,
-                stderr=subprocess.PIPE,
-                timeout=SECONDS,
-                check=False,
+            done = processes.run(
+                CHILD, SECONDS, source, target, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"
             )
         except subprocess.TimeoutExpired as error:
             raise _refused(file, "reading it takes too long") from error

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 
-from rvc import params
+from rvc import params, processes
 from rvc.config import REPOSITORY
 from rvc.hub import catalog
 
@@ -47,10 +46,14 @@ def ready() -> dict[str, dict[str, str]]:
 
 
 async def _look() -> dict[str, str]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", LOOK, cwd=REPOSITORY,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *processes.line(["-c", LOOK]), env=processes.environment(), cwd=REPOSITORY,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:  # a later call tries again
+        log.warning("Looking for a device failed: %s", error)
+        return {"device": "?", "precision": "?", "why": str(error), "error": "unknown"}
     out, complaints = await child.communicate()
     try:
         found: dict[str, str] = json.loads(out.decode().splitlines()[-1])

@@ -211,10 +211,10 @@ def test_the_limits_limit_time():
 READING = """
 import pathlib, resource
 from rvc.errors import BadInput
-from rvc.embedders import apart
+from rvc.retrieval import reader
 for file in {files}:
     try:
-        apart.read(pathlib.Path(file))
+        reader.read(pathlib.Path(file))
     except BadInput as error:
         print(error.message)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
