@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -28,7 +27,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from rvc import config
+from rvc import processes
 from rvc.device import Device
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.params import Train
@@ -153,12 +152,8 @@ def torchrun(p: Train, chosen: Device, folder: Path, report: Report) -> None:
     with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
         exchange = Exchange(Path(scratch))
         exchange.give(p)
-        python_path = [str(config.REPOSITORY), os.environ.get("PYTHONPATH")]
-        changed = {
-            VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE)),
-            "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
-        }
-        child = subprocess.Popen(_line(exchange, count), env={**os.environ, **changed})
+        shown = {VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE))}
+        child = subprocess.Popen(_line(exchange, count), env=processes.environment(**shown))
         status = _attend(child, stop, exchange, report)
         cause, stopped = exchange.cause(), stop.asked or exchange.stop_wanted
     if status and cause is not None:
@@ -196,9 +191,9 @@ def visible(numbers: Sequence[int], outside: str | None) -> str:
 
 
 def _line(exchange: Exchange, count: int) -> list[str]:
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    line += [f"--nproc-per-node={count}", "-m", "rvc.train", str(exchange.parameters)]
-    return [*line, str(exchange.folder)]
+    given = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    given += ["-m", "rvc.train", str(exchange.parameters), str(exchange.folder)]
+    return processes.line(given)
 
 
 def _attend(child: subprocess.Popen[bytes], stop: Stop, exchange: Exchange, report: Report) -> int:
