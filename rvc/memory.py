@@ -16,6 +16,8 @@ MAPPED_BYTES = 32 << 20  # tensors above this get pages of their own
 NEVER = -1
 CACHED_SHAPES = "8"  # 1024 otherwise
 
+NO_MEMORY = ("out of memory", "allocate memory", "failed to allocate", "bad_alloc")
+
 log = logging.getLogger(__name__)
 
 
@@ -47,3 +49,14 @@ def keep_freed() -> None:
     for option, value in ((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, NEVER)):
         if not libc.mallopt(option, value):
             log.debug("mallopt(%d) was refused.", option)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on any device."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError):
+        return True
+    raised_by_a_network = isinstance(error, RuntimeError) or type(error).__module__.startswith(
+        "onnxruntime"
+    )
+    return raised_by_a_network and any(words in text for words in NO_MEMORY)

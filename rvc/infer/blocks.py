@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvc.infer.capacity import Capacity, out_of_memory, release_memory
+from rvc import memory
+from rvc.infer.capacity import Capacity, release_memory
 from rvc.nets.layers import Noise
 
 SHORTEST = 8  # frames
@@ -119,8 +120,8 @@ class Blocks:
                 for end, sound in self._decoded(decode, self._spans(at, last, frames), low, high):
                     yield sound
                     at = end
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
+            except Exception as error:  # those of onnxruntime have no common parent
+                if not memory.ran_out(error):
                     raise
                 self.capacity.halve("decoder", frames, SHORTEST, error)
             if at < last:

@@ -20,15 +20,6 @@ from rvc.errors import VoiceError
 LOG = logging.getLogger(__name__)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on any device."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text or "allocate memory" in text or "bad_alloc" in text)
-    )
-
-
 def release_memory() -> None:
     """Give back what a failed attempt has left with the allocators, before the next one."""
     if torch.cuda.is_available():
@@ -87,8 +78,8 @@ class Capacity:
             longest = max(1, self.limit(network, max(count, shortest)))
             try:
                 return _joined(compute, count, longest, context, blended)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
+            except Exception as error:  # those of onnxruntime have no common parent
+                if not memory.ran_out(error):
                     raise
                 self.halve(network, min(longest, max(count, shortest)), shortest, error)
             release_memory()  # out here nothing holds on to the failed attempt any more

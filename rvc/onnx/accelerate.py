@@ -19,6 +19,7 @@ from rvc.hub.digest import sha256
 from rvc.nets.hifigan import Decoder, Staged
 from rvc.nets.layers import GLOBAL_NOISE, Noise
 from rvc.onnx import cache
+from rvc.onnx.order import Order
 
 WORKERS = 4  # blocks at once; each takes memory
 
@@ -69,7 +70,7 @@ def decoder(file: Path, dec: Staged) -> GraphDecoder | None:
     """The graph of a decoder whose weights come from `file`."""
     workers = min(torch.get_num_threads(), WORKERS)
     graph = cache.load(
-        cache.Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
+        Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
         threads=torch.get_num_threads() // workers,
     )
     return None if graph is None else GraphDecoder(graph, dec, workers)
@@ -85,9 +86,7 @@ class GraphNetwork(nn.Module):
         plain: loads the network itself, should the graph be gone when it is wanted again.
     """
 
-    def __init__(
-        self, graph: cache.Graph, order: cache.Order, plain: Callable[[], nn.Module]
-    ) -> None:
+    def __init__(self, graph: cache.Graph, order: Order, plain: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.order, self.plain = order, plain
         self.shape: dict[str, list[int]] = json.loads(graph.notes["shape"])
@@ -127,7 +126,7 @@ def embedder(
     label = name if name != "custom" else str(custom)
     if not _exportable(home):
         return None
-    order = cache.Order(
+    order = Order(
         "embedder",
         {"name": name, "custom": where, "layer": layer, "projected": projected},
         [*contents, str(layer), str(projected), label],
@@ -160,5 +159,5 @@ def pitch() -> rmvpe.RMVPE | None:
     file = paths().predictors / "rmvpe.pt"
     if not file.is_file():
         return None
-    graph = cache.load(cache.Order("rmvpe", {}, [sha256(file)]))
+    graph = cache.load(Order("rmvpe", {}, [sha256(file)]))
     return None if graph is None else rmvpe.RMVPE(net=graph)

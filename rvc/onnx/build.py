@@ -1,114 +1,106 @@
-"""What is turned into graphs, and the process that does it.
+"""The processes that make a graph, in two steps whose memory goes back to the system.
 
-python -m rvc.onnx.build ORDER FOLDER
+    python -m rvc.onnx.build export ORDER FOLDER     the network, written as a bare graph
+    python -m rvc.onnx.build optimise FOLDER FILE    laid out for this processor, and compared
+
+Nothing else in a conversion takes as much memory as the second step, so it does without torch,
+which would be 240 MB more.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from rvc.embedders.hubert import SpeechEncoder
-from rvc.embedders.manager import EmbedderManager, forget
+from rvc import files, memory
 from rvc.errors import VoiceError
-from rvc.f0 import rmvpe
-from rvc.nets import voice_file
-from rvc.nets.hifigan import Staged
-from rvc.onnx import cache, lift, packing
-from rvc.onnx.lift import Recipe
+from rvc.onnx.runtime import Impossible, session, shrinking_run
 
-HUBERT_FRAME = 400  # samples the first frame of an embedder is wide
+BARE, EXPECTED = "bare.onnx", "expected.npz"  # what the first step leaves in FOLDER
+TOLERANCE = 1e-4  # of the peak
+IMPOSSIBLE = 3  # exit code: trying again will not help
 
 
-def _random(*shape: int, scale: float = 1.0) -> Tensor:
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+def export(order: str, folder: Path) -> None:
+    """Leave in `folder` the bare graph, and what the network makes of its examples.
+
+    Args:
+        order: a `rvc.onnx.cache.Order` as text.
+
+    Raises:
+        Impossible: the network has no graph.
+    """
+    import torch
+
+    from rvc.onnx import lift, recipes
+    from rvc.onnx.order import Order
+
+    wanted = Order.loads(order)
+    recipe = recipes.RECIPES[wanted.kind](**wanted.given)
+    recipe.net.eval()
+    try:
+        lift.export(recipe, folder / BARE)
+    except torch.onnx.OnnxExporterError as error:
+        raise Impossible(" ".join(str(error).split())[:300]) from error
+    with torch.inference_mode():
+        expected = [recipe.net(*example).numpy() for example in recipe.examples]
+    save_expected(folder, [[x.numpy() for x in e] for e in recipe.examples], expected)
 
 
-class _Decoding(nn.Module):
-    """A decoder that makes the sound of some of its frames, with positional inputs only."""
-
-    def __init__(self, dec: Staged) -> None:
-        super().__init__()
-        self.dec = dec
-
-    def forward(self, z: Tensor, g: Tensor, keep: Tensor, source: Tensor | None = None) -> Tensor:
-        return self.dec.cropped(z, g, source, keep)
+def save_expected(
+    folder: Path, examples: Iterable[Sequence[np.ndarray]], expected: Iterable[np.ndarray]
+) -> None:
+    """Note what the network makes of its examples: the graph has to make the same."""
+    pairs = zip(examples, expected, strict=True)
+    np.savez(folder / EXPECTED, *(array for inputs, out in pairs for array in (*inputs, out)))
 
 
-def decoder(file: str) -> Recipe:
-    """The decoder of the voice in `file`."""
-    voice = voice_file.read_voice(Path(file))
-    dec = voice_file.build(voice, torch.device("cpu")).dec
-    if not isinstance(dec, Staged):
-        raise packing.Impossible("this kind of decoder has no graph")
-    latent, speaker = voice.settings.inter_channels, voice.settings.gin_channels
-    examples = []
-    for frames in (40, 67):
-        given = [_random(1, latent, frames), _random(1, speaker, 1)]
-        given.append(torch.tensor([5, frames - 7]))
-        if voice.use_f0:
-            given.append(_random(1, 1, frames * dec.hop, scale=0.1))
-        examples.append(tuple(given))
-    inputs: dict[str, int | None] = {"z": 2, "g": None, "keep": None}
-    inputs |= {"source": 2} if voice.use_f0 else {}
-    return Recipe(_Decoding(dec), inputs, examples, lift=True)
+def optimise(folder: Path, file: Path) -> None:
+    """Lay the graph in `folder` out, compare, and only then put it in its place.
+
+    Raises:
+        Impossible: it does not equal the network.
+    """
+    part = folder / file.name
+    session(folder / BARE, save_as=part)
+    memory.release_freed()
+    compare(part, folder / EXPECTED)
+    for suffix in (".data", ".onnx"):  # who finds the second finds both
+        files.replace(part.with_suffix(suffix), file.with_suffix(suffix))
 
 
-class _Hearing(nn.Module):
-    """An embedder for one wave (1, T) -> (1, F, W)."""
+def compare(graph: Path, expected: Path) -> None:
+    """Hold a graph against what the network made.
 
-    def __init__(self, network: SpeechEncoder) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, wave: Tensor) -> Tensor:
-        network = self.network
-        x = network.encoder(network.feature_projection(network.feature_extractor(wave)), None)
-        return x if network.final_proj is None else network.final_proj(x)
-
-
-def embedder(name: str, custom: str | None, layer: int | None, projected: bool) -> Recipe:
-    """An embedder for one wave; arguments are those of EmbedderManager.load."""
-    made = EmbedderManager().load(name, custom, layer=layer, projected=projected)
-    forget()
-    if not isinstance(made.network, SpeechEncoder):
-        raise packing.Impossible("this kind of embedder has no graph")
-    shape = {"kernels": list(made.network.kernels), "strides": list(made.network.strides)}
-    return Recipe(
-        _Hearing(made.network),
-        {"wave": 1},
-        [(_random(1, n, scale=0.1),) for n in (16_000 + HUBERT_FRAME, 23_456)],
-        notes={"spec": json.dumps(asdict(made.spec)), "shape": json.dumps(shape)},
-    )
-
-
-def pitch() -> Recipe:
-    """RMVPE's network."""
-    examples = [(_random(1, rmvpe.BINS, n) - 5,) for n in (64, 96)]
-    return Recipe(rmvpe.read(), {"mel": 2}, examples)
-
-
-RECIPES: dict[str, Callable[..., Recipe]] = {
-    "decoder": decoder,
-    "embedder": embedder,
-    "rmvpe": pitch,
-}
+    Raises:
+        Impossible: they differ by more than TOLERANCE.
+    """
+    opened = session(graph, layout="as it is")
+    names = [entry.name for entry in opened.get_inputs()]
+    with np.load(expected) as arrays:
+        rows = [arrays[name] for name in arrays.files]
+    for first in range(0, len(rows), len(names) + 1):
+        *inputs, out = rows[first : first + len(names) + 1]
+        made = opened.run(None, dict(zip(names, inputs, strict=True)), shrinking_run())[0]
+        error = float(np.abs(out - made).max() / max(float(np.abs(out).max()), 1e-9))
+        if not error <= TOLERANCE:
+            raise Impossible(f"its graph is off by {error:.1e} of the peak")
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when the graph is in the folder; else the last line of stderr says why not."""
+    """Exit code 0 when the step is done; else the last line of stderr says why not."""
+    step, first, second = arguments
     try:
-        order = cache.Order.loads(arguments[0])
-        lift.make(RECIPES[order.kind](**order.given), Path(arguments[1]))
-    except (packing.Impossible, torch.onnx.OnnxExporterError) as error:
-        print(" ".join(str(error).split())[:300], file=sys.stderr)
-        return packing.IMPOSSIBLE
+        if step == "export":
+            export(first, Path(second))
+        else:
+            optimise(Path(first), Path(second))
+    except Impossible as error:
+        print(error, file=sys.stderr)
+        return IMPOSSIBLE
     except VoiceError as error:
         print(error, file=sys.stderr)
         return 1

@@ -17,16 +17,16 @@ from rvc.errors import BadInput, StageFailed
 from rvc.nets.layers import Noise
 from rvc.nets.synthesizer import Synthesizer
 from rvc.nets.voice_file import VoiceFile, build, read_voice
+from rvc.onnx import half, runtime
 from rvc.onnx import voice as voices
 from rvc.progress import Report, silent
 
 LOG = logging.getLogger(__name__)
-OPSET = 17
 LENGTHS = (1, 8, 33, 100, 151, 200, 333)  # frames on which both have to agree
 TOLERANCE = 1e-3  # of the peak
 
 
-class Given(Noise):
+class GivenNoise(Noise):
     """Hands out what the caller of the graph gives."""
 
     def __init__(self, values: Tensor, offset: Tensor | None = None) -> None:
@@ -40,7 +40,7 @@ class Given(Noise):
         return self.values
 
 
-class Layers(Noise):
+class LayerNoise(Noise):
     """Hands the layers of a decoder what the caller of the graph gives, in order."""
 
     def __init__(self, values: tuple[Tensor, ...]) -> None:
@@ -51,7 +51,7 @@ class Layers(Noise):
         return next(self.values)
 
 
-class Whole(nn.Module):
+class WholeVoice(nn.Module):
     """Content, pitch and given noise to sound, as one function of tensors."""
 
     def __init__(self, net: Synthesizer, for_export: bool = False) -> None:
@@ -73,11 +73,11 @@ class Whole(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Shapes as in `rvc.onnx.voice.INPUTS` -> audio, z, g and, with pitch, source."""
         g = self.net.speaker(sid)
-        z, _ = self.net.latent(feats, pitch, p_len, g, Given(rnd))
+        z, _ = self.net.latent(feats, pitch, p_len, g, GivenNoise(rnd))
         if pitchf is None or breath is None:
             return self.dec(z, g=g), z, g
-        source = self.dec.source(pitchf, Given(breath, offset))
-        return self.dec(z, g=g, source=source, noise=Layers(layers)), z, g, source
+        source = self.dec.source(pitchf, GivenNoise(breath, offset))
+        return self.dec(z, g=g, source=source, noise=LayerNoise(layers)), z, g, source
 
 
 def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
@@ -96,9 +96,9 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
     with files.replacing(target, ".part.onnx") as part:
         try:
             _export(net, part)
-            voices.finish(part, _metadata(voice), voice.weights if p.precision == "fp16" else None)
+            half.finish(part, _metadata(voice), voice.weights if p.precision == "fp16" else None)
             worst = _compare(net, part, report)
-        except voices.failures(torch.onnx.errors.OnnxExporterError) as error:
+        except runtime.errors(torch.onnx.errors.OnnxExporterError) as error:
             raise StageFailed(
                 f"{p.pth_path} cannot be expressed in ONNX: {str(error)[:160]}",
                 "Keep using the .pth file.",
@@ -151,7 +151,7 @@ def _export(net: Synthesizer, path: Path) -> None:
     axes |= {name: {2: f"of {name}"} for name in drawn}
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer doubts every shape; the comparison decides
-        whole = Whole(net, for_export=True).eval()
+        whole = WholeVoice(net, for_export=True).eval()
         whole(*inputs.values())  # whatever is made once and kept becomes a constant of the graph
         torch.onnx.export(
             whole,
@@ -160,31 +160,31 @@ def _export(net: Synthesizer, path: Path) -> None:
             input_names=names,
             output_names=outputs,
             dynamic_axes={k: v for k, v in axes.items() if k in (*names, *outputs)},
-            opset_version=OPSET,
+            opset_version=runtime.OPSET,
             dynamo=False,
         )
 
 
 def _metadata(voice: VoiceFile) -> dict[str, str]:
-    said = {
+    facts = {
         "config": voice.settings.as_list(voice.n_speakers),
         "vocoder": voice.vocoder,
         "f0": voice.use_f0,
         "embed_width": voice.embed_width,
         "meta": voice.meta,
     }
-    return {voices.METADATA_KEY: json.dumps(said)}
+    return {voices.METADATA_KEY: json.dumps(facts)}
 
 
 def _compare(net: Synthesizer, path: Path, report: Report) -> float:
     """Largest difference over all lengths, as a part of the peak; infinite if a length fails."""
-    session = voices.session(path)
+    session = runtime.session(path)
     known = {item.name for item in session.get_inputs()}
     worst = 0.0
     for number, frames in enumerate(LENGTHS):
         inputs = example(net, frames, seed=number)
         with torch.no_grad():
-            wanted = Whole(net)(*inputs.values())[0].numpy()
+            wanted = WholeVoice(net)(*inputs.values())[0].numpy()
         fed = {k: v.numpy() for k, v in inputs.items() if k in known}
         got = session.run(["audio"], fed)[0]
         if got.shape != wanted.shape or not np.isfinite(got).all():

@@ -12,8 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rvc.onnx import cache, packing
+from rvc.onnx.runtime import OPSET, Impossible
 
+TIME_AXIS = 2  # of (B, C, T)
+# what a decoder's graph may consist of: convolutions, operators that act on each number alone,
+# and those that reckon with lengths
+LIFTABLE = frozenset(
+    ["Add", "Constant", "Conv", "ConvTranspose", "Div", "Gather", "Identity", "LeakyRelu", "Mul"]
+    + ["Slice", "Sub", "Tanh", "Unsqueeze"]
+)
 PAGE = 1 << 16  # weights begin at multiples of it, so that every system can map them
 
 
@@ -36,15 +43,6 @@ class Recipe:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(recipe: Recipe, folder: Path) -> None:
-    """Leave in `folder` what rvc.onnx.packing needs: the bare graph, and what it has to equal."""
-    recipe.net.eval()
-    export(recipe, folder / packing.PLAIN)
-    with torch.inference_mode():
-        expected = [recipe.net(*example).numpy() for example in recipe.examples]
-    packing.remember(folder, [[x.numpy() for x in e] for e in recipe.examples], expected)
-
-
 def export(recipe: Recipe, file: Path) -> None:
     """Write the bare graph without its weights, then the weights one by one beside it."""
     import onnx
@@ -63,7 +61,7 @@ def export(recipe: Recipe, file: Path) -> None:
             input_names=list(recipe.inputs),
             output_names=["out"],
             dynamic_axes=moving,
-            opset_version=cache.OPSET,
+            opset_version=OPSET,
         )
     model = onnx.load_from_string(held.getvalue())
     _write_weights(model, recipe, file.with_suffix(".data"))
@@ -82,19 +80,19 @@ def _write_weights(model: Any, recipe: Recipe, file: Path) -> None:
     state = recipe.net.state_dict()
     wanted = [entry for entry in model.graph.input if entry.name not in recipe.inputs]
     with file.open("wb") as out:
-        for entry in wanted:
-            values = state[entry.name].detach().contiguous().numpy()
+        for weight in wanted:
+            values = state[weight.name].detach().contiguous().numpy()
             out.write(b"\0" * (-out.tell() % PAGE))
             table = model.graph.initializer.add()
-            table.name, table.data_location = entry.name, TensorProto.EXTERNAL
+            table.name, table.data_location = weight.name, TensorProto.EXTERNAL
             table.data_type = helper.np_dtype_to_tensor_dtype(values.dtype)
             table.dims.extend(values.shape)
             place = {"location": file.name, "offset": out.tell(), "length": values.nbytes}
             for key, value in place.items():
-                said = table.external_data.add()
-                said.key, said.value = key, str(value)
+                entry = table.external_data.add()
+                entry.key, entry.value = key, str(value)
             out.write(values.data)
-            model.graph.input.remove(entry)
+            model.graph.input.remove(weight)
 
 
 def lift(model: Any) -> None:
@@ -102,10 +100,14 @@ def lift(model: Any) -> None:
 
     onnxruntime has fast blocked kernels for two-dimensional convolutions only. All other
     operators of the graph must work element by element or cut pieces out of T.
+
+    Raises:
+        Impossible: one of them does not.
     """
     from onnx import helper, numpy_helper
 
     graph = model.graph
+    _check_liftable(graph)
     tables = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Slice":
@@ -127,6 +129,32 @@ def lift(model: Any) -> None:
     nodes = [*before, *graph.node, helper.make_node("Squeeze", [f"{out}.high", "height"], [out])]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
+
+
+def _check_liftable(graph: Any) -> None:
+    strange = {node.op_type for node in graph.node} - LIFTABLE
+    if strange:
+        raise Impossible(f"{sorted(strange)[0]} is not known to work with a height")
+    makers = {name: node for node in graph.node for name in node.output}
+    tables = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Slice" and _constant(node.input[3], makers, tables) != TIME_AXIS:
+            raise Impossible("it cuts something else than time")
+
+
+def _constant(name: str, makers: dict[str, Any], tables: dict[str, Any]) -> int | None:
+    """The single whole number that a name stands for; None where it is anything else."""
+    from onnx import numpy_helper
+
+    while name in makers and makers[name].op_type in ("Unsqueeze", "Identity", "Cast"):
+        name = makers[name].input[0]
+    if name in makers and makers[name].op_type == "Constant":
+        values = numpy_helper.to_array(makers[name].attribute[0].t)
+    elif name in tables:
+        values = numpy_helper.to_array(tables[name])
+    else:
+        return None
+    return int(values.reshape(-1)[0]) if values.size == 1 else None
 
 
 def _array(values: list[int]) -> Any:

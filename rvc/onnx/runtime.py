@@ -1,14 +1,30 @@
-"""Sessions of onnxruntime, which share one pool of working memory. Loads no torch."""
+"""onnxruntime: the one place that opens sessions and knows what they raise. Loads no torch."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+OPSET = 17
+Layout = Literal["as it is", "optimise"]
+
+
+class Impossible(ValueError):
+    """There is no such graph, however often one tries."""
+
+
+def errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What onnxruntime raises, and `more`; its exceptions have no common parent of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = (getattr(state, name) for name in dir(state))
+    own = [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*more, *own)
 
 
 @lru_cache(maxsize=1)
-def given_back() -> Any:
+def shrinking_run() -> Any:
     """Options of a run after which working memory goes back to the system.
 
     Otherwise pieces of different lengths leave ever more holes in it.
@@ -21,7 +37,7 @@ def given_back() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _shared_memory() -> None:
+def _share_memory() -> None:
     """One pool of working memory for all graphs, which grows by no more than is asked for."""
     import onnxruntime as ort
 
@@ -37,17 +53,24 @@ def _shared_memory() -> None:
     ort.create_and_register_allocator(kind, ort.OrtArenaCfg(same_as_requested))
 
 
-def session(file: Path, threads: int = 0, optimised: Path | None = None) -> Any:
-    """An onnxruntime session of a graph.
+def session(
+    model: Path | bytes,
+    threads: int = 0,
+    layout: Layout = "optimise",
+    save_as: Path | None = None,
+) -> Any:
+    """A session on the CPU.
 
     Args:
+        model: a file, or a model as bytes.
         threads: that one run uses; 0 leaves it to onnxruntime.
-        optimised: the file is fresh from the exporter: optimise it and write the result here,
-            its weights beside it.
+        layout: "as it is" for a file that was written by `save_as` on this machine.
+        save_as: write the optimised graph here, its weights beside it as this processor wants
+            them.
     """
     import onnxruntime
 
-    _shared_memory()
+    _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -56,14 +79,15 @@ def session(file: Path, threads: int = 0, optimised: Path | None = None) -> Any:
         "session.use_env_allocators": "1",
         "session.intra_op.allow_spinning": "0",  # be a good neighbour
     }
-    if optimised is None:
+    if layout == "as it is":
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    else:
-        options.optimized_model_filepath = str(optimised)
+    if save_as is not None:
+        options.optimized_model_filepath = str(save_as)
         kept = "session.optimized_model_external_initializers"
-        entries[f"{kept}_file_name"] = optimised.with_suffix(".data").name
+        entries[f"{kept}_file_name"] = save_as.with_suffix(".data").name
         entries[f"{kept}_min_size_in_bytes"] = "1024"
         entries["session.save_external_prepacked_constant_initializers"] = "1"
     for key, value in entries.items():
         options.add_session_config_entry(key, value)
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    source = str(model) if isinstance(model, Path) else model
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,7 @@ from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.hub import fetch
 from rvc.hub.catalog import Asset
-from rvc.onnx import voice as onnx
+from rvc.onnx import runtime
 from rvc.progress import Report, silent
 from rvc.tts import espeak, sentences
 
@@ -68,12 +68,10 @@ def speak(
     Raises:
         BadInput: the voice's files are missing, damaged or of another kind; nothing to say.
     """
-    import onnxruntime
-
     path = find(voice, report)
     config = _config(path)
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = runtime.session(path)
         rate = int(config["audio"]["sample_rate"])
         gap = np.zeros(int(PAUSE_S * rate), np.float32)
         parts: list[np.ndarray] = []
@@ -83,7 +81,7 @@ def speak(
             ids = _ids(sentence.strip(), config)
             if len(ids) > 3:
                 parts += [_sound(session, ids, config, percent), gap]
-    except onnx.failures(RuntimeError, KeyError, TypeError, ValueError) as error:
+    except runtime.errors(RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path} cannot be used as a piper voice: {error}.") from error
     if not parts:
         raise BadInput("There is nothing in the text to speak.", "Give words.")

@@ -1,5 +1,7 @@
 """Graphs equal the networks, are made once, and nothing needs them."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks, TorchDecoder
 from rvc.infer.convert import convert
 from rvc.nets import voice_file
-from rvc.onnx import accelerate, cache, packing
+from rvc.onnx import accelerate, build, cache
 from tests import tiny
 from tests.infer.conftest import sung
 
@@ -107,7 +109,7 @@ def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
     voices.Voice(pth, gpu="-")
     next(kept.glob("*.onnx")).write_bytes(b"nonsense")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, accelerate.GraphDecoder)
-    monkeypatch.setattr(packing, "TOLERANCE", -1.0)
+    monkeypatch.setattr(build, "TOLERANCE", -1.0)
     other = tiny.voice(tmp_path / "w.pth", seed=3)
     assert isinstance(voices.Voice(other, gpu="-").decoder, TorchDecoder)
     assert len(list(kept.glob("*.onnx"))) == 1
@@ -115,10 +117,10 @@ def test_a_damaged_graph_is_made_anew_and_a_wrong_one_is_never_used(
 
 def test_what_has_no_graph_is_not_tried_again_and_again(kept, fake_networks, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_step", STEP)
-    monkeypatch.setattr(cache.subprocess, "run", lambda *a, **k: Refusal)
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: Refusal)
     pth = tiny.voice(tmp_path / "v.pth")
     assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
-    monkeypatch.setattr(cache.subprocess, "run", lambda *a, **k: pytest.fail("tried again"))
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("tried again"))
     assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
 
 

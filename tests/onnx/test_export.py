@@ -15,7 +15,7 @@ from rvc.infer.convert import convert
 from rvc.nets import refinegan
 from rvc.nets.layers import Noise
 from rvc.nets.voice_file import build, read_voice
-from rvc.onnx import cache
+from rvc.onnx import cache, half, runtime
 from rvc.onnx import export as export_onnx
 from rvc.onnx import voice as voices
 from rvc.voices import information
@@ -40,7 +40,7 @@ def test_the_report_says_how_close_it_is(exported):
 
 
 def test_names_and_lengths_are_as_documented(exported):
-    session = voices.session(exported[0].with_suffix(".onnx"))
+    session = runtime.session(exported[0].with_suffix(".onnx"))
     assert {item.name for item in session.get_inputs()} <= set(voices.INPUTS)
     assert session.get_outputs()[0].name == "audio"
     frames = {item.name: item.shape for item in session.get_inputs()}
@@ -108,7 +108,7 @@ def test_a_voice_of_float16_loses_nothing_in_an_onnx_of_float16(exported, tmp_pa
     assert large == {onnx.TensorProto.FLOAT16}
     assert half.stat().st_size < 0.8 * whole.stat().st_size
     fed = export_onnx.example(build(read_voice(exported[0])), 40)
-    sound = voices.session(half).run(["audio"], {k: v.numpy() for k, v in fed.items()})[0]
+    sound = runtime.session(half).run(["audio"], {k: v.numpy() for k, v in fed.items()})[0]
     assert sound.dtype == np.float32
 
 
@@ -143,7 +143,7 @@ def test_another_noise_of_the_layers_is_another_sound(tmp_path, narrow, monkeypa
     monkeypatch.setattr(export_onnx, "LENGTHS", (40,))
     path = tiny.voice(tmp_path / "a.pth", **OTHERS["RefineGAN"])
     louder(path)
-    graph = voices.session(Path(export(path)["file"]))
+    graph = runtime.session(Path(export(path)["file"]))
     fed = {k: v.numpy() for k, v in export_onnx.example(build(read_voice(path)), 40).items()}
     sound = graph.run(["audio"], fed)[0]
     changed = graph.run(["audio"], fed | {"noise_5": fed["noise_5"][..., ::-1].copy()})[0]
@@ -153,7 +153,7 @@ def test_another_noise_of_the_layers_is_another_sound(tmp_path, narrow, monkeypa
 def test_a_file_that_does_not_match_is_not_kept(tmp_path, monkeypatch):
     path = tiny.voice(tmp_path / "a.pth")
     monkeypatch.setattr(export_onnx, "_export", lambda net, part: part.touch())
-    monkeypatch.setattr(voices, "finish", lambda *_, **__: None)
+    monkeypatch.setattr(half, "finish", lambda *_, **__: None)
     monkeypatch.setattr(export_onnx, "_compare", lambda *_: 0.02)
     with pytest.raises(StageFailed, match="not kept"):
         export(path)

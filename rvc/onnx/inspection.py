@@ -1,0 +1,76 @@
+"""Opens .onnx files of strangers as data: nothing in them may reach beyond the file itself."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rvc.errors import BadInput
+
+LIMIT_BYTES = 2 << 30  # of the format itself
+# all that export-onnx makes use of; anything else in a file was put there by somebody else
+OPERATORS = frozenset(
+    ["Abs", "Add", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv"]
+    + ["ConvTranspose", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten"]
+    + ["Floor", "Gather", "Greater", "Identity", "LayerNormalization", "LeakyRelu", "Less", "Log"]
+    + ["MatMul", "Mod", "Mul", "Neg", "Pad", "Pow", "Range", "Reciprocal", "ReduceMean", "Relu"]
+    + ["Reshape", "Resize", "Shape", "Sigmoid", "Sin", "Slice", "Softmax", "Sqrt", "Squeeze"]
+    + ["Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where"]
+)
+DTYPES = {"FLOAT": "<f4", "FLOAT16": "<f2", "DOUBLE": "<f8", "INT64": "<i8", "INT32": "<i4",
+         "BOOL": "?"}  # fmt: skip
+
+
+def open_model(path: Path) -> Any:
+    """The model, proven to be self-contained and made of the operators that voices consist of.
+
+    Raises:
+        BadInput: missing, too large, damaged, or with anything that no voice has.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist.", "Check the path.")
+    if path.stat().st_size > LIMIT_BYTES:
+        raise BadInput(f"{path} is larger than any ONNX voice.", "Choose another file.")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged or no ONNX file.", "Export the voice again.") from error
+    found = unexpected(model)
+    if found:
+        raise BadInput(f"{path} is refused: it has {found}.", "Export the voice again.")
+    return model
+
+
+def unexpected(model: Any) -> str:
+    """What a voice has no use for and an attacker may: other files, functions, loops, operators."""
+    graph = model.graph
+    tables, parts = list(graph.initializer), []
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+            return f"the operator {node.op_type[:40]!r} of {node.domain[:40] or 'ONNX'!r}"
+        for attribute in node.attribute:
+            tables += [attribute.t, *attribute.tensors]
+            parts += [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+    if any(t.external_data or t.data_location for t in tables):
+        return "weights in other files"
+    if parts or model.functions or graph.sparse_initializer or model.training_info:
+        return "functions or graphs of its own"
+    broken = next((t.name for t in graph.initializer if not _consistent(t)), None)
+    return "" if broken is None else f"a table {broken[:80]!r} that is not what it says"
+
+
+def _consistent(table: Any) -> bool:
+    """Whether a table holds as many numbers as it says, all of them finite."""
+    from onnx import TensorProto
+
+    kind = DTYPES.get(TensorProto.DataType.Name(table.data_type))
+    count = math.prod(table.dims)
+    if kind is None or count * np.dtype(kind).itemsize != len(table.raw_data):
+        return False
+    return "f" not in kind or bool(np.isfinite(np.frombuffer(table.raw_data, kind)).all())
