@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from rvc import memory, processes
-from rvc.config import paths
 from rvc.hub import cache
 from rvc.onnx import runtime
 from rvc.onnx.build import IMPOSSIBLE
