@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from rvc import tasks
+from rvc.plugins import BrokenPlugin, Registry
 from tabs import cards, events, head, inference, report, settings, training, tts
 from tabs.events import QUIET
 from tabs.page import FORMS, Page
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,19 @@ TABS = (
 )
 
 
+PLUGINS = Registry("tabs", {tab.id: tab for tab in TABS}, Tab)
+
+
 def tabs() -> list[Tab]:
-    """The tabs with something to do."""
-    return [tab for tab in TABS if not tab.verbs or any(verb in tasks.VERBS for verb in tab.verbs)]
+    """The tabs with something to do, those of installed packages last."""
+    here = [tab for tab in TABS if not tab.verbs or any(verb in tasks.VERBS for verb in tab.verbs)]
+    for name in PLUGINS:
+        if name not in PLUGINS.own:
+            try:
+                here.append(replace(PLUGINS[name], id=name))
+            except BrokenPlugin as error:  # the page comes without it; the Settings say why
+                log.warning("%s %s", error.message, error.hint)
+    return here
 
 
 def build(page: Page) -> gr.Blocks:
@@ -61,10 +75,20 @@ def build(page: Page) -> gr.Blocks:
         with gr.Tabs(elem_id="nav"):
             for tab in tabs():
                 with gr.Tab(page.t(tab.title), id=tab.id, elem_id=f"tab-{tab.id}"):
-                    tab.build(page)
+                    _fill(tab, page)
         events.for_programs()
         _chain(blocks, page)
     return blocks
+
+
+def _fill(tab: Tab, page: Page) -> None:
+    """Build one tab; one of a package that fails says so in its place."""
+    try:
+        with PLUGINS.blamed(tab.id):
+            tab.build(page)
+    except BrokenPlugin as error:
+        log.warning("%s %s", error.message, error.hint)
+        gr.Markdown(f"{error.message} {error.hint}")
 
 
 def _chain(blocks: gr.Blocks, page: Page) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from rvc import plugins
 from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
 from tabs import controls
@@ -22,12 +24,15 @@ def build(page: Page) -> None:
         fields = _fields(t)
         save = gr.Button(t("Save"), variant="primary", elem_id="save-settings")
         told = gr.HTML()
+        page.heading("Plugins", "Installed packages that add something.")
+        added = gr.HTML()
 
     def keep(*values: Any) -> str:
         _keep(dict(zip(fields, values, strict=True)))
         return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
 
     page.on_load(_kept, [], list(fields.values()))
+    page.on_load(lambda: _plugins(t), [], [added])
     text = "Keep the settings in assets/config.json."
     endpoint(save.click, keep, fields, told, t, "save_settings", text)
 
@@ -56,6 +61,17 @@ def _fields(t: Translate) -> dict[str, Any]:
             info=t("Further places to get model files from, one address per line."),
         ),
     }
+
+
+def _plugins(t: Translate) -> str:
+    """What packages add, from which package and folder, and what is known to be wrong with it."""
+    rows = []
+    wrong = plugins.problems()
+    for plugin in plugins.installed():
+        text = f"{plugin} ({plugin.place})" + (f": {wrong[plugin]}" if plugin in wrong else "")
+        rows.append(f"<li>{escape(text)}</li>")
+    none = f'<p class="facts">{escape(t("There are none."))}</p>'
+    return f'<ul class="facts">{"".join(rows)}</ul>' if rows else none
 
 
 def _kept() -> list[Any]:

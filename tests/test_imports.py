@@ -14,7 +14,7 @@ from rvc import embedders, f0, nets
 ROOT = Path(__file__).parents[1]
 LEVELS = [  # low to high; rooms on one level do not import each other
     "errors",
-    "progress files memory",
+    "progress files memory plugins",
     "config",
     "processes",
     "audio precision device workers",

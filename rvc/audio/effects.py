@@ -17,7 +17,8 @@ import numpy as np
 
 from rvc import processes
 from rvc.audio import dsp
-from rvc.errors import MissingModel, VoiceError
+from rvc.errors import BadInput, MissingModel, VoiceError
+from rvc.plugins import Registry, attribute
 
 if TYPE_CHECKING:
     from rvc.params import Effects
@@ -136,6 +137,52 @@ class Chain:
                 "Lower their feedback or gain.",
             )
         return out
+
+
+ADDED = Registry("effects", {}, str)  # name -> make(rate in Hz, **numbers) -> effect
+
+
+class PluginEffect:
+    """An effect that an installed package adds, for one sound, block by block.
+
+    Args:
+        words: name, or name:key=number,key=number.
+        rate: in Hz.
+
+    Raises:
+        BadInput: there is no such effect, or a setting is no number.
+        BrokenPlugin: the package cannot make it.
+    """
+
+    def __init__(self, words: str, rate: int) -> None:
+        self.name, _, given = words.partition(":")
+        if self.name not in ADDED:
+            known = ", ".join(ADDED) or "none: no installed package adds an effect"
+            raise BadInput(f"There is no plugin effect {self.name!r}.", f"There are: {known}.")
+        try:
+            pairs = [pair.split("=") for pair in given.split(",") if pair.strip()]
+            settings = {key.strip(): float(value) for key, value in pairs}
+        except ValueError:
+            raise BadInput(
+                f"The settings of the effect {words!r} cannot be read.",
+                "Write name:key=number,key=number.",
+            ) from None
+        with ADDED.blamed(self.name):
+            self.effect = attribute(ADDED[self.name])(rate, **settings)
+
+    def __call__(self, block: np.ndarray) -> np.ndarray:
+        """The next block, float32 (T,) -> (T,)."""
+        with ADDED.blamed(self.name):
+            out = np.asarray(self.effect(block), np.float32)
+            if out.shape != block.shape or not np.isfinite(out).all():
+                raise ValueError(f"a block of {block.shape} came back as {out.shape} or not finite")
+        return out
+
+
+def of_plugins(p: Effects, rate: int) -> list[PluginEffect]:
+    """The effects that packages add and that are asked for, in their order."""
+    words = (p.plugin_effects or "").split(";") if p.post_process else []
+    return [PluginEffect(word.strip(), rate) for word in words if word.strip()]
 
 
 @lru_cache(maxsize=1)

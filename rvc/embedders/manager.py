@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import catalog
 from rvc.hub.digest import sha256
 from rvc.hub.fetch import ensure
+from rvc.plugins import attribute
 from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
@@ -163,15 +163,16 @@ def _open(
     projected: bool,
 ) -> Embedder:
     config, extra, weights = _contents(file)
+    info = EMBEDDERS.get(label)
     family = str(config.get("model_type", "hubert"))
-    if family not in FAMILIES:
+    if not (info and info.family) and family not in FAMILIES:
         raise BadInput(
             f"The embedder {label} is of the kind {family!r}.",
             "Known kinds are: " + ", ".join(FAMILIES) + ".",
         )
-    module, function = FAMILIES[family].split(":")
-    build = getattr(import_module(module), function)
-    network = build(config, weights, layer or extra.get("layer"), projected)
+    with EMBEDDERS.blamed(label):
+        build = attribute(info.family if info and info.family else FAMILIES[family])
+        network = build(config, weights, layer or extra.get("layer"), projected)
     spec = EmbedderSpec(
         name=label,
         width=network.width,

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from rvc.plugins import Registry, attribute
 
 if TYPE_CHECKING:
     import numpy as np
 
-METHODS = {  # name -> factory(device), imported on first use
-    "rmvpe": "rvc.f0.rmvpe:RMVPE",
-    "fcpe": "rvc.f0.fcpe:FCPE",
-    "crepe": "rvc.f0.crepe:Crepe",
-    "crepe-tiny": "rvc.f0.crepe:CrepeTiny",
-    "swift-f0": "rvc.f0.swift_f0:SwiftF0",
-    "hybrid[crepe+rmvpe]": "rvc.f0.hybrid:crepe_rmvpe",
-    "hybrid[crepe+fcpe]": "rvc.f0.hybrid:crepe_fcpe",
-    "hybrid[rmvpe+fcpe]": "rvc.f0.hybrid:rmvpe_fcpe",
-    "hybrid[crepe+rmvpe+fcpe]": "rvc.f0.hybrid:crepe_rmvpe_fcpe",
-}
-Method = Literal[
-    "rmvpe",
-    "fcpe",
-    "crepe",
-    "crepe-tiny",
-    "swift-f0",
-    "hybrid[crepe+rmvpe]",
-    "hybrid[crepe+fcpe]",
-    "hybrid[rmvpe+fcpe]",
-    "hybrid[crepe+rmvpe+fcpe]",
-]
+METHODS = Registry(  # name -> factory(device), imported on first use
+    "f0",
+    {
+        "rmvpe": "rvc.f0.rmvpe:RMVPE",
+        "fcpe": "rvc.f0.fcpe:FCPE",
+        "crepe": "rvc.f0.crepe:Crepe",
+        "crepe-tiny": "rvc.f0.crepe:CrepeTiny",
+        "swift-f0": "rvc.f0.swift_f0:SwiftF0",
+        "hybrid[crepe+rmvpe]": "rvc.f0.hybrid:crepe_rmvpe",
+        "hybrid[crepe+fcpe]": "rvc.f0.hybrid:crepe_fcpe",
+        "hybrid[rmvpe+fcpe]": "rvc.f0.hybrid:rmvpe_fcpe",
+        "hybrid[crepe+rmvpe+fcpe]": "rvc.f0.hybrid:crepe_rmvpe_fcpe",
+    },
+    str,
+)
+if TYPE_CHECKING:
+    Method = str
+else:  # packages add names that no type checker knows
+    Method = Literal[tuple(METHODS)]
 
 
 class Extractor(Protocol):
@@ -41,6 +39,6 @@ class Extractor(Protocol):
 
 def load(name: str, device: str = "cpu") -> Extractor:
     """Make the extractor called `name` on a torch device."""
-    module, factory = METHODS[name].split(":")
-    extractor: Extractor = getattr(import_module(module), factory)(device)
+    with METHODS.blamed(name):
+        extractor: Extractor = attribute(METHODS[name])(device)
     return extractor

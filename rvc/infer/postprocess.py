@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -211,13 +212,21 @@ def polished(sound: Spool, rate: int, p: Conversion, make: MakeSpool, report: Re
         if LATE in names:
             sound = chunked(sound, rate, _anew(chain, rate), make, report)
             continue
-        made = make()
-        for start, block in sound.blocks(BLOCK):
-            made.append(chain(block, rate))
-            report(start + len(block), len(sound), "Effects")
-        sound.close()
-        sound = made
+        sound = _block_by_block(sound, partial(chain, rate=rate), make, report)
+    for effect in effects.of_plugins(p, rate):
+        sound = _block_by_block(sound, effect, make, report)
     return sound
+
+
+def _block_by_block(
+    sound: Spool, change: Callable[[np.ndarray], np.ndarray], make: MakeSpool, report: Report
+) -> Spool:
+    made = make()
+    for start, block in sound.blocks(BLOCK):
+        made.append(change(block))
+        report(start + len(block), len(sound), "Effects")
+    sound.close()
+    return made
 
 
 def _anew(chain: effects.Chain, rate: int) -> Callable[[np.ndarray], np.ndarray]:

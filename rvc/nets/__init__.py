@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from rvc.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -44,36 +46,43 @@ class DiscriminatorPlan:
     spectral: tuple[tuple[int, int, int], ...] = ()
 
 
-VOCODERS = {
-    "HiFi-GAN": VocoderInfo(
-        "rvc.nets.hifigan:HiFiGAN",
-        (24000, 32000, 40000, 48000),
-        "v2",
-        "Applio's and RVC's standard.",
-    ),
-    "MRF HiFi-GAN": VocoderInfo(
-        "rvc.nets.mrf_hifigan:MRFHiFiGAN",
-        (24000, 32000, 40000, 48000),
-        "v2",
-        "HiFi-GAN with nine harmonics.",
-    ),
-    "RefineGAN": VocoderInfo(
-        "rvc.nets.refinegan:RefineGAN",
-        (24000, 32000, 40000, 48000),
-        "v3",
-        "Refines a pitch template.",
-        mel="multi",
-    ),
-    "lite": VocoderInfo(
-        "rvc.nets.lite:Lite",
-        (24000,),
-        "lite",
-        "Fast, for machines without a GPU.",
-        mel="multi",
-        encoder="rvc.nets.lite:Encoder",
-    ),
-}
-VocoderName = Literal["HiFi-GAN", "MRF HiFi-GAN", "RefineGAN", "lite"]
+VOCODERS = Registry(
+    "vocoders",
+    {
+        "HiFi-GAN": VocoderInfo(
+            "rvc.nets.hifigan:HiFiGAN",
+            (24000, 32000, 40000, 48000),
+            "v2",
+            "Applio's and RVC's standard.",
+        ),
+        "MRF HiFi-GAN": VocoderInfo(
+            "rvc.nets.mrf_hifigan:MRFHiFiGAN",
+            (24000, 32000, 40000, 48000),
+            "v2",
+            "HiFi-GAN with nine harmonics.",
+        ),
+        "RefineGAN": VocoderInfo(
+            "rvc.nets.refinegan:RefineGAN",
+            (24000, 32000, 40000, 48000),
+            "v3",
+            "Refines a pitch template.",
+            mel="multi",
+        ),
+        "lite": VocoderInfo(
+            "rvc.nets.lite:Lite",
+            (24000,),
+            "lite",
+            "Fast, for machines without a GPU.",
+            mel="multi",
+            encoder="rvc.nets.lite:Encoder",
+        ),
+    },
+    VocoderInfo,
+)
+if TYPE_CHECKING:
+    VocoderName = str
+else:  # packages add names that no type checker knows
+    VocoderName = Literal[tuple(VOCODERS)]
 
 DISCRIMINATORS = {
     "v1": DiscriminatorPlan((2, 3, 5, 7, 11, 17)),

@@ -73,7 +73,8 @@ class Synthesizer(nn.Module):
         with_posterior: bool = True,
     ) -> None:
         super().__init__()
-        decoder = named_class(VOCODERS[vocoder].decoder)
+        with VOCODERS.blamed(vocoder):
+            decoder = named_class(VOCODERS[vocoder].decoder)
         if decoder.needs_f0 and not use_f0:
             raise Mismatch(f"{vocoder} has no form without pitch.", "Use HiFi-GAN.")
         self.settings, self.vocoder = settings, vocoder

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rvc.embedders import EmbedderName
+from rvc import plugins
+from rvc.embedders import EmbedderOrAuto
 from rvc.f0 import Method
 from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, Paths, option
+
+ENGINES = ("edge", "piper", "espeak")
+if TYPE_CHECKING:
+    Engine = str
+else:  # packages add names that no type checker knows
+    Engine = Literal[("auto", *ENGINES, *(p.name for p in plugins.installed("tts")))]
 
 
 class Convert(Hardware):
@@ -57,7 +64,7 @@ class Convert(Hardware):
     match_loudness: bool = option(
         False, "Bring the result to the loudness of the recording (LUFS).", "Output"
     )
-    embedder_model: Literal[EmbedderName, "auto"] = option(
+    embedder_model: EmbedderOrAuto = option(
         "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
     )
     embedder_model_custom: OptionalText = option(
@@ -117,6 +124,9 @@ class Effects(Params):
     delay_seconds: float = option(0.5, "Delay: seconds.", "Effects", ge=0, le=5)
     delay_feedback: float = option(0.0, "Delay: feedback.", "Effects", ge=0, le=1)
     delay_mix: float = option(0.5, "Delay: mix.", "Effects", ge=0, le=1)
+    plugin_effects: OptionalText = option(
+        None, "Effects of plugins, such as name; name:key=0.5,key=2.", "Effects"
+    )
 
 
 class Conversion(Convert, Effects):
@@ -168,7 +178,7 @@ class Tts(Conversion):
         "of espeak such as en or de+f3.",
         reads=True,
     )
-    tts_engine: Literal["auto", "edge", "piper", "espeak"] = option(
+    tts_engine: Engine = option(
         "auto",
         "auto tells by the voice; edge sends the text to Microsoft, the others work on this "
         "machine.",

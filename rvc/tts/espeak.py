@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rvc.errors import BadInput, MissingModel
+from rvc.progress import Report, silent
 
 SYNCHRONOUS, UTF8, CHARACTERS, RATE, IPA = 2, 1, 1, 1, 2
 WORDS_PER_MINUTE = 175
@@ -88,7 +89,9 @@ def _speaking(voice: str) -> Iterator[tuple[Any, int]]:
         yield library, rate
 
 
-def speak(text: str, voice: str = "en", percent: int = 0) -> tuple[np.ndarray, int]:
+def speak(
+    text: str, voice: str = "en", percent: int = 0, report: Report = silent
+) -> tuple[np.ndarray, int]:
     """Speech of a text.
 
     Args:

@@ -13,8 +13,9 @@ from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.infer import infer
+from rvc.plugins import attribute
 from rvc.progress import Report, silent
-from rvc.tts import edge, espeak, piper
+from rvc.tts import ENGINES, piper
 
 LONGEST_TEXT_BYTES = 4 << 20
 EDGE_VOICE = re.compile(r"^[a-z]{2,3}-[A-Za-z-]+Neural$", re.IGNORECASE)
@@ -52,11 +53,9 @@ def speak(
     text: str, engine: str, voice: str, percent: int = 0, report: Report = silent
 ) -> tuple[np.ndarray, int]:
     """Speech (T,) float32 of a text and its rate in Hz, by the engine of this name."""
-    if engine == "edge":
-        return edge.speak(text, voice, percent, report)
-    if engine == "piper":
-        return piper.speak(text, voice, percent, report)
-    return espeak.speak(text, voice, percent)
+    with ENGINES.blamed(engine):
+        wave, rate = attribute(ENGINES[engine])(text, voice, percent, report)
+    return np.asarray(wave, np.float32), int(rate)
 
 
 def engine_of(p: params.Tts) -> str:
