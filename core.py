@@ -68,7 +68,10 @@ def _runner(name: str):
 
 def _complain(error: VoiceError, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
+        more = {"result": error.result} if error.result else {}
+        click.echo(json.dumps(error.as_dict() | more, ensure_ascii=False))
+    elif error.result and "message" in error.result:
+        click.echo(error.result["message"])
     click.echo(f"Error: {error.message}", err=True)
     if error.hint:
         click.echo(f"Hint: {error.hint}", err=True)

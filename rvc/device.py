@@ -107,12 +107,17 @@ def _cuda() -> tuple[str, int, str]:
 
     name = torch.cuda.get_device_name(0)
     major, minor = torch.cuda.get_device_capability(0)
-    built = [a for a in torch.cuda.get_arch_list() if a.startswith(("sm_", "compute_"))]
-    known = [int("".join(c for c in a.split("_")[1] if c.isdigit())) for a in built]
-    able = not known or any(k // 10 == major and k % 10 <= minor for k in known)
-    if not able and not any(a.startswith("compute_") for a in built):
+    if not has_code_for(major, minor, torch.cuda.get_arch_list()):
         return "cpu", 0, f"this torch build has no code for {name} (sm_{major}{minor})"
     return "cuda", torch.cuda.device_count(), name
+
+
+def has_code_for(major: int, minor: int, architectures: list[str]) -> bool:
+    """Whether a build of torch for these CUDA architectures runs on a GPU of this capability."""
+    built = [a for a in architectures if a.startswith(("sm_", "compute_"))]
+    known = [int("".join(c for c in a.split("_")[1] if c.isdigit())) for a in built]
+    able = not known or any(k // 10 == major and k % 10 <= minor for k in known)
+    return able or any(a.startswith("compute_") for a in built)
 
 
 def _dtype(device: torch.device, asked: str, part: Part) -> tuple[torch.dtype, str]:

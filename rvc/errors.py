@@ -81,6 +81,13 @@ class Busy(VoiceError):
     exit_code = 9
 
 
+class NotReady(VoiceError):
+    """This installation cannot do the default conversion; `doctor` lists why, and what to do."""
+
+    code = "not_ready"
+    exit_code = 10
+
+
 class Cancelled(VoiceError):
     """Stopped on request, after saving what could be saved."""
 
@@ -97,5 +104,6 @@ KINDS = (
     DownloadFailed,
     StorageFailed,
     Busy,
+    NotReady,
     Cancelled,
 )

@@ -58,6 +58,7 @@ VERBS = {
     "export-voice": Verb(params.ExportVoice, "rvc.voices.verbs:export"),
     "delete-voice": Verb(params.DeleteVoice, "rvc.voices.verbs:delete"),
     "export-onnx": Verb(params.ExportOnnx, "rvc.onnx.export:run"),
+    "doctor": Verb(params.Doctor, "rvc.tools.doctor:run"),
     "demo": Verb(params.Demo, "rvc.tools.demo:run"),
     "evaluate": Verb(params.Evaluate, "rvc.evaluate.evaluate:run"),
 }

@@ -167,6 +167,10 @@ class Prerequisites(Params):
     )
 
 
+class Doctor(Params):
+    """Check this installation: device, packages, disk, models, settings; how to mend each."""
+
+
 class Assets(Params):
     """List, download, verify or adopt the public model files."""
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
+
+from fastapi.responses import PlainTextResponse
 
 from rvc import params, processes
 from rvc.config import REPOSITORY
@@ -14,8 +17,14 @@ LOOK = (
     "import json; from rvc import device; d = device.choose();"
     "print(json.dumps({'device': d.name, 'precision': str(d.dtype).split('.')[-1], 'why': d.why}))"
 )
+EXAMINE = (
+    "import sys; from rvc.tools import doctor;"
+    "sys.stdout.reconfigure(encoding='utf-8'); print(doctor.text())"
+)
+EXAMINE_S = 300.0
 WITHOUT_DOWNLOAD = {"f0_method": "fcpe", "embedder_model": "mini"}  # ship with the program
 log = logging.getLogger(__name__)
+_examining = threading.Lock()
 _found: asyncio.Task[dict[str, str]] | None = None
 
 
@@ -43,6 +52,14 @@ def ready() -> dict[str, dict[str, str]]:
         "chosen": usual | {name: WITHOUT_DOWNLOAD[name] for name in absent},
         "instead": {name: usual[name] for name in absent},
     }
+
+
+def doctor() -> PlainTextResponse:
+    """What `doctor` finds, as text; looked for anew by a child, one at a time."""
+    with _examining:
+        done = processes.run(["-c", EXAMINE], EXAMINE_S)
+    said = done.stderr if done.returncode else done.stdout
+    return PlainTextResponse(said.decode(errors="replace"), 500 if done.returncode else 200)
 
 
 async def _look() -> dict[str, str]:

@@ -56,6 +56,9 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/device", tags=["machine"], summary="Where the work is done, and why.")(
         machine.device
     )
+    router.get("/doctor", tags=["machine"], summary="Whether everything is in order, as text.")(
+        machine.doctor
+    )
     router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
     router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
         _server_of(fence)
