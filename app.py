@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,19 @@ log = logging.getLogger("app")
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 @click.option("--token", envvar="RVC_TOKEN", help="Token to ask for; made up when needed.")
 @click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    help="A further name the page is reached by, such as a reverse proxy's; may be given several "
+    "times. A token is then asked for.",
+)
+@click.option(
+    "--root-path",
+    default="",
+    help="Path under which a reverse proxy shows the page and which it takes off, such as /rvc; "
+    "the whole address where the proxy does not pass on the name it was asked by.",
+)
+@click.option(
     "--allow-folder",
     "folders",
     multiple=True,
@@ -50,6 +64,8 @@ def main(
     share: bool,
     open_: bool,
     token: str | None,
+    hosts: tuple[str, ...],
+    root_path: str,
     folders: tuple[Path, ...],
 ) -> None:
     """Serve the web page and the HTTP API."""
@@ -59,7 +75,7 @@ def main(
     listener = listen(server_name, port)
     from rvc.server import Access
 
-    access = Access(server_name, token, folders, public=share)
+    access = Access(server_name, token, folders, share, hosts, root_path)
     serve(create(access), access, listener, share, open_)
 
 
@@ -88,7 +104,7 @@ def listen(server_name: str, port: int) -> socket.socket:
 
 def create(access: Access) -> FastAPI:
     """The app: routes, page, gate; nothing is listening yet."""
-    from rvc.config import load_settings, paths
+    from rvc.config import paths
 
     here = paths()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -96,12 +112,34 @@ def create(access: Access) -> FastAPI:
     os.environ["GRADIO_TEMP_DIR"] = str(here.cache / "uploads")
     for folder in (here.logs, here.audios, here.datasets, here.cache / "uploads"):
         folder.mkdir(parents=True, exist_ok=True)
+    with without_proxies():
+        return _with_page(access)
+
+
+@contextlib.contextmanager
+def without_proxies() -> Iterator[None]:
+    """The page of this machine needs no proxy, and must start where one cannot be understood.
+
+    Gradio makes a connection pool when it is imported, which fails for proxies of unknown kinds.
+    """
+    proxies = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}
+    for name in proxies:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(proxies)
+
+
+def _with_page(access: Access) -> FastAPI:
     from gradio.routes import mount_gradio_app
 
     from rvc import server
+    from rvc.config import load_settings, paths
     from tabs import head, i18n, layout, theme
     from tabs.page import Page
 
+    here = paths()
     app = server.create(access)
     language = i18n.choose(load_settings().language)
     blocks = layout.build(Page(i18n.translator(language), app.state.fence))
@@ -122,6 +160,7 @@ def create(access: Access) -> FastAPI:
         theme=theme.theme(),
         css_paths=[head.style()],
         head=head.head(i18n.table(language)),
+        root_path=access.root_url or access.root_path or None,
     )
     blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
     return app
@@ -172,7 +211,7 @@ def _share(port: int, access: Access) -> str:
     if offline():
         raise click.ClickException("--share needs the network, but offline is set.")
     networking.CERTIFICATE_PATH = str(paths().cache / "share.pem")  # not where we were started
-    known = (exceptions.ChecksumMismatchError, exceptions.ShareCertificateWriteError)
+    known = (exceptions.ChecksumMismatchError, exceptions.ShareCertificateWriteError, ImportError)
     try:
         link = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)
     except (RuntimeError, ValueError, OSError, httpx.HTTPError, *known) as error:

@@ -39,6 +39,10 @@ class BadInput(VoiceError):
     exit_code = 3
 
 
+class NotFound(BadInput):
+    """What was asked for by its name is not here."""
+
+
 class MissingModel(VoiceError):
     """A model file is needed and absent; the hint says how to get it."""
 

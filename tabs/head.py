@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from rvc.audio.formats import PLAYED
 from rvc.config import ASSETS
 from tabs.i18n import Translate
 
@@ -17,14 +19,21 @@ SCRIPTS = (
 
 
 def head(words: dict[str, str]) -> str:
-    """What goes into <head>: the texts for the live elements and the scripts, all our own."""
-    texts = json.dumps(words, ensure_ascii=False).replace("</", "<\\/")
+    """What goes into <head>: texts and facts for the live elements and the scripts, all our own.
+
+    Addresses are relative to the page's, and so right under any path.
+    """
     scripts = "".join(
-        f'<script type="module" src="/ui/{name}"></script>'
+        f'<script type="module" src="ui/{name}"></script>'
         for name in SCRIPTS
         if (UI / name).exists()
     )
-    return f'<script type="application/json" id="voice-texts">{texts}</script>{scripts}'
+    return _data("voice-texts", words) + _data("voice-facts", {"played": PLAYED}) + scripts
+
+
+def _data(name: str, value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False).replace("</", "<\\/")
+    return f'<script type="application/json" id="{name}">{text}</script>'
 
 
 def style() -> Path:

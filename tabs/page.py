@@ -21,7 +21,8 @@ from rvc.voices import library
 from tabs import controls
 from tabs.i18n import Translate
 
-FORMS = '(await import("/ui/forms.js"), window.voice)'  # also where it is not loaded yet
+SCRIPT = 'new URL("ui/forms.js", document.baseURI).href'
+FORMS = f"(await import({SCRIPT}), window.voice)"  # also where it is not loaded yet
 
 
 @dataclass

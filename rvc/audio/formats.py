@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-_KINDS = (
-    "wav flac mp3 ogg opus m4a",  # what is written here, and played by every browser
+PLAYED = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")  # written here, played by browsers
+_MORE = (
     "oga spx aac mp4 m4b m4r m4v webm wma asf wmv ac3 eac3 alac amr 3gp 3g2 mov mkv mka",
     "aif aiff aifc caf w64 rf64 bwf wave au snd voc sph nist",
     "mp2 mpa mpga mpg mpeg mts m2ts avi flv wv ape tta tak mpc dsf dff dts",
 )
-EXTENSIONS: tuple[str, ...] = tuple(f".{kind}" for line in _KINDS for kind in line.split())
+EXTENSIONS = (*PLAYED, *(f".{kind}" for line in _MORE for kind in line.split()))
 _KNOWN = frozenset(EXTENSIONS)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from rvc.config import REPOSITORY, experiment, named, paths
-from rvc.errors import BadInput, Busy, Cancelled, VoiceError
+from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
 from rvc.params import Params
 from rvc.train import stopping
 
@@ -83,7 +83,7 @@ def read(job: str) -> dict[str, Any]:
     """
     folder = _folder(job)
     if not (folder / "job.json").is_file():
-        raise BadInput(f"There is no job {job!r}.", "See the list of jobs for those there are.")
+        raise NotFound(f"There is no job {job!r}.", "See the list of jobs for those there are.")
     facts: dict[str, Any] = {
         "state": "starting", "done": 0.0, "total": 0.0, "note": "", "eta_s": None,
         "started_s": None, "ended_s": None, "result": None, "error": None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rvc.audio.formats import EXTENSIONS as AUDIO
 from rvc.config import kit, named, paths
-from rvc.errors import BadInput
+from rvc.errors import BadInput, NotFound
 from rvc.params import Params
 from rvc.params.base import base_type, reads, writes
 from rvc.server import gate
@@ -76,7 +76,7 @@ class Fence:
         """The file behind a download link.
 
         Raises:
-            BadInput: missing, outside the output folders, or not a kind that is served.
+            NotFound: missing, outside the output folders, or not a kind that is served.
         """
         shipped = kit()  # the sample recording, to be heard beside its conversion
         for root in (*self.outputs(), *([shipped.resolve()] if shipped else [])):
@@ -86,7 +86,7 @@ class Fence:
                     return file
             except (OSError, ValueError):
                 break
-        raise BadInput(f"There is no file {name!r} to download.", "See the list of results.")
+        raise NotFound(f"There is no file {name!r} to download.", "See the list of results.")
 
 
 def upload_name(name: str, kinds: tuple[str, ...] = AUDIO) -> str:

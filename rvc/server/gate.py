@@ -15,7 +15,9 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from starlette.exceptions import HTTPException
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
@@ -23,6 +25,7 @@ Send = Callable[[Scope], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+AT_HOME = (".local", ".lan", ".home", ".internal", ".home.arpa", ".localdomain", ".fritz.box")
 COOKIE = "rvc_token"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -35,15 +38,41 @@ def is_loopback(name: str) -> bool:
         return False
 
 
+def is_at_home(name: str) -> bool:
+    """Whether a name is an address, or one that no name server of the internet gives out."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return bool(name) and ("." not in name or name.endswith(AT_HOME))
+    return True
+
+
+class TooLarge(HTTPException):
+    """More was sent than a request may hold."""
+
+    message = "What was sent is too large."
+    hint = (
+        "The limit is 1 GB per file. A larger one need not be sent: give its path on the machine "
+        "that this program runs on."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(413, self.message)
+
+
 class Gate:
     """ASGI middleware: Host, Origin, size of the request and, where set, the token.
 
     Args:
         app: what to protect.
         hosts: names the server answers to, without port.
-        any_address: also answer to bare IP addresses (a rebinding attack needs a name).
+        any_address: also answer to bare IP addresses and to the names that people use at home
+            and between containers (a rebinding attack needs a public name).
         token: the secret to ask for; None asks for nothing.
         max_bytes: largest request body.
+        origins: names of pages that may send requests although a reverse proxy has put another
+            name into `Host`.
+        root_path: where a reverse proxy shows the page; cookies are kept for it alone.
     """
 
     def __init__(
@@ -53,12 +82,16 @@ class Gate:
         any_address: bool = False,
         token: str | None = None,
         max_bytes: int = 2 << 30,
+        origins: frozenset[str] = frozenset(),
+        root_path: str = "",
     ) -> None:
         self.app = app
         self.hosts = {h.lower() for h in hosts} | set(LOOPBACK)
         self.any_address = any_address
         self.token = token
         self.max_bytes = max_bytes
+        self.origins = frozenset(name.lower() for name in origins)
+        self.root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -69,28 +102,49 @@ class Gate:
         if refusal is not None:
             await _refuse(scope, send, *refusal)
         elif self.token and (target := self._signed_in(scope, headers)):
-            await _set_cookie(send, target, self.token)
+            await _set_cookie(send, target, self.token, self.root_path or "/")
         else:
-            await self.app(scope, receive, send)
+            await self.app(self._below_root(scope), self._counted(receive), send)
+
+    def _below_root(self, scope: Scope) -> Scope:
+        """The request without the path that a proxy shows us under, where it has left that on."""
+        if not self.root_path or not scope["path"].startswith(f"{self.root_path}/"):
+            return scope
+        path = scope["path"].removeprefix(self.root_path)
+        return {**scope, "path": path, "raw_path": quote(path).encode()}
+
+    def _counted(self, receive: Receive) -> Receive:
+        """A body of unstated length ends where a stated one would have been refused."""
+        received = 0
+
+        async def counted() -> Scope:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if message["type"] == "http.request" and received > self.max_bytes:
+                raise TooLarge
+            return message
+
+        return counted
 
     def refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str] | None:
         """(status, sentence, hint) when the request must not pass, else None."""
         host = headers.get("host", "")
         if not self.knows(host):
             return 403, f"This server does not answer to the address {host!r}.", (
-                "Open it by the address it printed when it started."
+                "Open it by the address it printed when it started, or start it with "
+                "--allow-host NAME."
             )  # fmt: skip
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return 403, "Requests from other sites are refused.", "Open this page directly."
+        if not self._own_page(headers.get("origin"), host):
+            return 403, "Requests from other sites are refused.", (
+                "Open this page directly, or start it with --allow-host NAME."
+            )  # fmt: skip
         writes = scope["type"] == "websocket" or scope["method"] not in SAFE
         if writes and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return 403, "Requests from other sites are refused.", "Open this page directly."
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self.max_bytes:
-            return 413, "What was sent is too large.", (
-                f"The limit is {self.max_bytes >> 20} MB per request."
-            )  # fmt: skip
+            return 413, TooLarge.message, TooLarge.hint
         if self.token and not self._known_token(scope, headers):
             return 401, "A token is needed.", (
                 "Use the link printed when the server started, or the token as password."
@@ -105,11 +159,19 @@ class Gate:
             return False
         if name in self.hosts:
             return True
+        return self.any_address and is_at_home(name)
+
+    def _own_page(self, origin: str | None, host: str) -> bool:
+        """Whether a request comes from a page of this server, or from no page at all."""
+        if origin is None:
+            return True
         try:
-            ipaddress.ip_address(name)
+            parts = urlsplit(origin)
+            name = (parts.hostname or "").lower()
         except ValueError:
             return False
-        return self.any_address
+        own = parts.netloc.lower()
+        return own == host.lower() or not self.origins.isdisjoint((own, name))
 
     def _known_token(self, scope: Scope, headers: dict[str, str]) -> bool:
         given = [_query(scope).get("token", ""), _cookie(headers.get("cookie", ""))]
@@ -129,7 +191,8 @@ class Gate:
             return None
         if query.pop("token", None) is None:
             return None
-        return scope["path"] + (f"?{urlencode(query)}" if query else "")
+        last = quote(scope["path"].rpartition("/")[2])  # relative: right behind any proxy
+        return f"./{last}" + (f"?{urlencode(query)}" if query else "")
 
 
 def _query(scope: Scope) -> dict[str, str]:
@@ -163,8 +226,8 @@ async def _refuse(scope: Scope, send: Send, status: int, message: str, hint: str
     await send({"type": "http.response.body", "body": body})
 
 
-async def _set_cookie(send: Send, target: str, token: str) -> None:
-    cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+async def _set_cookie(send: Send, target: str, token: str, path: str) -> None:
+    cookie = f"{COOKIE}={token}; Path={path}; HttpOnly; SameSite=Strict"
     headers = [(b"location", target.encode()), (b"set-cookie", cookie.encode())]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

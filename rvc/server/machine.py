@@ -68,14 +68,17 @@ async def _look() -> dict[str, str]:
             *processes.line(["-c", LOOK]), env=processes.environment(), cwd=REPOSITORY,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-    except OSError as error:  # a later call tries again
-        log.warning("Looking for a device failed: %s", error)
-        return {"device": "?", "precision": "?", "why": str(error), "error": "unknown"}
+    except OSError as error:  # out of memory or of processes: asked again the next time
+        return _unknown(str(error))
     out, complaints = await child.communicate()
     try:
         found: dict[str, str] = json.loads(out.decode().splitlines()[-1])
         return found
     except (ValueError, IndexError):
         cause = (complaints.decode(errors="replace").strip().splitlines() or ["no answer"])[-1]
-        log.warning("Looking for a device failed: %s", cause)
-        return {"device": "?", "precision": "?", "why": cause, "error": "unknown"}
+        return _unknown(cause)
+
+
+def _unknown(cause: str) -> dict[str, str]:
+    log.warning("Looking for a device failed: %s", cause)
+    return {"device": "?", "precision": "?", "why": cause, "error": "unknown"}

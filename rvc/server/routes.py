@@ -16,16 +16,30 @@ from starlette.concurrency import run_in_threadpool
 
 from rvc import files, jobs, tasks
 from rvc.config import ASSETS, named, paths
-from rvc.errors import BadInput, Busy, DownloadFailed, StorageFailed, VoiceError
+from rvc.errors import (
+    BadInput,
+    DownloadFailed,
+    Mismatch,
+    MissingModel,
+    NotFound,
+    StageFailed,
+    StorageFailed,
+    VoiceError,
+)
 from rvc.hub import catalog
 from rvc.params.base import complaint
 from rvc.server import machine, openapi_page, progress
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
+from rvc.server.gate import TooLarge
 from rvc.voices import library
 
-STATUS: dict[type[VoiceError], int] = {
+STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
+    VoiceError: 409,
     BadInput: 400,
-    Busy: 409,
+    NotFound: 404,
+    Mismatch: 422,
+    MissingModel: 424,
+    StageFailed: 424,
     DownloadFailed: 502,
     StorageFailed: 507,
 }
@@ -68,6 +82,7 @@ def add(app: FastAPI, fence: Fence) -> None:
     app.mount("/ui", StaticFiles(directory=ASSETS / "ui"))
     app.add_exception_handler(VoiceError, _explain)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(TooLarge, _too_large)
 
 
 def _starter(name: str, fence: Fence) -> Callable[..., Any]:
@@ -130,6 +145,9 @@ async def upload(request: Request, name: str, dataset: str | None = None) -> dic
     """Store the body as a recording: `name` is its file name; with `dataset` it joins that set."""
     folder = paths().audios if dataset is None else named(paths().datasets, dataset)
     file = fresh(folder, upload_name(name))
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_UPLOAD_BYTES:
+        raise _too_large_a_file(file)
     await _store(file, request.stream())
     return {"path": str(file), "folder": str(folder)}
 
@@ -141,10 +159,14 @@ async def _store(file: Path, chunks: AsyncIterator[bytes]) -> None:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > MAX_UPLOAD_BYTES:
-                    raise BadInput(f"{file.name} is too large.", "The limit is 1 GB per file.")
+                    raise _too_large_a_file(file)
                 sink.write(chunk)
         if not size:
             raise BadInput(f"{file.name} is empty.", "Send the file as the body of the request.")
+
+
+def _too_large_a_file(file: Path) -> BadInput:
+    return BadInput(f"{file.name} is too large.", TooLarge.hint)
 
 
 def _server_of(fence: Fence) -> Callable[..., Any]:
@@ -162,7 +184,13 @@ async def documentation(request: Request) -> HTMLResponse:
 
 async def _explain(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, VoiceError)
-    return JSONResponse(error.as_dict(), STATUS.get(type(error), 409))
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return JSONResponse(error.as_dict(), status)
+
+
+async def _too_large(request: Request, error: Exception) -> JSONResponse:
+    told = {"error": "too_large", "message": TooLarge.message, "hint": TooLarge.hint}
+    return JSONResponse(told, 413)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -39,7 +39,8 @@ def test_what_the_reader_opens_is_in_the_list(tmp_path: Path, ending: str) -> No
 
 
 def test_what_is_written_here_can_come_in_again() -> None:
-    assert {f".{f.lower()}" for f in (*encode.FORMATS, *encode.ALIASES)} <= set(formats.EXTENSIONS)
+    assert {f".{name.lower()}" for name in encode.FORMATS} == set(formats.PLAYED)
+    assert {f".{name.lower()}" for name in encode.ALIASES} <= set(formats.EXTENSIONS)
 
 
 def test_the_list_is_the_one_that_every_way_in_uses() -> None:

@@ -1,5 +1,6 @@
 """The HTTP side: verbs as routes, the same complaints as the command line, and who is let in."""
 
+import asyncio
 import base64
 import re
 import sys
@@ -11,8 +12,18 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rvc import cli, jobs, params, server, tasks
-from rvc.errors import BadInput, VoiceError
-from rvc.server import fence, progress
+from rvc.errors import (
+    BadInput,
+    Busy,
+    DownloadFailed,
+    Mismatch,
+    MissingModel,
+    NotFound,
+    StorageFailed,
+    VoiceError,
+)
+from rvc.hub import links
+from rvc.server import fence, machine, progress, routes
 from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
@@ -91,7 +102,7 @@ def test_complaints_are_those_of_the_command_line(client, values):
 
 def test_unknown_jobs_are_a_sentence(client):
     answer = client.get("/api/jobs/nothing")
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert "nothing" in answer.json()["message"]
 
 
@@ -165,15 +176,44 @@ def test_the_token_opens_the_door(remote):
         f"/?token={token}&a=1", headers={"accept": "text/html"}, follow_redirects=False
     )
     assert page.status_code == 303
-    assert page.headers["location"] == "/?a=1"
+    assert page.headers["location"] == "./?a=1"
     assert "HttpOnly" in page.headers["set-cookie"]
     assert client.get("/api/jobs").status_code == 200  # by its cookie
 
 
-def test_a_name_never_leads_to_a_remote_server(remote):
+def test_a_public_name_leads_to_a_remote_server_only_if_it_was_allowed(remote):
     client, token = remote
     headers = {"authorization": f"Bearer {token}", "host": "rebound.example"}
-    assert client.get("/api/jobs", headers=headers).status_code == 403
+    refused = client.get("/api/jobs", headers=headers)
+    assert refused.status_code == 403
+    assert "--allow-host" in refused.json()["hint"]
+    allowed = server.create(server.Access("0.0.0.0", token, hosts=("Rebound.example",)))
+    answer = TestClient(allowed, base_url=HERE).get("/api/jobs", headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["nas:6969", "nas.local", "rvc.lan:6969", "box.fritz.box"])
+def test_names_at_home_and_between_containers_are_known_behind_a_token(remote, client, host):
+    beyond, token = remote
+    headers = {"host": host, "authorization": f"Bearer {token}"}
+    assert beyond.get("/api/jobs", headers=headers).status_code == 200
+    assert beyond.get("/api/jobs", headers={"host": host}).status_code == 401
+    assert client.get("/api/jobs", headers={"host": host}).status_code == 403
+
+
+def test_a_further_name_asks_for_a_token():
+    assert server.Access(hosts=("voice.example.com",)).token
+    assert server.Access(hosts=("localhost",)).token is None
+
+
+def test_signing_in_leads_nowhere_else(remote):
+    client, token = remote
+    for path in ("//evil.example/x y", "/a/ü%0d%0aSet-Cookie: b", "/%2F%2Fevil.example"):
+        answer = client.get(
+            f"{path}?token={token}", headers={"accept": "text/html"}, follow_redirects=False
+        )
+        assert answer.status_code == 303
+        assert re.fullmatch(r"\./[\w%.~-]*", answer.headers["location"])
 
 
 def test_uploads_are_stored_under_clean_names(client, home):
@@ -252,10 +292,65 @@ def test_datasets_stay_in_their_folder(client, home, dataset):
     assert client.post("/api/files", params=url, content=b"x").status_code == 400
 
 
-def test_too_large_an_upload_leaves_nothing(client, home, monkeypatch):
-    monkeypatch.setattr("rvc.server.routes.MAX_UPLOAD_BYTES", 10)
-    assert client.post("/api/files?name=a.wav", content=b"x" * 11).status_code == 400
+@pytest.mark.parametrize("content", [b"x" * 11, iter([b"x" * 6, b"x" * 5])], ids=["told", "not"])
+def test_too_large_an_upload_leaves_nothing(client, home, monkeypatch, content):
+    monkeypatch.setattr(routes, "MAX_UPLOAD_BYTES", 10)
+    answer = client.post("/api/files?name=a.wav", content=content)
+    assert answer.status_code == 400
+    assert "1 GB" in answer.json()["hint"]
+    assert "path" in answer.json()["hint"]
     assert list((home / "assets" / "audios").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b" " * 2000, iter([b" " * 1500] * 2)], ids=["told", "not"])
+def test_a_body_of_any_request_has_a_limit(home, content):
+    whole = server.create()
+    (gate,) = whole.user_middleware
+    gate.kwargs["max_bytes"] = 1000
+    client = TestClient(whole, base_url=HERE)
+    answer = client.post("/api/count", content=content)
+    assert answer.status_code == 413
+    assert "1 GB" in answer.json()["hint"]
+    assert jobs.listing() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (BadInput("x"), 400),
+        (NotFound("x"), 404),
+        (Mismatch("x"), 422),
+        (MissingModel("x"), 424),
+        (links.Refused("x"), 502),
+        (DownloadFailed("x"), 502),
+        (StorageFailed("x"), 507),
+        (Busy("x"), 409),
+    ],
+)
+def test_an_answer_tells_the_kind_of_error(client, error, status):
+    @client.app.get("/api/fails")
+    def fail():
+        raise error
+
+    answer = client.get("/api/fails")
+    assert answer.status_code == status
+    assert answer.json() == {"error": error.code, "message": "x", "hint": ""}
+
+
+def test_a_device_that_could_not_be_looked_for_is_looked_for_again(monkeypatch):
+    async def ask():
+        monkeypatch.setattr(machine, "_found", None)
+        monkeypatch.setattr(machine.asyncio, "create_subprocess_exec", fail)
+        first = await machine.device()
+        monkeypatch.undo()
+        return first, await machine.device()
+
+    async def fail(*words, **more):
+        raise OSError("no more processes")
+
+    first, second = asyncio.run(ask())
+    assert first["why"] == "no more processes"
+    assert second["device"] != "?"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +364,7 @@ def test_only_output_folders_are_served(client, home, name):
     (home / "secret.txt").write_text("hush")
     (audios / "link.txt").symlink_to(home / "secret.txt")
     answer = client.get(f"/api/files/{name}" if "\0" not in name else "/api/files/a%00")
-    assert answer.status_code in (400, 404)
+    assert answer.status_code == 404
     assert "hush" not in answer.text
 
 

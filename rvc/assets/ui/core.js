@@ -3,8 +3,12 @@
 const words = JSON.parse(document.getElementById("voice-texts")?.textContent ?? "{}");
 export const T = (text) => words[text] ?? text;
 
+// Addresses are relative to where this file came from: right behind a proxy with a path of its own.
+const ROOT = new URL("..", import.meta.url);
+export const apiUrl = (path) => new URL(`api/${path}`, ROOT).href;
+
 export async function ask(path, options = {}) {
-  const answer = await fetch(`/api/${path}`, options);
+  const answer = await fetch(apiUrl(path), options);
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.message), { details: body });
   return body;
@@ -38,10 +42,10 @@ export function duration(seconds) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-export const fileUrl = (path) =>
-  "/api/files/" + path.split("/").map(encodeURIComponent).join("/");
+export const fileUrl = (path) => apiUrl("files/" + path.split("/").map(encodeURIComponent).join("/"));
 export const baseName = (path) => path.split(/[\\/]/).pop();
-export const SOUND = /\.(wav|mp3|flac|ogg|opus|m4a)$/i;
+const facts = JSON.parse(document.getElementById("voice-facts")?.textContent ?? "{}");
+export const SOUND = { test: (path) => (facts.played ?? []).includes(/\.[^.]*$/.exec(path)?.[0].toLowerCase()) };
 export const ENDED = ["done", "failed", "cancelled"];
 export const STAGES = {
   preprocess: "Cut recordings",

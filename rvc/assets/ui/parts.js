@@ -1,6 +1,6 @@
 // Pieces of what a job has to say.
 
-import { SOUND, STAGES, T, TRAINING, ask, baseName, button, fileUrl, jobs, make, post, stageOf } from "./core.js";
+import { SOUND, STAGES, T, TRAINING, apiUrl, ask, baseName, button, fileUrl, jobs, make, post, stageOf } from "./core.js";
 
 export function notice(kind, text, hint = "") {
   const box = make("div", `notice ${kind}`);
@@ -48,7 +48,7 @@ export function log(job) {
   fold.append(make("summary", "", T("Log")), text);
   fold.addEventListener("toggle", async () => {
     if (!fold.open) return;
-    const answer = await fetch(`/api/jobs/${job.id}/log?lines=60`);
+    const answer = await fetch(apiUrl(`jobs/${job.id}/log?lines=60`));
     text.textContent = (await answer.text()) || T("Nothing yet.");
     text.scrollTop = text.scrollHeight;
   });
