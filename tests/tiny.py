@@ -137,13 +137,14 @@ def inputs(
 
 def hubert(folder: Path, seed: int = 0, **changes) -> Path:
     """A HuBERT-shaped folder (config.json, pytorch_model.bin) of random weights."""
-    from transformers import HubertConfig, HubertModel
+    from rvc.embedders.others import transformers
 
+    package = transformers()
     config = {**HUBERT, **changes}
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = HubertModel(HubertConfig(**config))
+        model = package.HubertModel(package.HubertConfig(**config))
         final = torch.nn.Linear(config["hidden_size"], config["classifier_proj_size"])
     state = model.state_dict() | {f"final_proj.{k}": v for k, v in final.state_dict().items()}
     torch.save(state, folder / "pytorch_model.bin")

@@ -1,18 +1,9 @@
-"""Change of sample rate: soxr for files, torchaudio's kaiser-windowed sinc inside networks.
-
-torchaudio's Linux wheel is built against CUDA, so over a CPU build of torch its native extension
-does not load and `import torchaudio` fails, although the resampler needs nothing native. This
-module is the only one that knows how to import it in both cases.
-"""
+"""Change of sample rate: soxr for files and streams, a kaiser-windowed sinc inside networks."""
 
 from __future__ import annotations
 
-import importlib
-import logging
-import sys
-from collections.abc import Callable
+import math
 from functools import lru_cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +12,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-LOG = logging.getLogger(__name__)
 # torchaudio's documented "kaiser best" setting, which RefineGAN voices were trained with
 ZERO_CROSSINGS = 64
 ROLLOFF = 0.9475937167399596
@@ -42,64 +32,58 @@ def resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     wave = np.asarray(wave, dtype=np.float32)
     if from_hz == to_hz or not len(wave):
         return wave
-    return soxr.resample(wave, from_hz, to_hz, quality="VHQ").astype(np.float32, copy=False)
+    out: np.ndarray = soxr.resample(wave, from_hz, to_hz, quality="VHQ")
+    return out.astype(np.float32, copy=False)
 
 
-def _without_extension() -> ModuleType:
-    """A stand-in for `torchaudio._extension` that says that nothing native is there."""
+class StreamResampler:
+    """Resamples sound that comes in blocks, as `resample` would do it with the whole.
 
-    def absent(function: Callable[..., Any]) -> Callable[..., Any]:
-        def refuse(*_: Any, **__: Any) -> None:
-            raise RuntimeError(f"{function.__name__} needs torchaudio's native extension.")
-
-        return refuse
-
-    stub: Any = ModuleType("torchaudio._extension")
-    stub._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    stub._IS_ALIGN_AVAILABLE = False
-    stub._load_lib = lambda _: False
-    stub.fail_if_no_align = absent
-    return stub
-
-
-@lru_cache(maxsize=1)
-def torchaudio() -> Any:
-    """The torchaudio package, whole where its extension loads and without it where not.
-
-    After this call a plain `import torchaudio` works too, also in other people's packages.
+    A pass-through where the rates agree.
     """
-    try:
-        return importlib.import_module("torchaudio")
-    except (OSError, ImportError) as error:
-        LOG.debug("torchaudio's extension does not load, going without: %s", error)
-    for name in [m for m in sys.modules if m.split(".")[0] == "torchaudio"]:
-        del sys.modules[name]
-    sys.modules["torchaudio._extension"] = _without_extension()
-    return importlib.import_module("torchaudio")
+
+    def __init__(self, from_hz: int, to_hz: int, channels: int = 1) -> None:
+        import soxr
+
+        same = from_hz == to_hz
+        self.stream: Any = (
+            None if same else soxr.ResampleStream(from_hz, to_hz, channels, "float32", "VHQ")
+        )
+        self.empty = np.zeros((0, channels) if channels > 1 else 0, np.float32)
+
+    def __call__(self, wave: np.ndarray | None, last: bool = False) -> np.ndarray:
+        """The next samples (T,) or (T, C); None with `last` flushes what is held back."""
+        wave = self.empty if wave is None else np.ascontiguousarray(wave, np.float32)
+        if self.stream is None:
+            return wave
+        out: np.ndarray = self.stream.resample_chunk(wave, last=last)
+        return out
 
 
 @lru_cache(maxsize=32)
-def _kaiser(from_hz: int, to_hz: int, device: str, dtype: torch.dtype) -> Any:
-    """The resampler of one ratio, with its filter already on the device."""
+def _kaiser(orig: int, new: int, device: str, dtype: torch.dtype) -> tuple[Tensor, int]:
+    """Filters (new, 1, taps) that turn `orig` samples into `new`, and how far they reach."""
     import torch
 
-    torchaudio()
-    from torchaudio.transforms import Resample
-
     with torch.inference_mode(False):  # it is kept, and training needs it too
-        made = Resample(
-            from_hz,
-            to_hz,
-            lowpass_filter_width=ZERO_CROSSINGS,
-            rolloff=ROLLOFF,
-            resampling_method="sinc_interp_kaiser",
-            beta=KAISER_BETA,
-        )
-        return made.to(device, dtype)
+        cutoff = min(orig, new) * ROLLOFF
+        reach = math.ceil(ZERO_CROSSINGS * orig / cutoff)
+        at = torch.arange(-reach, reach + orig, dtype=torch.float64) / orig
+        phase = torch.arange(new, dtype=torch.float64)[:, None] / new
+        x = ((at - phase) * cutoff).clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS)
+        beta = torch.tensor(KAISER_BETA)
+        window = torch.i0(beta * torch.sqrt(1 - (x / ZERO_CROSSINGS) ** 2)) / torch.i0(beta)
+        x = x * math.pi
+        sinc = torch.where(x == 0, torch.ones_like(x), x.sin() / x)
+        taps = sinc * (window * (cutoff / orig))
+        return taps[:, None].float().to(device, dtype), reach
 
 
 def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """Differentiable resampling with a wide kaiser-windowed sinc; only the ratio matters.
+
+    The same samples as torchaudio's `sinc_interp_kaiser` to the last bit where the rate is divided
+    by a whole number. Theory: J. O. Smith, "Digital Audio Resampling Home Page".
 
     Args:
         wave: (..., T).
@@ -107,4 +91,14 @@ def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
     Returns:
         (..., ceil(T * to_hz / from_hz)).
     """
-    return _kaiser(from_hz, to_hz, str(wave.device), wave.dtype)(wave.contiguous())
+    import torch.nn.functional as F
+
+    common = math.gcd(from_hz, to_hz)
+    orig, new = from_hz // common, to_hz // common
+    if orig == new:
+        return wave
+    taps, reach = _kaiser(orig, new, str(wave.device), wave.dtype)
+    flat = F.pad(wave.reshape(-1, 1, wave.shape[-1]), (reach, reach + orig))
+    phases = F.conv1d(flat, taps, stride=orig)  # (N, new, blocks)
+    size = -(-new * wave.shape[-1] // orig)
+    return phases.transpose(1, 2).reshape(*wave.shape[:-1], -1)[..., :size]

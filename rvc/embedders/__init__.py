@@ -66,6 +66,12 @@ FAMILIES = {  # model_type of a config.json -> "module:function"(config, weights
     "wav2vec2": "rvc.embedders.hubert:build",
     "data2vec-audio": "rvc.embedders.hubert:build",
     "whisper": "rvc.embedders.whisper:build",
+    "wav2vec2-conformer": "rvc.embedders.others:build",
+    "wav2vec2-bert": "rvc.embedders.others:build",
+    "unispeech": "rvc.embedders.others:build",
+    "unispeech-sat": "rvc.embedders.others:build",
+    "sew": "rvc.embedders.others:build",
+    "sew-d": "rvc.embedders.others:build",
 }
 if TYPE_CHECKING:
     EmbedderName = str

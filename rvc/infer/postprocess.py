@@ -11,9 +11,10 @@ import numpy as np
 from rvc.audio import dsp, effects, encode
 from rvc.audio.limiter import Limiter
 from rvc.audio.loudness import Envelope, Loudness, TruePeak, envelope_gain
+from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import BLOCK, Spool
 from rvc.infer import segment
-from rvc.infer.recording import Recording, Resampler
+from rvc.infer.recording import Recording
 from rvc.params import Conversion
 from rvc.progress import Report
 
@@ -117,7 +118,7 @@ class Finished:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The result (T, C) at `rate`, `frames` samples in all."""
-        resampler = Resampler(self.voice_rate, self.rate, self.channels)
+        resampler = StreamResampler(self.voice_rate, self.rate, self.channels)
         left = self.frames
         for block in self._and_the_rest(resampler):
             block = block.reshape(-1, self.channels)[:left]
@@ -127,7 +128,7 @@ class Finished:
         if left:
             yield np.zeros((left, self.channels), np.float32)
 
-    def _and_the_rest(self, resampler: Resampler) -> Iterator[np.ndarray]:
+    def _and_the_rest(self, resampler: StreamResampler) -> Iterator[np.ndarray]:
         for block in self.levelled():
             yield resampler(block if self.channels > 1 else block[:, 0])
         yield resampler(None, last=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soxr
 
 from rvc.audio import dsp
 from rvc.audio.io import Block
 from rvc.audio.loudness import Loudness
+from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.errors import BadInput
 from rvc.infer import segment
@@ -24,22 +24,6 @@ Stereo = Literal["mono", "mid", "each"]
 PEAK = 0.95  # louder recordings are scaled down to this before anything hears them
 PREPARE = 16 * RATE  # samples prepared at a time ...
 AROUND = RATE // 2  # ... with as many more on both sides: filters have forgotten them by then
-
-
-class Resampler:
-    """soxr over a stream of blocks (T,) or (T, C); a pass-through where the rates agree."""
-
-    def __init__(self, from_hz: int, to_hz: int, channels: int) -> None:
-        same = from_hz == to_hz
-        self.stream = (
-            None if same else soxr.ResampleStream(from_hz, to_hz, channels, "float32", "VHQ")
-        )
-        self.empty = np.zeros((0, channels) if channels > 1 else 0, np.float32)
-
-    def __call__(self, wave: np.ndarray | None, last: bool = False) -> np.ndarray:
-        """The next samples; None with `last` flushes what is held back."""
-        wave = self.empty if wave is None else np.ascontiguousarray(wave, np.float32)
-        return wave if self.stream is None else self.stream.resample_chunk(wave, last=last)
 
 
 class Recording:
@@ -82,7 +66,7 @@ class Recording:
         Raises:
             BadInput: no samples, or channels that the stereo mode cannot keep.
         """
-        feeds: list[tuple[Resampler, Spool]] = []
+        feeds: list[tuple[StreamResampler, Spool]] = []
         meter = None
         for block in blocks:
             wave = block.wave if block.wave.ndim > 1 else block.wave[:, None]
@@ -101,7 +85,7 @@ class Recording:
             spool.append(resampler(None, last=True))
         self.lufs = meter.lufs()
 
-    def _feeds(self) -> list[tuple[Resampler, Spool]]:
+    def _feeds(self) -> list[tuple[StreamResampler, Spool]]:
         if self.stereo == "mid" and self.channels > 2:
             raise BadInput(
                 f"The recording has {self.channels} channels, which have no middle and sides.",
@@ -109,10 +93,10 @@ class Recording:
             )
         count = self.channels if self.stereo == "each" else 1
         self.waves = [self.spool() for _ in range(count)]
-        feeds = [(Resampler(self.rate, RATE, 1), spool) for spool in self.waves]
+        feeds = [(StreamResampler(self.rate, RATE, 1), spool) for spool in self.waves]
         if self.stereo == "mid" and self.channels == 2:
             self.side = self.spool()
-            feeds.append((Resampler(self.rate, self.side_rate, 1), self.side))
+            feeds.append((StreamResampler(self.rate, self.side_rate, 1), self.side))
         return feeds
 
     def _parts(self, wave: np.ndarray) -> Iterator[np.ndarray]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-import types
 
 import torch
+
+from rvc.embedders.others import transformers
 
 TINY = {
     "hidden_size": 32,
@@ -101,40 +100,13 @@ def save(folder, settings, state, normalize=None, kind="safetensors"):
     return folder
 
 
-@contextlib.contextmanager
-def no_torchaudio():
-    """Import transformers where torchaudio's extension cannot load (a CPU build of torch)."""
-    before = sys.modules.get("torchaudio")
-    if before is None:
-        stub = types.ModuleType("torchaudio")
-        stub.__spec__ = types.SimpleNamespace(name="torchaudio", loader=None, origin=None)
-        stub.__version__ = "0"
-        sys.modules["torchaudio"] = stub
-    try:
-        yield
-    finally:
-        if before is None:
-            del sys.modules["torchaudio"]
-
-
 def reference(settings, seed=0):
     """The same network from the transformers package, with random weights, for comparison."""
-    with no_torchaudio():
-        from transformers import Data2VecAudioConfig, HubertConfig, Wav2Vec2Config, WavLMConfig
-        from transformers.models.data2vec.modeling_data2vec_audio import Data2VecAudioModel
-        from transformers.models.hubert.modeling_hubert import HubertModel
-        from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
-        from transformers.models.wavlm.modeling_wavlm import WavLMModel
-    kinds = {
-        "hubert": (HubertConfig, HubertModel),
-        "wavlm": (WavLMConfig, WavLMModel),
-        "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
-        "data2vec-audio": (Data2VecAudioConfig, Data2VecAudioModel),
-    }
-    make, model = kinds[settings["model_type"]]
+    package = transformers()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = model(make(**{k: v for k, v in settings.items() if k != "model_type"})).eval()
+        shape = package.AutoConfig.for_model(**settings)
+        network = package.AutoModel.from_config(shape).eval()
         for name, p in network.named_parameters():  # so that no bias or scale is trivially 0 or 1
             p.data += 0.1 * torch.randn_like(p) if p.ndim == 1 else 0
             if "gru_rel_pos_const" in name:

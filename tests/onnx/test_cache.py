@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from rvc.audio.resample import torchaudio
 from rvc.embedders.manager import EmbedderManager
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks, TorchDecoder
@@ -142,7 +141,6 @@ def test_the_cache_is_bounded(kept, fake_networks, tmp_path, monkeypatch):
 
 
 def test_an_embedder_as_a_graph_gives_the_same_features(kept, tmp_path, monkeypatch):
-    torchaudio()  # the helper's package needs it
     folder = tiny.hubert(tmp_path / "hubert")
     plain = EmbedderManager().load("custom", folder)
     made = accelerate.embedder(EmbedderManager(), "custom", folder, None, False)
