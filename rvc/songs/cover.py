@@ -11,13 +11,13 @@ import numpy as np
 
 from rvc.audio import encode
 from rvc.audio.io import Block
+from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.config import paths
 from rvc.device import choose
 from rvc.errors import BadInput
 from rvc.infer import voice as voices
 from rvc.infer.convert import stream
-from rvc.infer.recording import Resampler
 from rvc.params import Cover, Separate
 from rvc.progress import Report, silent
 from rvc.songs import mix, models, separate, stems
@@ -234,7 +234,7 @@ def _write(
     """The mix, below the ceiling, at a rate that the format can hold."""
     gains = gain_db, p.accompaniment_gain
     scale = np.float32(mix.headroom(mix.mixed(*sounds, *gains), song.channels, p.ceiling))
-    resampler = Resampler(song.rate, rate, song.channels)
+    resampler = StreamResampler(song.rate, rate, song.channels)
     bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
     with encode.Writer(target, rate, song.channels, format, bits) as file:
         for block in mix.mixed(*sounds, *gains):

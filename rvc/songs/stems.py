@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from rvc.audio import encode, io
+from rvc.audio.resample import StreamResampler
 from rvc.config import paths
 from rvc.errors import BadInput, VoiceError
 from rvc.hub import cache
-from rvc.infer.recording import Resampler
 from rvc.progress import Report, silent
 from rvc.songs import spectra
 from rvc.songs.models import StemModel
@@ -117,8 +117,8 @@ def _whole(kept: Path, song: Song) -> bool:
 
 def separated(song: Song, model: StemModel) -> Iterator[np.ndarray]:
     """The song's voice (T, channels) at its own rate: as many samples as the song has."""
-    there = Resampler(song.rate, spectra.RATE, 2)
-    back = Resampler(spectra.RATE, song.rate, song.channels)
+    there = StreamResampler(song.rate, spectra.RATE, 2)
+    back = StreamResampler(spectra.RATE, song.rate, song.channels)
     left = song.frames
     for voice in model.voice(_heard(song.blocks(), there), song.power):
         if song.channels == 1:  # the two sides differ a little for equal input
@@ -130,7 +130,7 @@ def separated(song: Song, model: StemModel) -> Iterator[np.ndarray]:
     yield np.concatenate([rest, np.zeros((left - len(rest), song.channels), np.float32)])
 
 
-def _heard(blocks: Iterable[np.ndarray], resampler: Resampler) -> Iterator[np.ndarray]:
+def _heard(blocks: Iterable[np.ndarray], resampler: StreamResampler) -> Iterator[np.ndarray]:
     """What the networks hear: two sides at 44.1 kHz."""
     for block in blocks:
         yield resampler(np.repeat(block, 2, axis=1) if block.shape[1] == 1 else block)
