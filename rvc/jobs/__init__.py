@@ -8,12 +8,11 @@ command lines see the same job. No database, no socket.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
+import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,17 +20,20 @@ from typing import Any
 
 import psutil
 
-from rvc.config import REPOSITORY, experiment, named, paths
+from rvc import files, processes
+from rvc.config import experiment, named, paths
 from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
+from rvc.jobs import record
+from rvc.jobs.record import CANCEL, FINISHED, JOB, LOG, PROCESS
 from rvc.params import Params
 from rvc.train import stopping
 
-RUNNER = [sys.executable, "-m", "rvc.jobs"]
+RUNNER = ["-m", "rvc.jobs"]  # what Python is given, before verb and file
 GRACE_S = 4.2  # from asking a job to stop until its whole process tree is killed
 GONE_S = 0.5  # for the system to clear away what was killed
 START_LIMIT_S = 60.0
 KEEP = 200
-FINISHED = ("done", "failed", "cancelled")
+LOG_ENCODING = "utf-8:backslashreplace"  # whatever the console of the one who starts it has
 STOPPED_HINT = "What was finished is kept; start it again to go on."
 
 log = logging.getLogger(__name__)
@@ -51,22 +53,15 @@ def start(verb: str, p: Params) -> str:
                     f"A job ({other['verb']}) is already working on the voice {model!r}.",
                     f"Wait for it, or stop it first: job {other['id']}.",
                 )
-    job = f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{secrets.token_hex(3)}"
+    job = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{verb}-{secrets.token_hex(3)}"
     folder = _folder(job)
     folder.mkdir(parents=True)
     values = p.model_dump(mode="json")
-    write(
-        folder / "job.json", {"id": job, "verb": verb, "params": values, "created_s": time.time()}
-    )
-    with (folder / "log.txt").open("wb") as sink:
-        process = subprocess.Popen(
-            [*RUNNER, verb, str(folder / "job.json")],
-            env=os.environ | {"PYTHONPATH": _importable()},
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    asked = {"id": job, "verb": verb, "params": values, "created_s": time.time()}
+    files.write_json(folder / JOB, asked)
+    with (folder / LOG).open("wb") as sink:
+        given = [*RUNNER, verb, str(folder / JOB)]
+        process = processes.start_detached(given, sink, PYTHONIOENCODING=LOG_ENCODING)
     _children[job] = process
     _remember(folder, process.pid)
     _prune()
@@ -82,33 +77,39 @@ def read(job: str) -> dict[str, Any]:
         BadInput: there is no such job.
     """
     folder = _folder(job)
-    if not (folder / "job.json").is_file():
+    if not (folder / JOB).is_file():
         raise NotFound(f"There is no job {job!r}.", "See the list of jobs for those there are.")
-    facts: dict[str, Any] = {
-        "state": "starting", "done": 0.0, "total": 0.0, "note": "", "eta_s": None,
-        "started_s": None, "ended_s": None, "result": None, "error": None,
-    }  # fmt: skip
-    alive = _process(folder) is not None  # asked before reading: a job that ends now has written
-    facts |= load(folder / "job.json") | load(folder / "status.json")
-    asked = (folder / "cancel.json").exists()
+    if (facts := record.facts(folder))["state"] in FINISHED:
+        return facts
+    alive = _process(folder) is not None
+    facts = record.facts(folder)  # read again: a job that was gone by then has written its end
+    asked = (folder / CANCEL).exists()
     if facts["state"] in FINISHED:
         return facts
     if alive:
         return facts | {"state": "stopping"} if asked else facts
-    if not (folder / "pid.json").exists() and time.time() - facts["created_s"] < START_LIMIT_S:
+    if not (folder / PROCESS).exists() and time.time() - facts["created_s"] < START_LIMIT_S:
         return facts
     return facts | _ended_without_a_word(folder, facts, asked)
 
 
 def listing(limit: int = KEEP) -> list[dict[str, Any]]:
     """The newest jobs first."""
-    found = sorted((f.parent.name for f in paths().jobs.glob("*/job.json")), reverse=True)
-    return [read(job) for job in found[:limit]]
+    names = (file.parent.name for file in paths().jobs.glob(f"*/{JOB}"))
+    found: list[dict[str, Any]] = []
+    for job in sorted((name for name in names if record.ID.fullmatch(name)), reverse=True):
+        if len(found) == limit:
+            break
+        try:
+            found.append(read(job))
+        except BadInput as error:
+            log.debug("Job %s was removed meanwhile: %s", job, error)
+    return found
 
 
 def tail(job: str, lines: int = 200) -> str:
     """The last lines of a job's log."""
-    file = _folder(job) / "log.txt"
+    file = _folder(job) / LOG
     if not file.is_file():
         return ""
     with file.open("rb") as stream:
@@ -126,15 +127,15 @@ def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
     if now["state"] in FINISHED:
         return now
     folder = _folder(job)
-    write(folder / "cancel.json", {"asked_s": time.time()})
+    record.write(folder / CANCEL, {"asked_s": time.time()})
     process = _process(folder)
     if process is None:
         return read(job)
     tree = {process, *_tree(process)}
     try:
-        process.terminate() if os.name == "posix" else None
-    except psutil.NoSuchProcess:
-        log.info("Job %s ended by itself.", job)
+        processes.ask_to_end(process)
+    except psutil.Error as error:
+        log.info("Job %s ended by itself: %s", job, error)
     deadline = time.monotonic() + grace_s
     while time.monotonic() < deadline and _process(folder) is not None:
         tree.update(_tree(process))
@@ -142,8 +143,8 @@ def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
     for member in tree | set(_tree(process)):
         try:
             member.kill()  # psutil refuses when the pid was handed to another process
-        except psutil.NoSuchProcess:
-            continue
+        except psutil.Error as error:
+            log.debug("%s: %s", member, error)
     psutil.wait_procs(tree, timeout=GONE_S)
     _reap()
     return read(job)
@@ -155,7 +156,7 @@ def _tree(leader: psutil.Process) -> Iterator[psutil.Process]:
         yield from leader.children(recursive=True)
     except psutil.NoSuchProcess:
         log.debug("The leader is gone; only its session is left to look at.")
-    for process in psutil.process_iter() if os.name == "posix" else ():
+    for process in () if processes.WINDOWS else psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader.pid and process.pid != leader.pid:
                 yield process
@@ -166,20 +167,15 @@ def _tree(leader: psutil.Process) -> Iterator[psutil.Process]:
 def _process(folder: Path) -> psutil.Process | None:
     """The living process of a job; a pid counts only with its start time and command line."""
     _reap()
-    known = load(folder / "pid.json")
+    known = record.load(folder / PROCESS)
     try:
-        process = psutil.Process(known["pid"])
-        same = abs(process.create_time() - known["create_time_s"]) < 2.0
+        process = psutil.Process(int(known["pid"]))
+        same = abs(process.create_time() - float(known["create_time_s"])) < 2.0
         line = process.cmdline()  # empty for a moment while a new program is being loaded
-        mine = not line or str(folder / "job.json") in line
+        mine = not line or str(folder / JOB) in line
         return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, KeyError):
+    except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def _importable() -> str:
-    """A search path that finds this program whatever the current folder is."""
-    return os.pathsep.join(p for p in (str(REPOSITORY), os.environ.get("PYTHONPATH")) if p)
 
 
 def _remember(folder: Path, pid: int) -> None:
@@ -187,7 +183,7 @@ def _remember(folder: Path, pid: int) -> None:
         born_s = psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         born_s = 0.0
-    write(folder / "pid.json", {"pid": pid, "create_time_s": born_s})
+    files.write_json(folder / PROCESS, {"pid": pid, "create_time_s": born_s})
 
 
 def _reap() -> None:
@@ -223,20 +219,4 @@ def _folder(job: str) -> Path:
 def _prune() -> None:
     for job in listing(10 * KEEP)[KEEP:]:
         if job["state"] in FINISHED:
-            folder = _folder(job["id"])
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
-
-
-def load(file: Path) -> dict[str, Any]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-
-
-def write(file: Path, value: dict[str, Any]) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    part.replace(file)
+            shutil.rmtree(_folder(job["id"]), ignore_errors=True)  # what is open stays (Windows)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,9 +16,12 @@ import psutil
 
 from rvc import tasks
 from rvc.errors import Cancelled, VoiceError
-from rvc.jobs import STOPPED_HINT, load, write
+from rvc.jobs import STOPPED_HINT
+from rvc.jobs.record import CANCEL, STATUS, load, write
 
 WRITE_EVERY_S = 0.25
+LAST_TRIES, LAST_RETRY_S = 40, 0.25
+POLITE = ("SIGTERM", "SIGHUP", "SIGBREAK")  # those that this system knows ask to save and end
 
 log = logging.getLogger("rvc.jobs")
 
@@ -44,26 +48,40 @@ class Progress:
         self.status |= {"done": float(done), "total": float(total), "note": note, "eta_s": left}
         if fresh or now - self.written >= WRITE_EVERY_S:
             self.write()
-            self.stop = self.stop or (self.folder / "cancel.json").exists()
+            self.stop = self.stop or (self.folder / CANCEL).exists()
         if self.stop:
             raise Cancelled("Stopped on request.", STOPPED_HINT)
 
     def end(self, state: str, **values: Any) -> None:
+        """Say how it ended, however long somebody keeps the file from being written."""
         self.status |= {"state": state, "ended_s": time.time(), "eta_s": None, **values}
-        self.write()
+        for _ in range(LAST_TRIES):
+            if self.write():
+                return
+            time.sleep(LAST_RETRY_S)
+        log.error("The end of this job could not be written to %s.", self.folder / STATUS)
 
-    def write(self) -> None:
+    def write(self) -> bool:
+        """Whether the status could be written; if not, the next report says all of it anyway."""
         self.written = time.monotonic()
-        write(self.folder / "status.json", self.status)
+        try:
+            write(self.folder / STATUS, self.status)
+        except OSError as error:
+            log.debug("No progress written: %s", error)
+            return False
+        return True
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Stop at the next report."""
         self.stop = True
 
 
 def work(verb: str, file: Path) -> int:
     """Do the job described in `file` in this very process; returns its exit code."""
     progress = Progress(file.parent)
-    signal.signal(signal.SIGTERM, progress.interrupt)
+    for name in POLITE:
+        if number := getattr(signal, name, None):
+            signal.signal(number, progress.interrupt)
     try:
         p = tasks.VERBS[verb].params.model_validate(load(file)["params"])
         progress.end("done", result=tasks.run(verb, p, progress))
@@ -74,6 +92,10 @@ def work(verb: str, file: Path) -> int:
         progress.end(state, error=error.as_dict() | cause, result=error.result)
         log.error("%s %s", error.message, error.hint)
         return error.exit_code
+    except KeyboardInterrupt:
+        interrupted = Cancelled("Interrupted in the middle of its work.", STOPPED_HINT)
+        progress.end("cancelled", error=interrupted.as_dict())
+        return interrupted.exit_code
     except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything
         log.exception("Unexpected failure")
         details = "".join(traceback.format_exception(error)[-3:])
@@ -81,7 +103,8 @@ def work(verb: str, file: Path) -> int:
         return 1
     finally:
         for child in psutil.Process().children(recursive=True):
-            child.kill()
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def _unexpected(verb: str, error: Exception) -> dict[str, str]:

@@ -201,7 +201,7 @@ def _attend(child: subprocess.Popen[bytes], stop: Stop, exchange: Exchange, repo
     forwarded = False
     try:
         while child.poll() is None:
-            if stop.signal == signal.SIGTERM and not forwarded:
+            if stop.signal not in (0, signal.SIGINT) and not forwarded:
                 forwarded = True
                 child.terminate()
             exchange.relay(report)

@@ -26,8 +26,17 @@ SAVING_SHARE = 0.02  # of the time, at most
 log = logging.getLogger(__name__)
 
 
+def asking_signals() -> list[signal.Signals]:
+    """Those that ask to save and end: Ctrl-C, SIGTERM, a closed terminal (not under nohup)."""
+    known = [getattr(signal, n, None) for n in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    ignored = getattr(signal, "SIGHUP", None)
+    if ignored is not None and signal.getsignal(ignored) == signal.SIG_IGN:
+        known.remove(ignored)
+    return [number for number in known if number is not None]
+
+
 class Stop:
-    """While entered, Ctrl-C and SIGTERM only set `asked`; a second Ctrl-C ends at once.
+    """While entered, signals only set `asked`; a second Ctrl-C ends at once.
 
     Attributes:
         asked: whether to stop. signal: number of the signal that asked, 0 for none.
@@ -40,7 +49,7 @@ class Stop:
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in asking_signals():
                 self.before[number] = signal.signal(number, self._heard)
         return self
 

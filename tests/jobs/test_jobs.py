@@ -1,7 +1,9 @@
 """Jobs: own process, progress, cancel within five seconds, and nothing lost in between."""
 
+import calendar
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,8 +11,10 @@ import time
 import psutil
 import pytest
 
-from rvc import jobs, tasks
+from rvc import files, jobs, processes, tasks
 from rvc.errors import BadInput, Busy
+from rvc.jobs import __main__
+from rvc.jobs.__main__ import Progress
 from tests.jobs.fake_jobs import VERBS, Fake
 
 
@@ -18,7 +22,7 @@ from tests.jobs.fake_jobs import VERBS, Fake
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RVC_HOME", str(tmp_path))
     monkeypatch.setattr(tasks, "VERBS", tasks.VERBS | VERBS)
-    monkeypatch.setattr(jobs, "RUNNER", [sys.executable, "-m", "tests.jobs.fake_jobs"])
+    monkeypatch.setattr(jobs, "RUNNER", ["-m", "tests.jobs.fake_jobs"])
     yield tmp_path
     for job in jobs.listing():
         jobs.cancel(job["id"], grace_s=0)
@@ -166,7 +170,7 @@ def test_one_job_per_voice(home):
 def test_a_job_survives_the_process_that_started_it(home):
     code = (
         "import sys; from rvc import jobs; from tests.jobs.fake_jobs import Fake;"
-        "jobs.RUNNER = [sys.executable, '-m', 'tests.jobs.fake_jobs'];"
+        "jobs.RUNNER = ['-m', 'tests.jobs.fake_jobs'];"
         "print(jobs.start('count', Fake(steps=60, step_s=0.05)), flush=True);"
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -195,3 +199,106 @@ def test_old_finished_jobs_are_forgotten(home, monkeypatch):
     jobs.start("count", Fake(steps=1, step_s=0))
     assert len(jobs.listing(10)) <= 3
     assert names[0] not in [j["id"] for j in jobs.listing(10)]
+
+
+DAMAGE = {
+    "empty": b"", "half": b'{"id": "x", "ver', "a list": b"[]", "zeros": bytes(99),
+    "no keys": b"{}", "no numbers": b'{"created_s": "x", "pid": "x", "done": []}',
+    "no texts": b'{"verb": 1, "params": [], "state": 7}',
+    "another state": b'{"state": "resting"}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("name", ["job.json", "status.json", "pid.json", "cancel.json"])
+def test_a_damaged_file_hides_at_most_its_own_job(home, name, content):
+    good = folder_of(home, "20300101-000001-count-bbbbbb", state="done")
+    bad = folder_of(home, "20300101-000000-count-aaaaaa", state="running")
+    (bad / name).write_bytes(content)
+    found = jobs.listing()
+    assert [job["id"] for job in found] == [good.name, bad.name]
+    assert found[0]["state"] == "done"
+    assert found[1]["verb"] == "count"
+    assert found[1]["state"] in ("failed", "cancelled")
+    assert found[1]["error"]["message"]
+    assert until(jobs.start("count", Fake(model_name="anna", steps=1)), "done")
+
+
+def folder_of(home, job, state):
+    """A job as a power cut leaves it: its process is gone."""
+    folder = home / ".cache" / "jobs" / job
+    folder.mkdir(parents=True)
+    values = {"id": job, "verb": "count", "params": {"model_name": "anna"}, "created_s": 1.0}
+    (folder / "job.json").write_text(json.dumps(values))
+    (folder / "status.json").write_text(json.dumps({"state": state}))
+    (folder / "pid.json").write_text(json.dumps({"pid": 0, "create_time_s": 0.0}))
+    return folder
+
+
+def test_what_a_finished_job_says_needs_no_look_at_processes(home, monkeypatch):
+    job = folder_of(home, "20300101-000000-count-aaaaaa", state="done").name
+
+    def look(pid):
+        raise AssertionError("nobody needs to know")
+
+    monkeypatch.setattr(psutil, "Process", look)
+    assert [found["id"] for found in jobs.listing()] == [job]
+
+
+def test_ids_are_in_universal_time(home, monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # 14 hours ahead
+    time.tzset()
+    try:
+        job = jobs.start("count", Fake(steps=1, step_s=0))
+        then = calendar.timegm(time.strptime(job[:15], "%Y%m%d-%H%M%S"))
+        assert abs(then - time.time()) < 60
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+class Refusing:
+    """Windows while somebody has a file open: so many replacements of it fail."""
+
+    def __init__(self, name, times):
+        self.name, self.left = name, times
+
+    def __call__(self, source, target):
+        if str(target).endswith(self.name) and self.left > 0:
+            self.left -= 1
+            raise PermissionError(13, "The process cannot access the file", str(target))
+        os.replace(source, target)
+
+
+def test_progress_that_cannot_be_written_waits_for_the_next(home, monkeypatch):
+    folder = folder_of(home, "20300101-000000-count-aaaaaa", state="starting")
+    monkeypatch.setattr(files, "rename", Refusing("status.json", times=3))
+    progress = Progress(folder)
+    for done in range(4):
+        progress.written = 0.0
+        progress(done, 10, "counting")
+    assert jobs.record.load(folder / "status.json")["done"] == 3
+    monkeypatch.setattr(files, "rename", Refusing("status.json", times=3))
+    monkeypatch.setattr(__main__, "LAST_RETRY_S", 0.001)
+    progress.end("done", result={"message": "Counted."})
+    assert jobs.read(folder.name)["state"] == "done"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_polite_signal_ends_a_job_as_cancelled(home, name):
+    job = jobs.start("count", Fake(steps=10_000, folder=home))
+    running(job)
+    pid = json.loads((home / ".cache" / "jobs" / job / "pid.json").read_text())["pid"]
+    os.kill(pid, getattr(signal, name))
+    found = until(job, "cancelled")
+    assert found["error"]["error"] == "cancelled"
+
+
+def test_on_windows_a_job_is_told_by_its_file_as_well(home, monkeypatch):
+    job = jobs.start("count", Fake(steps=10_000, folder=home))
+    running(job)
+    monkeypatch.setattr(processes, "WINDOWS", True)  # Ctrl-Break does not reach its console:
+    monkeypatch.setattr(processes, "CTRL_BREAK", 0)  # signal 0 does nothing
+    found = jobs.cancel(job)
+    assert found["state"] == "cancelled"
+    assert int((home / "saved").read_text()) > 0

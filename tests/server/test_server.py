@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import re
-import sys
 import time
 
 import click
@@ -34,7 +33,7 @@ HERE = "http://127.0.0.1:6969"
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RVC_HOME", str(tmp_path))
     monkeypatch.setattr(tasks, "VERBS", tasks.VERBS | VERBS)
-    monkeypatch.setattr(jobs, "RUNNER", [sys.executable, "-m", "tests.jobs.fake_jobs"])
+    monkeypatch.setattr(jobs, "RUNNER", ["-m", "tests.jobs.fake_jobs"])
     yield tmp_path
     for job in jobs.listing():
         jobs.cancel(job["id"], grace_s=0)

@@ -109,7 +109,7 @@ def main():
         from rvc import jobs
         from rvc.server import machine
 
-        jobs.RUNNER = [sys.executable, "-m", "tests.tts.fake_engines"]
+        jobs.RUNNER = ["-m", "tests.tts.fake_engines"]
         machine.LOOK = (
             """print('{"device": "cpu", "precision": "float32", "why": "CPU: a test"}')"""
         )
