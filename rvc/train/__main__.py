@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def main(arguments: list[str], parts: Parts = STANDARD) -> int:
     exchange = Exchange(Path(arguments[1])) if len(arguments) > 1 else None
     rank = 0
     try:
-        if p.cleanup:
+        if exchange and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
+            p = p.model_copy(update={"cleanup": False})  # a restart must not delete again
+        if p.cleanup and exchange is None:
             raise BadInput(
                 "--cleanup cannot be given to torchrun: each restart would begin anew.",
                 "Delete the earlier training first.",

@@ -12,7 +12,8 @@ import psutil
 import torch
 
 from rvc.train.dataset import MAX_FRAMES, Batch
-from rvc.train.step import Recipe, State, train_step
+from rvc.train.state import State
+from rvc.train.step import Recipe, train_step
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rvc.dataset import manifest
 from rvc.errors import StorageFailed
 from rvc.nets import checkpoint, voice_file
 from rvc.nets.config import VoiceSettings
 from rvc.params import Train
-from rvc.train.step import State
+from rvc.train import preflight
+from rvc.train.state import State
 
 LATEST = 2333333  # Applio's number for "only the latest"
 
@@ -76,11 +78,15 @@ def missing(s: State, p: Train, folder: Path) -> bool:
 
 
 def clean(folder: Path, name: str) -> list[str]:
-    """Delete every result of an earlier training of this voice, its data not; returns names."""
+    """Delete every result of an earlier training of this voice, its data not; returns names.
+
+    The report on the data stays: it is not the training's.
+    """
     patterns = ["G_*.pth", "D_*.pth", f"{name}_*e_*s.pth", "best.pth", f"{name}.index"]
     patterns += ["added*.index", "metrics.jsonl", "training.html", "training.png", "state*.pt*"]
     found = [file for pattern in patterns for file in folder.glob(pattern)]
     found += [file for file in (folder / "eval").glob("**/*") if file.is_file()]
+    found = [file for file in found if not file.is_relative_to(folder / preflight.REPORT)]
     try:
         for file in found:
             file.unlink()
@@ -88,4 +94,5 @@ def clean(folder: Path, name: str) -> list[str]:
         raise StorageFailed(
             f"{error.filename} cannot be deleted.", "Close what uses it."
         ) from error
+    manifest.forget(folder, "train")
     return [file.name for file in found]

@@ -29,6 +29,7 @@ SPOT_CHECKS = 200  # clips whose features are measured against their sound
 LOUD = 10 ** (-55 / 20)  # of a 50 ms piece with sound in it, RMS
 PIECE_S = 0.05
 MUTE = "mute"
+REPORT = "eval/dataset"  # where the report on the data lies in an experiment
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def judge_slices(folder: Path, report: Report) -> None:
     slices = folder / "sliced_audios"
     try:
         found = dataset_report.run(
-            DatasetReport(folder=slices, output_folder=folder / "eval" / "dataset", cpu_cores=1),
+            DatasetReport(folder=slices, output_folder=folder / REPORT, cpu_cores=1),
             report,
         )
     except Cancelled:

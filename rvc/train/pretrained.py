@@ -39,7 +39,7 @@ def choose(p: Train, folder: Path) -> Start | None:
         MissingModel: the official base models are wanted and not there.
         BadInput: one of two custom base models is not given or does not exist.
     """
-    if (found := pair(folder)) is not None:
+    if not p.cleanup and (found := pair(folder)) is not None:
         return found
     if p.custom_pretrained:
         return _custom(p)

@@ -49,11 +49,8 @@ def run(p: Train, report: Report = silent, parts: Parts | None = None) -> Result
     parts = parts or STANDARD
     chosen = device.choose(p.gpu, p.precision, "train")
     with manifest.lock(folder):
-        if p.cleanup:
-            gone = export.clean(folder, p.model_name)
-            log.info("Deleted %d files of earlier training.", len(gone))
         if len(chosen.numbers) > 1:
-            distributed.torchrun(p.model_copy(update={"cleanup": False}), chosen, folder, report)
+            distributed.torchrun(p, chosen, folder, report)
             done = result(p, folder)
         else:
             done = train(p, folder, chosen, Ranks(), report, parts)
@@ -72,7 +69,7 @@ def train(
         memory.keep_freed()
     m = material(p, folder)
     recipe = build.recipe(p, m, chosen, ranks)
-    saved = checkpoint.load(folder)
+    saved = None if p.cleanup else checkpoint.load(folder)
     if saved is not None and saved["step"] == 0:
         saved = None  # nothing was learnt yet, so nothing binds the settings
     fresh = saved is None
@@ -83,6 +80,9 @@ def train(
     s = _state(p, m, chosen, folder, identity, saved, parts)
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
     with Stop() as stop:
+        if p.cleanup and ranks.first:  # only now that everything is checked
+            gone = export.clean(folder, p.model_name)
+            log.info("Deleted %d files of earlier training.", len(gone))
         trainer = _trainer(p, m, folder, recipe, s, identity, report, stop, saved, parts)
         _announce(p, m, trainer.steps_per_epoch, s)
         if fresh:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from rvc.dataset import manifest
 from rvc.device import choose
-from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed
+from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed, VoiceError
 from rvc.nets import state_dict, voice_file
 from rvc.train import build, checkpoint, preflight, pretrained, trainer
 from rvc.train.material import material
@@ -67,6 +68,38 @@ def test_cleanup_begins_anew(folder):
     assert result["step"] == 2
     kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
     assert kept == ["D_2.pth", "G_2.pth", "v_1e_2s.pth"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "change"),
+    [
+        (lambda folder: (folder / "filelist.txt").unlink(), {}),
+        (lambda folder: None, {"pretrained": True}),
+        (lambda folder: None, {"sample_rate": 48000}),
+        (lambda folder: manifest.forget(folder, "extract"), {}),
+    ],
+)
+def test_cleanup_deletes_nothing_where_the_new_training_cannot_begin(folder, spoil, change):
+    tiny.run(tiny.params(total_epoch=2))
+    spoil(folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with pytest.raises(VoiceError):
+        tiny.run(tiny.params(total_epoch=1, cleanup=True, **change))
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_cleanup_keeps_the_report_on_the_data_and_takes_no_state_over(folder):
+    tiny.run(tiny.params(total_epoch=2))
+    report = folder / preflight.REPORT / "report.json"
+
+    def judge(found, _):
+        report.parent.mkdir(parents=True)
+        report.write_text("new")
+
+    result = tiny.run(tiny.params(total_epoch=1, cleanup=True), judge_slices=judge)
+    assert (result["epoch"], result["step"], report.read_text()) == (1, 2, "new")
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert max(json.loads(line)["epoch"] for line in lines) == 1
 
 
 def test_missing_base_model_names_the_command(folder):
