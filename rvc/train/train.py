@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def _with_batch(
     else:
         clips = len(m.learn) // ranks.world
         make = lambda: build.networks(p, m, chosen, 1, parts)  # noqa: E731
-        size = ranks.tell(parts.largest_batch(make, recipe, m.embed_width, clips))
+        alone = replace(recipe, ranks=Ranks())  # ranks may need different numbers of trials
+        size = min(ranks.gather(parts.largest_batch(make, alone, m.embed_width, clips)))
     return p.model_copy(update={"batch_size": size})
 
 

@@ -2,13 +2,14 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
 from rvc.device import choose
 from rvc.errors import StageFailed
-from rvc.train import batch_size, build, checkpoint
+from rvc.train import batch_size, build, checkpoint, train
 from rvc.train.distributed import Ranks
 from rvc.train.material import material
 from rvc.train.step import train_step
@@ -105,6 +106,31 @@ def test_batch_size_is_found_by_measuring(tmp_path, monkeypatch):
     assert find(1e9, clips=3) == 3
     assert find(4e8) == 4  # 85 % of 400 MB hold 100 MB and four times 50 MB
     assert find(1e8) == 1
+
+
+class SecondOfTwo(Ranks):
+    """A rank whose partner found a batch of 3, and that must not wait for it before."""
+
+    def average(self, tensors):
+        raise AssertionError("a collective inside a trial")
+
+    def gather(self, value):
+        return [3, value]
+
+
+def test_each_rank_tries_batch_sizes_alone_and_the_smallest_is_taken(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=12)
+    p, chosen = tiny.params(batch_size=0), choose("-")
+    m = material(p, folder)
+    recipe = build.recipe(p, m, chosen, SecondOfTwo(1, 2, 1))
+
+    def largest(make, recipe, width, clips):
+        batch = batch_size._batch(recipe, width, 1)
+        train_step(make(), batch, recipe)
+        return 6
+
+    parts = replace(tiny.PARTS, largest_batch=largest)
+    assert train._with_batch(p, m, recipe, chosen, None, parts).batch_size == 3
 
 
 def test_batch_size_of_the_saved_training_is_kept(tmp_path, monkeypatch):
