@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,14 @@ def train(
     p = _with_batch(p, m, recipe, chosen, saved, parts)
     identity = identities.identity_of(p, m, ranks)
     s = _state(p, m, chosen, folder, identity, saved, parts)
+    scores = saved.get("scores", ()) if saved else ()
+    del saved  # as large as the training itself
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
     with Stop() as stop:
         if p.cleanup and ranks.first:  # only now that everything is checked
             gone = export.clean(folder, p.model_name)
             log.info("Deleted %d files of earlier training.", len(gone))
-        trainer = _trainer(p, m, folder, recipe, s, identity, report, stop, saved, parts)
+        trainer = _trainer(p, m, folder, recipe, s, identity, report, stop, scores, parts)
         _announce(p, m, trainer.steps_per_epoch, s)
         if fresh:
             trainer.save(s)  # bad first steps roll back to this
@@ -115,7 +117,7 @@ def _trainer(
     identity: Mapping[str, Any],
     report: Report,
     stop: Stop,
-    saved: Mapping[str, Any] | None,
+    scores: Sequence[Mapping[str, Any]],
     parts: Parts,
 ) -> Trainer:
     """The trainer of this run; all ranks but the first only learn."""
@@ -130,7 +132,7 @@ def _trainer(
         metrics,
         lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
         reference.load(m.embedder, recipe.device) if first and m.held else None,
-        (saved or {}).get("scores", ()),
+        scores,
         m.speakers,
         parts.load_pitch,
     )

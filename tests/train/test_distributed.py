@@ -1,6 +1,7 @@
 """Several processes train one voice as one process with the larger batch would."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -8,16 +9,21 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
-from rvc.device import Device
-from rvc.errors import Cancelled
+from rvc.device import Device, choose
+from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.nets.layers import Noise
 from rvc.progress import silent
-from rvc.train import checkpoint, distributed
+from rvc.train import build, checkpoint, distributed, train
+from rvc.train.distributed import Ranks
+from rvc.train.exchange import Exchange
+from rvc.train.material import material
+from rvc.train.stopping import Stop
 from tests.train import tiny
 from tests.train.test_resume import curve
 
@@ -70,7 +76,11 @@ def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
     assert result["step"] > step
 
 
-def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("by", ["signal", "report"])
+def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
+    tmp_path, monkeypatch, by
+):
+    """A signal is what `kill` sends; the report is how a job is cancelled on any system."""
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
     real = distributed._line
@@ -87,12 +97,94 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(tmp
     monkeypatch.setattr(distributed, "_line", line)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     others = set(psutil.Process().children())  # of other tests
-    threading.Thread(target=stop_when_it_runs, daemon=True).start()
+    if by == "signal":
+        threading.Thread(target=stop_when_it_runs, daemon=True).start()
+    shown = []
+
+    def report(done, total, note=""):
+        shown.append((done, total, note))
+        if by == "report":
+            raise Cancelled("enough")
+
     with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
-        distributed.torchrun(tiny.params(), GPUS, folder, silent)
+        distributed.torchrun(tiny.params(), GPUS, folder, report)
     assert 0 < checkpoint.load(folder)["step"] < 1000
+    if by == "report":
+        assert shown[0][1] == 500 * 2
+        assert shown[0][2].startswith("Training | epoch ")
     left = set(psutil.Process().children()) - others
     assert all(p.status() == psutil.STATUS_ZOMBIE for p in left)
+
+
+@pytest.mark.parametrize(
+    ("outside", "numbers", "inside"),
+    [
+        (None, (0, 1), "0,1"),
+        ("", (1, 2), "1,2"),
+        ("2,3", (0, 1), "2,3"),
+        ("7, 4,5", (2, 0), "5,7"),
+        ("GPU-8932f937,GPU-1b2c,MIG-4a5f", (1, 2), "GPU-1b2c,MIG-4a5f"),
+    ],
+)
+def test_gpus_are_counted_among_those_a_scheduler_left(outside, numbers, inside):
+    assert distributed.visible(numbers, outside) == inside
+
+
+def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path):
+    intel = Device(torch.device("cpu"), torch.float32, "Intel", (0, 1))
+    object.__setattr__(intel, "device", SimpleNamespace(type="xpu"))
+    with pytest.raises(Mismatch, match="several XPU GPUs"):
+        distributed.torchrun(tiny.params(), intel, tmp_path, silent)
+
+
+class OneOfTwo(Ranks):
+    """A rank that hears what the other one would say."""
+
+    def average(self, tensors):
+        for tensor in tensors:
+            tensor += float("nan")
+
+    def gather(self, value):
+        return [value, (False, ["9_9_9"])] if value[0] else [value, (True, ["9_9_9"])]
+
+
+@pytest.mark.parametrize("own", [1.0, math.inf])
+def test_a_bad_loss_is_laid_to_the_rank_that_has_it(tmp_path, monkeypatch, own):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=4)
+    p, chosen = tiny.params(), choose("-")
+    m = material(p, folder)
+    recipe = build.recipe(p, m, chosen, OneOfTwo(0, 2, 0))
+    s = build.networks(p, m, chosen, 1, tiny.PARTS)
+    with Stop() as stop:
+        run = train._trainer(p, m, folder, recipe, s, {}, silent, stop, (), tiny.PARTS)
+        losses = {"mel": torch.tensor(own), "norm_d": torch.tensor(1.0)}
+        found, numbers = run._numbers(losses)
+        names = run._suspects([0, 1], found, numbers)
+    clips = [clip.name for clip in m.learn[:2]]
+    assert names == (clips if own == math.inf else ["9_9_9"])
+
+
+def test_errors_and_progress_reach_the_starter(tmp_path):
+    exchange, heard = Exchange(tmp_path), []
+    exchange.relay(lambda *said: heard.append(said))
+    exchange.report(3, 10, "Training | epoch 1/2")
+    exchange.relay(lambda *said: heard.append(said))
+    assert heard == [(3.0, 10.0, "Training | epoch 1/2")]
+    assert not exchange.stop_wanted
+
+    def stop(*_):
+        raise Cancelled("enough")
+
+    exchange.relay(stop)
+    assert exchange.stop_wanted
+    with pytest.raises(Cancelled):
+        exchange.report(4, 10)
+    exchange.fail(0, Cancelled("Stopped."))
+    assert exchange.cause() is None
+    exchange.fail(1, StageFailed("Step 7: the loss mel is not finite.", "Listen."))
+    cause = exchange.cause()
+    assert isinstance(cause, StageFailed)
+    assert (cause.message, cause.hint) == ("Step 7: the loss mel is not finite.", "Listen.")
 
 
 def test_one_process_opens_no_socket(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """A training that was interrupted ends exactly where one that was not would have."""
 
+import gc
 import json
 import multiprocessing
 import os
 import random
 import signal
 import time
+import weakref
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from rvc import tasks
 from rvc.dataset import manifest
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
 from rvc.train import checkpoint, eta, train
+from rvc.train.step import train_step
 from tests import disk
 from tests.train import tiny
 from tests.train.make import clip
@@ -213,6 +216,26 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
         assert words in caught.value.message
     assert "--cleanup" in caught.value.hint
+
+
+def test_what_was_read_to_go_on_is_not_kept_beside_the_training(tmp_path, monkeypatch):
+    tiny.voice(tmp_path, monkeypatch)
+    tiny.run(tiny.params(total_epoch=1))
+    real, read, alive = checkpoint.load, [], []
+
+    def load(folder):
+        saved = real(folder)
+        read.append(weakref.ref(saved["g"]["emb_g.weight"]))
+        return saved
+
+    def step(s, batch, recipe):
+        gc.collect()
+        alive.append(read[0]() is not None)
+        return train_step(s, batch, recipe)
+
+    monkeypatch.setattr(checkpoint, "load", load)
+    tiny.run(tiny.params(total_epoch=2), step=step)
+    assert alive == [False] * 3
 
 
 @disk.linux
