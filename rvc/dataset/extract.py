@@ -17,6 +17,7 @@ import torch
 
 from rvc import config, f0, params
 from rvc.dataset import experiment, filelist, manifest, slice_features
+from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
 from rvc.f0 import weights
 from rvc.progress import Report, silent
@@ -39,7 +40,10 @@ def run(p: params.Extract, report: Report = silent) -> dict[str, Any]:
     folder = config.experiment(p.model_name)
     slices = manifest.require(folder, "preprocess")
     with manifest.lock(folder):
-        return _extract(p, folder, slices, report)
+        try:
+            return _extract(p, folder, slices, report)
+        finally:
+            forget()  # what follows, such as a training, has better use for the memory
 
 
 def _extract(
@@ -88,7 +92,6 @@ def clip_names(slices: manifest.Stage) -> list[str]:
 def load_embedders(p: params.Extract, report: Report) -> list[tuple[Any, torch.device]]:
     """The embedder asked for, once on each of the devices that share the work."""
     from rvc import device
-    from rvc.embedders.manager import EmbedderManager
 
     choice = device.choose(p.gpu, part="features")
     log.info("%s", choice.why)

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rvc import f0
 from rvc.audio import io
 from rvc.config import paths
 from rvc.embedders import EMBEDDERS
-from rvc.embedders.manager import EmbedderManager
+from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
 from rvc.f0 import contour
 
@@ -34,7 +33,11 @@ def find() -> Path | None:
     return next((file for file in wanted if "_output" not in file.stem), None)
 
 
-def load(embedder: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Tensor, Tensor] | None:
+def load(
+    embedder: Mapping[str, Any],
+    device: torch.device,
+    load_pitch: Callable[[str, str], f0.Extractor] = f0.load,
+) -> tuple[Tensor, Tensor, Tensor] | None:
     """(phone (T, E), pitch (T,), f0 (T,)) of its first seconds; None where it cannot be had."""
     file = find()
     if file is None:
@@ -45,10 +48,14 @@ def load(embedder: Mapping[str, Any], device: torch.device) -> tuple[Tensor, Ten
         name = str(embedder["name"])
         known, custom = (name, None) if name in EMBEDDERS else ("custom", name)
         features = EmbedderManager().load(known, custom, device)(wave)
-        hz = f0.load("fcpe", str(device))(wave)
+        hz = load_pitch("fcpe", str(device))(wave)
     except VoiceError as error:
         log.info("No recording of somebody else is rendered: %s", error.message)
         return None
+    finally:
+        forget()  # a training has better use for the memory
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
     if features.shape[1] != embedder["width"]:
         log.info("No recording of somebody else is rendered: the embedder has changed.")
         return None

@@ -131,7 +131,7 @@ def _trainer(
         m.held if first else [],
         metrics,
         lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
-        reference.load(m.embedder, recipe.device) if first and m.held else None,
+        reference.load(m.embedder, recipe.device, parts.load_pitch) if first and m.held else None,
         scores,
         m.speakers,
         parts.load_pitch,
