@@ -96,6 +96,14 @@ class Train(Hardware):
         "Precision of the networks; auto takes the setting, or what suits the device.",
         "Advanced",
     )
+    balance: int = option(
+        10,
+        "How often a clip may be repeated in an epoch, so that speakers with few clips are heard "
+        "as often as others; 1 repeats none.",
+        "Advanced",
+        ge=1,
+        le=1000,
+    )
     clip_gradients: float = option(
         0.0, "Largest norm of a gradient; 0 does not limit it.", "Advanced", ge=0, le=1000000
     )

@@ -101,4 +101,4 @@ def dataset(p: Train, m: Material, device: torch.device) -> Dataset:
 def sampler(p: Train, data: Dataset, ranks: Ranks) -> Sampler:
     lengths = [data.length(i) for i in range(len(data.clips))]
     speakers = [clip.speaker for clip in data.clips]
-    return Sampler(lengths, speakers, p.batch_size * ranks.world, p.seed)
+    return Sampler(lengths, speakers, p.batch_size * ranks.world, p.seed, p.balance)

@@ -127,7 +127,8 @@ class Sampler:
     Args:
         lengths: frames per clip. speakers: speaker of each clip.
         batch: clips per step over all ranks.
-        balance: repeat the clips of speakers who have fewer until all are heard equally often.
+        balance: how often a clip may be repeated at most, so that speakers who have fewer are
+            heard as often as the others; 1 repeats none.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Sampler:
         speakers: Sequence[int],
         batch: int,
         seed: int,
-        balance: bool = True,
+        balance: int = 10,
     ) -> None:
         self.lengths = np.asarray(lengths)
         self.speakers = np.asarray(speakers)
@@ -146,7 +147,7 @@ class Sampler:
     def drawn(self) -> int:
         """Clips drawn per epoch, repetitions for balance counted, filling not."""
         counts = np.unique(self.speakers, return_counts=True)[1]
-        return int(counts.max() * len(counts)) if self.balance else len(self.lengths)
+        return int(np.minimum(counts * self.balance, counts.max()).sum())
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -165,11 +166,11 @@ class Sampler:
 
     def _draw(self, rng: np.random.Generator) -> np.ndarray:
         everything = rng.permutation(len(self.lengths))
-        if not self.balance:
-            return everything
         groups = [everything[self.speakers[everything] == s] for s in np.unique(self.speakers)]
         most = max(len(group) for group in groups)
-        return rng.permutation(np.concatenate([np.resize(group, most) for group in groups]))
+        sizes = [min(most, self.balance * len(group)) for group in groups]
+        repeated = [np.resize(g, size) for g, size in zip(groups, sizes, strict=True)]
+        return rng.permutation(np.concatenate(repeated))
 
 
 T = TypeVar("T")

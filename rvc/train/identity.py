@@ -16,6 +16,7 @@ SHOWN = 3
 
 def identity_of(p: Train, m: Material, ranks: Ranks) -> dict[str, Any]:
     """What must be the same when a training goes on, JSON-ready."""
+    several = len({clip.speaker for clip in m.learn}) > 1
     return {
         "sample_rate": p.sample_rate,
         "vocoder": p.vocoder,
@@ -26,7 +27,7 @@ def identity_of(p: Train, m: Material, ranks: Ranks) -> dict[str, Any]:
         "embedder_width": m.embed_width,
         "settings": manifest.digest(m.settings.as_json()),
         "clips": filelist.digests(m.learn),
-    }
+    } | ({"balance": p.balance} if several else {})
 
 
 def check(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -38,8 +39,10 @@ def check(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     wrong = [
         f"{key.replace('_', ' ')} was {saved.get(key)!r} and is now {value!r}"
         for key, value in now.items()
-        if key != "clips" and saved.get(key) != value
+        if key not in ("clips", "balance") and saved.get(key) != value
     ]
+    if "balance" in saved and saved["balance"] != now.get("balance"):  # older trainings had none
+        wrong.append(f"balance was {saved['balance']!r} and is now {now.get('balance')!r}")
     wrong += changed(saved.get("clips", {}), now["clips"])
     if wrong:
         raise Mismatch(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rvc import f0
 from rvc.audio import io
 from rvc.config import paths
 from rvc.embedders import EMBEDDERS

@@ -113,6 +113,22 @@ def test_speakers_are_balanced():
     assert set(drawn) == set(range(43))
 
 
+def test_balance_has_a_limit():
+    """10,000 and 10 clips: without a limit each of the 10 would be heard a thousand times."""
+    speakers = np.array([0] * 10000 + [1] * 10)
+    sampler = Sampler([100] * 10010, speakers, 10, seed=0, balance=5)
+    assert len(sampler) == 1005
+    drawn = np.bincount(sum(sampler.batches(1), []))
+    assert drawn[:10000].tolist() == [1] * 10000
+    assert drawn[10000:].tolist() == [5] * 10
+
+
+def test_no_balance_draws_every_clip_once():
+    speakers = np.array([0] * 30 + [1] * 10)
+    drawn = np.bincount(sum(Sampler([100] * 40, speakers, 8, seed=0, balance=1).batches(3), []))
+    assert drawn.tolist() == [1] * 40
+
+
 def test_prefetch_keeps_order_hands_over_errors_and_ends():
     def make(n):
         if n == 5:

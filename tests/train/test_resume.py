@@ -184,6 +184,17 @@ def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
     assert checkpoint.load(folder)["step"] >= 3
 
 
+def test_another_balance_is_refused_but_not_where_it_was_never_recorded(tmp_path, monkeypatch):
+    folder = tiny.voice(tmp_path, monkeypatch, clips=2, speakers=2)
+    tiny.run(tiny.params(total_epoch=1))
+    with pytest.raises(Mismatch, match="balance was 10 and is now 3"):
+        tiny.run(tiny.params(total_epoch=2, balance=3))
+    saved = checkpoint.load(folder)
+    del saved["identity"]["balance"]
+    checkpoint.save(folder, saved)
+    assert tiny.run(tiny.params(total_epoch=2, balance=3))["epoch"] == 2
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
