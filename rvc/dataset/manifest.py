@@ -59,7 +59,7 @@ class Stage:
         warnings: what went in with a flaw (clipped, shortened ...), as sentences.
         details: whatever else the stage needs to remember, JSON-ready.
         seconds: time the stage took.
-        finished: local time of the end, ISO 8601.
+        finished: time of the end in UTC, ISO 8601; for people, nothing is decided by it.
     """
 
     name: str
@@ -107,7 +107,7 @@ def stage(folder: Path, name: str) -> Stage | None:
 
 def record(folder: Path, done: Stage) -> None:
     """Put a stage's record into the manifest, replacing its older one, in one atomic step."""
-    done.finished = done.finished or time.strftime("%Y-%m-%dT%H:%M:%S")
+    done.finished = done.finished or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     records = {**read(folder), done.name: done}
     files.write_json(folder / FILE, {k: asdict(v) for k, v in records.items()}, indent=1)
 

@@ -47,19 +47,13 @@ def check(folder: Path, clips: Sequence[Clip], width: int) -> None:
             "Run extract again and look at what it reports.",
         )
     done = manifest.require(folder, "extract")
-    _belongs(folder, done, real, width)
+    _belongs(done, real, width)
     _lengths(real)
     _sound(real)
 
 
-def _belongs(folder: Path, done: manifest.Stage, real: Sequence[Clip], width: int) -> None:
-    """File list, features and both earlier stages tell of the same slices and embedder."""
-    slices = manifest.stage(folder, "preprocess")
-    if slices is not None and slices.finished > done.finished:
-        raise Mismatch(
-            f"{folder.name} was preprocessed again after its features were extracted.",
-            "The features are stale: run extract again.",
-        )
+def _belongs(done: manifest.Stage, real: Sequence[Clip], width: int) -> None:
+    """File list, features and the record of extract tell of the same slices and embedder."""
     known = {Path(name).name.removesuffix(".wav").removesuffix(".npy") for name in done.outputs}
     strange = [clip.name for clip in real if clip.name not in known]
     if strange:
