@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch.amp.grad_scaler import GradScaler
 
 from rvc.device import choose
 from rvc.nets.synthesizer import Synthesizer
@@ -105,6 +106,52 @@ def test_bf16_stays_near_fp32(training):
         assert float(two[name]) == pytest.approx(
             float(one[name]), rel=0.3 if name == "mel" else 0.05
         )
+
+
+@pytest.fixture
+def scaled(training):
+    """The tiny training with a gradient scaler, as in fp16 (which a CPU has no networks for)."""
+    s, recipe, batch = training
+    s.scaler = GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+    return s, recipe, batch
+
+
+def parameters(s):
+    return [p.detach().clone() for net in (s.g, s.d) for p in net.parameters()]
+
+
+def test_a_scaled_step_is_the_plain_one(scaled):
+    s, recipe, batch = scaled
+    plain = copy.deepcopy(s)
+    plain.scaler = GradScaler("cpu", enabled=False)
+    for step in range(3):
+        s.step = plain.step = step
+        one, two = train_step(s, batch(step), recipe), train_step(plain, batch(step), recipe)
+        for name, value in two.items():  # losses and gradient norms alike are not scaled
+            assert float(one[name]) == pytest.approx(float(value), rel=1e-3), name
+    for a, b in zip(parameters(s), parameters(plain), strict=True):
+        assert torch.allclose(a, b, atol=2e-5)
+    assert s.scaler.get_scale() == 2048.0  # two good steps: it may grow
+
+
+@pytest.mark.parametrize("optimiser_name", ["optim_g", "optim_d"])
+def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(scaled, optimiser_name):
+    s, recipe, batch = scaled
+    train_step(s, batch(0), recipe)
+    own = next(p for p in (s.g if optimiser_name == "optim_g" else s.d).parameters())
+    handle = own.register_hook(lambda grad: torch.full_like(grad, float("inf")))
+    before, scale = parameters(s), s.scaler.get_scale()
+    found = train_step(s, batch(1), recipe)
+    handle.remove()
+    assert not torch.isfinite(found["norm_g" if optimiser_name == "optim_g" else "norm_d"])
+    count = len(list(s.g.parameters()))
+    skipped = slice(0, count) if optimiser_name == "optim_g" else slice(count, None)
+    pairs = list(zip(before, parameters(s), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs[skipped])
+    assert s.scaler.get_scale() == scale / 2
+    again = train_step(s, batch(2), recipe)
+    assert all(torch.isfinite(value) for value in again.values())
+    assert any(not torch.equal(a, b) for (_, a), b in zip(pairs[skipped], parameters(s)[skipped]))
 
 
 def test_gradient_limit_holds(training):
