@@ -139,6 +139,7 @@ def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(scale
     s, recipe, batch = scaled
     train_step(s, batch(0), recipe)
     own = next(p for p in (s.g if optimiser_name == "optim_g" else s.d).parameters())
+    own.requires_grad_(True)  # frozen since the last step in the discriminator
     handle = own.register_hook(lambda grad: torch.full_like(grad, float("inf")))
     before, scale = parameters(s), s.scaler.get_scale()
     found = train_step(s, batch(1), recipe)
@@ -151,7 +152,10 @@ def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(scale
     assert s.scaler.get_scale() == scale / 2
     again = train_step(s, batch(2), recipe)
     assert all(torch.isfinite(value) for value in again.values())
-    assert any(not torch.equal(a, b) for (_, a), b in zip(pairs[skipped], parameters(s)[skipped]))
+    assert any(
+        not torch.equal(a, b)
+        for (_, a), b in zip(pairs[skipped], parameters(s)[skipped], strict=True)
+    )
 
 
 def test_gradient_limit_holds(training):
