@@ -55,7 +55,8 @@ def answer(url: str, server: subprocess.Popen[bytes]) -> bytes:
     """The page, as soon as it comes."""
     while server.poll() is None:
         try:
-            return urllib.request.urlopen(url).read()
+            found: bytes = urllib.request.urlopen(url).read()
+            return found
         except OSError:
             time.sleep(0.02)
     raise SystemExit("The server ended.")

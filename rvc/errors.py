@@ -25,7 +25,7 @@ class VoiceError(Exception):
         self.hint = hint
         self.result: dict[str, Any] | None = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[VoiceError], tuple[str, str]]:
         return type(self), (self.message, self.hint)
 
     def as_dict(self) -> dict[str, str]:

@@ -1,7 +1,12 @@
 """What every test may use: a home of its own, and the command line in-process."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +16,13 @@ pytest.register_assert_rewrite("tests.tabs.browsing")
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is downloaded in tests; those of the downloads allow it to themselves."""
     monkeypatch.setenv("RVC_OFFLINE", "1")
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty installation folder; logs, models and assets of the test live here."""
     root = tmp_path / "home"
     root.mkdir()
@@ -32,19 +37,20 @@ class Finished:
     err: str
 
     @property
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.out)
 
 
 @pytest.fixture
-def cli(home, capsys):
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
     """Run `core.py ARGUMENTS` in this process; returns exit code, stdout and stderr."""
 
-    def run(*arguments):
+    def run(*arguments: object) -> Finished:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             core.main([str(a) for a in arguments])
         out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
         return Finished(ended.value.code, out, err)
 
     return run

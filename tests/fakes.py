@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rvc.embedders.embedder import EmbedderSpec
@@ -22,7 +24,7 @@ class FakeEmbedder:
         windows = np.lib.stride_tricks.sliding_window_view(wave_16k, 400)[::320][:frames]
         return np.tanh(windows @ self.basis)
 
-    def batch(self, waves):
+    def batch(self, waves: Any) -> Any:
         return [self(w) for w in waves]
 
 

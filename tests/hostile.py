@@ -1,5 +1,7 @@
 """Model files that try to do harm; each would leave a mark at `mark` if its code ran."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
@@ -7,6 +9,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from typing import Any
 
 import torch
 
@@ -16,89 +19,89 @@ from tests import tiny
 class Command:
     """Pickles as a call of any function."""
 
-    def __init__(self, function, *arguments):
+    def __init__(self, function: Any, *arguments: Any) -> None:
         self.function, self.arguments = function, arguments
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return self.function, self.arguments
 
 
-def _touch(mark):
+def _touch(mark: Any) -> Any:
     return f"touch {mark}"
 
 
-def system(path, mark):
+def system(path: Any, mark: Any) -> None:
     torch.save({"weight": {"a": Command(os.system, _touch(mark))}, "config": [1] * 18}, path)
 
 
-def evaluate(path, mark):
+def evaluate(path: Any, mark: Any) -> None:
     code = f"open({str(mark)!r}, 'w')"
     torch.save({"weight": Command(eval, code), "model": Command(eval, code)}, path)
 
 
-def plain_pickle(path, mark):
+def plain_pickle(path: Any, mark: Any) -> None:
     path.write_bytes(pickle.dumps(Command(os.system, _touch(mark)), protocol=2))
 
 
-def new_protocol(path, mark):
+def new_protocol(path: Any, mark: Any) -> None:
     path.write_bytes(pickle.dumps(Command(os.system, _touch(mark)), protocol=4))
 
 
-def legacy(path, mark):
+def legacy(path: Any, mark: Any) -> None:
     torch.save(
         {"weight": Command(os.system, _touch(mark))}, path, _use_new_zipfile_serialization=False
     )
 
 
-def package(path, mark):
+def package(path: Any, mark: Any) -> None:
     """A module that installs things, hidden behind an innocent name in the same zip."""
     torch.save({"weight": OrderedDict(a=torch.ones(3))}, path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("archive/extra.pkl", pickle.dumps(Command(os.system, _touch(mark)), 2))
 
 
-def two_objects(path, mark):
+def two_objects(path: Any, mark: Any) -> None:
     torch.save({"weight": {"a": torch.ones(2)}}, path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("other/data.pkl", pickle.dumps(Command(os.system, _touch(mark)), 2))
 
 
-def bomb(path, mark):
+def bomb(path: Any, mark: Any) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * (80 << 20))
 
 
-def huge_view(path, mark):
+def huge_view(path: Any, mark: Any) -> None:
     torch.save({"weight": {"a": torch.zeros(1).expand(1 << 33)}, "model": {}}, path)
 
 
-def not_finite(path, mark):
+def not_finite(path: Any, mark: Any) -> None:
     torch.save(
         {"weight": {"a": torch.full((2,), torch.nan)}, "model": {"a": torch.full((2,), torch.inf)}},
         path,
     )
 
 
-def objects_as_weights(path, mark):
+def objects_as_weights(path: Any, mark: Any) -> None:
     torch.save({"weight": {"a": "text"}, "model": {"a": [1]}, "config": []}, path)
 
 
-def truncated(path, mark):
+def truncated(path: Any, mark: Any) -> None:
     torch.save({"weight": {"a": torch.ones(5000)}}, path)
     path.write_bytes(path.read_bytes()[:9000])
 
 
-def nothing(path, mark):
+def nothing(path: Any, mark: Any) -> None:
     path.write_bytes(b"")
 
 
-def install(path, mark):
+def install(path: Any, mark: Any) -> None:
     """pip as a function, which older scanners did not think of."""
     call = b"cpip\nmain\n(lp0\nVinstall\np1\naV" + str(mark).encode() + b"\np2\natR."
     path.write_bytes(b"\x80\x02" + call)
 
 
-def nested(path, mark):
+def nested(path: Any, mark: Any) -> None:
     """A model file packed once more."""
     inner = path.with_name("inner.pth")
     system(inner, mark)
@@ -107,7 +110,7 @@ def nested(path, mark):
     inner.unlink()
 
 
-def _repickled(path, old, new):
+def _repickled(path: Any, old: Any, new: Any) -> None:
     """Change the pickle of a model file, byte for byte."""
     buffer = io.BytesIO()
     torch.save({"weight": {"a": torch.ones(5000)}, "model": {"a": torch.ones(5000)}}, buffer)
@@ -120,19 +123,19 @@ def _repickled(path, old, new):
 FIVE_THOUSAND = b"M\x88\x13"  # as a pickle spells it
 
 
-def huge_storage(path, mark):
+def huge_storage(path: Any, mark: Any) -> None:
     """Weights that claim to be gigabytes."""
     _repickled(path, FIVE_THOUSAND, b"J\xff\xff\xff\x7f")
 
 
-def out_of_bounds(path, mark):
+def out_of_bounds(path: Any, mark: Any) -> None:
     """A tensor whose strides lead out of its memory."""
     content = {"weight": OrderedDict(a=_Wild()), "model": OrderedDict(a=_Wild())}
     torch.save(content, path)
 
 
 class _Wild:
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         storage = torch.storage.TypedStorage(
             wrap_storage=torch.zeros(4).untyped_storage(), dtype=torch.float32, _internal=True
         )
@@ -141,17 +144,17 @@ class _Wild:
         )  # fmt: skip
 
 
-def subclass(path, mark):
+def subclass(path: Any, mark: Any) -> None:
     """A class of torch that is more than a tensor."""
     torch.save({"weight": {"a": torch.nn.Linear(2, 2)}, "model": torch.nn.Linear(2, 2)}, path)
 
 
-def recursion(path, mark):
+def recursion(path: Any, mark: Any) -> None:
     """Lists in lists, deeper than any reader goes."""
     path.write_bytes(b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".")
 
 
-def _good_but(path, pickled):
+def _good_but(path: Any, pickled: Any) -> Any:
     """A whole voice, but for one entry of its metadata, given as a pickle spells it."""
     tiny.voice(path)
     content = torch.load(path, weights_only=True) | {"info": "REPLACED"}
@@ -164,23 +167,23 @@ def _good_but(path, pickled):
     return path
 
 
-def deep(path):
+def deep(path: Any) -> Any:
     """Metadata of lists in lists."""
     return _good_but(path, b"]" * 50_000 + b"a" * 49_999)
 
 
-def escapes(path):
+def escapes(path: Any) -> Any:
     """Metadata that would steer a terminal."""
     said = b"\x1b]0;owned\x07\x1b[2Jfine"
     return _good_but(path, b"X" + struct.pack("<I", len(said)) + said)
 
 
-def endless(path):
+def endless(path: Any) -> Any:
     """A number of six hundred digits."""
     return _good_but(path, b"\x8a\xff" + b"\x7f" * 255)
 
 
-def not_a_number(path):
+def not_a_number(path: Any) -> Any:
     return _good_but(path, b"G\x7f\xf8\0\0\0\0\0\0")
 
 
@@ -209,17 +212,17 @@ SAMPLES = [
 ]
 
 
-def tensors(path, header, body=bytes(64)):
+def tensors(path: Any, header: Any, body: Any = bytes(64)) -> None:
     """A .safetensors file with this header."""
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + body)
 
 
-def _entry(kind="F32", shape=(4,), start=0, end=16):
+def _entry(kind: str = "F32", shape: Any = (4,), start: int = 0, end: int = 16) -> Any:
     return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
 
 
-def _voice(said):
+def _voice(said: Any) -> Any:
     return {"__metadata__": {"voice": said}, "weight": _entry()}
 
 
@@ -240,17 +243,17 @@ SAFETENSORS = {
 }
 
 
-def index_head(kind, rows, width=32, metric=1):
+def index_head(kind: Any, rows: Any, width: int = 32, metric: int = 1) -> Any:
     """The first 37 bytes of a faiss index."""
     return kind + struct.pack("<iqqqBi", width, rows, 1 << 20, 1 << 20, 1, metric)
 
 
-def _flat(path, number):
+def _flat(path: Any, number: Any) -> None:
     values = [number] + [0.5] * 63
     path.write_bytes(index_head(b"IxF2", 2) + struct.pack("<Q64f", 64, *values))
 
 
-def _cells(path, *sizes):
+def _cells(path: Any, *sizes: Any) -> None:
     """Cells whose sizes are these, of which only 90 rows are there."""
     head = index_head(b"IwFl", 90) + struct.pack("<QQ", len(sizes), 1)
     centres = index_head(b"IxF2", len(sizes)) + struct.pack("<Q", 32 * len(sizes))
@@ -260,7 +263,7 @@ def _cells(path, *sizes):
     path.write_bytes(head + centres + body + bytes(90 * 136))
 
 
-def _hundred_gigabytes(kind):
+def _hundred_gigabytes(kind: Any) -> Any:
     """A table of 10^11 bytes, announced in a kind only faiss reads."""
     return lambda p: p.write_bytes(index_head(kind, 10**9) + struct.pack("<Q", 10**11) + bytes(99))
 

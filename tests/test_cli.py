@@ -1,8 +1,12 @@
 """The command line: Applio's spellings, ranges, switches, errors and exit codes."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -23,11 +27,11 @@ APPLIO = json.loads((Path(__file__).parent / "data" / "applio_flags.json").read_
 
 
 @pytest.fixture
-def caught(monkeypatch):
+def caught(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Commands hand over their parameters here instead of working."""
     seen = []
 
-    def run(name, p, report):
+    def run(name: Any, p: Any, report: Any) -> Any:
         seen.append(p)
         return {"message": "fine", "verb": name}
 
@@ -35,13 +39,13 @@ def caught(monkeypatch):
     return seen
 
 
-def words(command, **values):
+def words(command: Any, **values: Any) -> Any:
     given = {**REQUIRED[command], **values}
     return [command] + [w for k, v in given.items() for w in (f"--{flag(k)}", str(v))]
 
 
 @pytest.mark.parametrize("command", APPLIO)
-def test_every_applio_flag_is_there(cli, command):
+def test_every_applio_flag_is_there(cli: Any, command: Any) -> None:
     text = cli(command, "--help").out
     assert [
         f for f in APPLIO[command].split() if not re.search(rf"(?<![\w-]){f}(?![\w-])", text)
@@ -49,7 +53,9 @@ def test_every_applio_flag_is_there(cli, command):
 
 
 @pytest.mark.parametrize("command", REQUIRED)
-def test_defaults_are_valid_and_required_options_are_required(cli, caught, command):
+def test_defaults_are_valid_and_required_options_are_required(
+    cli: Any, caught: Any, command: Any
+) -> None:
     assert cli(*words(command)).code == 0
     assert caught[0] == tasks.VERBS[command].params(**REQUIRED[command])
     for missing in REQUIRED[command]:
@@ -59,7 +65,7 @@ def test_defaults_are_valid_and_required_options_are_required(cli, caught, comma
         assert flag(missing) in said.err
 
 
-def bounded():
+def bounded() -> Iterator[Any]:
     for command in REQUIRED:
         for name, field in tasks.VERBS[command].params.model_fields.items():
             low, high = limits(field)
@@ -67,7 +73,9 @@ def bounded():
 
 
 @pytest.mark.parametrize(("command", "name", "bound"), bounded())
-def test_bounds_hold_on_the_command_line_and_in_the_class(cli, caught, command, name, bound):
+def test_bounds_hold_on_the_command_line_and_in_the_class(
+    cli: Any, caught: Any, command: Any, name: Any, bound: Any
+) -> None:
     low, _ = limits(tasks.VERBS[command].params.model_fields[name])
     outside = bound - 1 if bound == low else bound + 1
     assert cli(*words(command, **{name: bound})).code == 0
@@ -90,19 +98,19 @@ def test_bounds_hold_on_the_command_line_and_in_the_class(cli, caught, command, 
         (["--save-every-weights=False"], False),
     ],
 )
-def test_switches_mean_what_they_say(cli, caught, text, value):
+def test_switches_mean_what_they_say(cli: Any, caught: Any, text: Any, value: bool) -> None:
     assert cli(*words("train"), *text).code == 0
     assert caught[0].save_every_weights is value
 
 
 @pytest.mark.parametrize("gpu", ["-", "auto", "0", "0-1"])
-def test_gpu_spellings(cli, caught, gpu):
+def test_gpu_spellings(cli: Any, caught: Any, gpu: str) -> None:
     assert cli(*words("train", gpu=gpu)).code == 0
     assert caught[0].gpu == gpu
     assert cli(*words("train", gpu="cuda")).code == 2
 
 
-def test_applio_321_spellings(cli, caught):
+def test_applio_321_spellings(cli: Any, caught: Any) -> None:
     line = """batch_infer --input_folder in --output_folder out --pth_path v.pth --index_path=
     --f0_up_key -3 --rms_mix_rate 0.5 --f0_method RMVPE --split_audio True --clean_audio False
     --export_format mp3"""
@@ -115,7 +123,7 @@ def test_applio_321_spellings(cli, caught):
     assert caught[1].sample_rate == 40000
 
 
-def test_a_text_value_is_not_mistaken_for_a_switch(cli, caught):
+def test_a_text_value_is_not_mistaken_for_a_switch(cli: Any, caught: Any) -> None:
     assert cli(*words("index", model_name="True")).code == 0
     assert caught[0].model_name == "True"
     assert cli("infer", "--input-path", "a_b.wav", "--output-path=c_d.wav", "--pth-path", "v_1.pth",
@@ -129,21 +137,23 @@ def test_a_text_value_is_not_mistaken_for_a_switch(cli, caught):
     assert (p.index_path, p.pitch) == (None, -12)
 
 
-def test_dropped_and_unknown_options_are_refused(cli, caught):
+def test_dropped_and_unknown_options_are_refused(cli: Any, caught: Any) -> None:
     assert cli(*words("extract"), "--rvc_version", "v1").code == 2
     assert cli(*words("infer"), "--filter_radius", "3").code == 2
     assert "hop-length" in cli(*words("extract"), "--hop_length", "128").err
     assert not caught
 
 
-def test_a_list_of_nothing_prints_help(cli):
+def test_a_list_of_nothing_prints_help(cli: Any) -> None:
     assert cli().code == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\s*", cli("--version").out)
 
 
 @pytest.mark.parametrize("kind", errors.KINDS)
-def test_errors_become_sentence_hint_and_exit_code(cli, monkeypatch, kind):
-    def fail(name, p, report):
+def test_errors_become_sentence_hint_and_exit_code(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    def fail(name: Any, p: Any, report: Any) -> None:
         raise kind("The file x.wav is broken.", "Take another.")
 
     monkeypatch.setattr(tasks, "run", fail)
@@ -158,17 +168,17 @@ def test_errors_become_sentence_hint_and_exit_code(cli, monkeypatch, kind):
     assert f"{kind.exit_code} {kind.code.replace('_', ' ')}" in help_text
 
 
-def test_exit_codes_are_distinct():
+def test_exit_codes_are_distinct() -> None:
     assert len({k.exit_code for k in errors.KINDS} | {0, 2}) == len(errors.KINDS) + 2
 
 
-def test_json_prints_the_result(cli, caught):
+def test_json_prints_the_result(cli: Any, caught: Any) -> None:
     assert cli(*words("index"), "--json").json == {"message": "fine", "verb": "index"}
     assert cli(*words("index")).out == "fine\n"
 
 
-def test_ctrl_c_ends_with_130(cli, monkeypatch):
-    def interrupt(name, p, report):
+def test_ctrl_c_ends_with_130(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(name: Any, p: Any, report: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tasks, "run", interrupt)
@@ -183,8 +193,10 @@ def test_ctrl_c_ends_with_130(cli, monkeypatch):
         (FileNotFoundError(2, "No such file", "/x/y"), errors.BadInput),
     ],
 )
-def test_system_errors_name_the_file(monkeypatch, error, code):
-    def fail(p, report):
+def test_system_errors_name_the_file(
+    monkeypatch: pytest.MonkeyPatch, error: Any, code: Any
+) -> None:
+    def fail(p: Any, report: Any) -> None:
         raise error
 
     monkeypatch.setattr("importlib.import_module", lambda name: None)
@@ -195,7 +207,7 @@ def test_system_errors_name_the_file(monkeypatch, error, code):
         tasks.run("index", params.Index(model_name="m"))
 
 
-def test_parameters_are_frozen_and_closed():
+def test_parameters_are_frozen_and_closed() -> None:
     p = params.Index(model_name="m")
     with pytest.raises(ValidationError):
         p.model_name = "n"
@@ -203,7 +215,7 @@ def test_parameters_are_frozen_and_closed():
         params.Index(model_name="m", nonsense=1)
 
 
-def test_a_missing_option_is_said_to_be_missing(cli):
+def test_a_missing_option_is_said_to_be_missing(cli: Any) -> None:
     done = cli("delete-voice", "--model-name", "x")
     assert done.code == 2
     assert "Missing option '--confirm'" in done.err

@@ -1,5 +1,7 @@
 """Imports point down the levels, no circle joins rooms or files, and front ends start light."""
 
+from __future__ import annotations
+
 import ast
 import subprocess
 import sys
@@ -82,11 +84,11 @@ def imports(name: str) -> Iterator[str]:
 GRAPH = {name: set(imports(name)) for name in MODULES}
 
 
-def test_every_room_has_a_level():
+def test_every_room_has_a_level() -> None:
     assert {room(name) for name in MODULES} - {"rvc"} <= set(ROOMS)
 
 
-def test_rooms_import_only_rooms_below():
+def test_rooms_import_only_rooms_below() -> None:
     wrong = [
         f"{name} imports {other}"
         for name, others in GRAPH.items()
@@ -127,11 +129,11 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
-def test_no_circle_joins_files():
+def test_no_circle_joins_files() -> None:
     assert circles(GRAPH) == []
 
 
-def test_no_circle_joins_rooms():
+def test_no_circle_joins_rooms() -> None:
     rooms: dict[str, set[str]] = {}
     for name, others in GRAPH.items():
         rooms.setdefault(room(name), set()).update(room(o) for o in others if o not in REGISTRIES)
@@ -146,7 +148,7 @@ def test_no_circle_joins_rooms():
         "import core; core.main(['infer', '--help'])",
     ],
 )
-def test_front_ends_load_nothing_heavy(code):
+def test_front_ends_load_nothing_heavy(code: str) -> None:
     check = f"""
 import sys
 try:
@@ -160,12 +162,12 @@ sys.exit(f"loaded {{found}}" if found else 0)
     assert done.returncode == 0, done.stderr
 
 
-def test_laying_out_a_graph_loads_no_torch():
+def test_laying_out_a_graph_loads_no_torch() -> None:
     code = "import sys, rvc.onnx.build; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_names_in_types_and_registries_agree():
+def test_names_in_types_and_registries_agree() -> None:
     assert get_args(f0.Method) == tuple(f0.METHODS)
     assert get_args(embedders.EmbedderName) == tuple(embedders.EMBEDDERS)
     assert get_args(nets.VocoderName) == tuple(nets.VOCODERS)

@@ -1,18 +1,23 @@
 """The program works wherever it lies and from wherever it is called."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = "rvc/models/kit/demo/sample.flac"
 
 
-def test_an_odd_folder_and_a_foreign_working_directory(tmp_path, monkeypatch):
+def test_an_odd_folder_and_a_foreign_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("RVC_HOME", raising=False)
     home, elsewhere = tmp_path / "日本 語 dir" / "ñ ' q", tmp_path / "else where"
     elsewhere.mkdir()

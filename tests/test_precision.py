@@ -1,6 +1,10 @@
 """One function chooses the device and says why; half never reaches what cannot take it."""
 
+from __future__ import annotations
+
 import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,28 +19,28 @@ from tests.embedders import tiny_embedders as tiny
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVC_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
-def no_gpu(monkeypatch):
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_accelerator", lambda: ("cpu", 0, "torch is a CPU build"))
 
 
-def test_cpu_is_chosen_with_the_reason(no_gpu):
+def test_cpu_is_chosen_with_the_reason(no_gpu: Any) -> None:
     chosen = device.choose()
     assert (chosen.name, chosen.dtype) == ("cpu", torch.float32)
     assert "torch is a CPU build" in chosen.why
     assert "as asked" in device.choose("-").why
 
 
-def test_a_gpu_asked_for_and_absent_is_an_error(no_gpu):
+def test_a_gpu_asked_for_and_absent_is_an_error(no_gpu: Any) -> None:
     with pytest.raises(Mismatch, match="GPU 0 was asked for.*CPU build"):
         device.choose("0")
 
 
-def test_gpu_numbers_are_checked(monkeypatch):
+def test_gpu_numbers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_accelerator", lambda: ("cuda", 2, "Some GPU"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     assert device.choose("0-1", part="train").numbers == (0, 1)
@@ -49,7 +53,9 @@ def test_gpu_numbers_are_checked(monkeypatch):
         device.choose("first")
 
 
-def test_fp16_on_cpu_becomes_fp32_with_one_line(no_gpu, caplog):
+def test_fp16_on_cpu_becomes_fp32_with_one_line(
+    no_gpu: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         assert device.choose(precision="fp16").dtype == torch.float32
     assert len(caplog.records) == 1
@@ -61,14 +67,16 @@ def test_fp16_on_cpu_becomes_fp32_with_one_line(no_gpu, caplog):
 
 
 @pytest.mark.parametrize("faster", [True, False])
-def test_bf16_on_cpu_only_where_it_is_faster(faster, no_gpu, monkeypatch):
+def test_bf16_on_cpu_only_where_it_is_faster(
+    faster: bool, no_gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(device, "bf16_is_faster_on_cpu", lambda: faster)
     want = torch.bfloat16 if faster else torch.float32
     assert device.choose(precision="bf16").dtype == want
     assert device.choose(precision="auto").dtype == torch.float32
 
 
-def test_old_gpus_that_the_build_cannot_drive_are_named(monkeypatch):
+def test_old_gpus_that_the_build_cannot_drive_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Old One")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (12, 0))
@@ -85,11 +93,11 @@ class Mixed(nn.Module):
     class Phase(nn.Module):
         keep_fp32 = True
 
-        def forward(self, x):
+        def forward(self, x: Any) -> Any:
             assert x.dtype == torch.float32
             return torch.cumsum(x.abs(), -1).sin()
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 8, 3, padding=1))
         self.batch, self.group = nn.BatchNorm1d(8), nn.GroupNorm(2, 8)
@@ -97,7 +105,7 @@ class Mixed(nn.Module):
         self.mix = nn.Parameter(torch.randn(8, 8) * 0.3)
         self.phase = self.Phase()
 
-    def forward(self, x, count):
+    def forward(self, x: Any, count: Any) -> Any:
         assert count.dtype == torch.int64
         y = self.group(self.batch(self.conv(x))).mT
         y = self.linear(self.layer(y))
@@ -105,7 +113,7 @@ class Mixed(nn.Module):
         return y + self.phase(y)
 
 
-def test_guard_keeps_norms_and_phase_exact_and_returns_fp32():
+def test_guard_keeps_norms_and_phase_exact_and_returns_fp32() -> None:
     torch.manual_seed(0)
     net = Mixed().eval()
     x = torch.randn(2, 4, 50)
@@ -125,7 +133,9 @@ def test_guard_keeps_norms_and_phase_exact_and_returns_fp32():
     ("channels", "groups", "kernel", "kept"),
     [(64, 16, 128, True), (48, 4, 16, True), (768, 16, 128, False), (64, 16, 41, False)],
 )
-def test_convolutions_that_amx_gets_wrong_stay_in_fp32_on_a_cpu(channels, groups, kernel, kept):
+def test_convolutions_that_amx_gets_wrong_stay_in_fp32_on_a_cpu(
+    channels: int, groups: int, kernel: int, kept: bool
+) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=groups))
     x = torch.randn(1, channels, 50)
@@ -136,13 +146,13 @@ def test_convolutions_that_amx_gets_wrong_stay_in_fp32_on_a_cpu(channels, groups
     assert (got - want).square().mean() < 1e-4 * want.square().mean()
 
 
-def test_guard_makes_fp16_on_cpu_impossible(caplog):
+def test_guard_makes_fp16_on_cpu_impossible(caplog: pytest.LogCaptureFixture) -> None:
     net = precision.guard(Mixed(), torch.float16, "cpu")
     assert {p.dtype for p in net.parameters()} == {torch.float32}
     assert [r for r in caplog.records if "fp16" in r.message]
 
 
-def test_operators_without_a_half_kernel_run_in_fp32():
+def test_operators_without_a_half_kernel_run_in_fp32() -> None:
     x = torch.randn(2, 5, 5, dtype=torch.bfloat16)
     with pytest.raises(RuntimeError):
         torch.linalg.inv(x)
@@ -156,7 +166,9 @@ def test_operators_without_a_half_kernel_run_in_fp32():
 
 @pytest.mark.parametrize("name", tiny.SHAPES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_embedders_stay_close_to_fp32_in_half_precision(name, dtype, tmp_path):
+def test_embedders_stay_close_to_fp32_in_half_precision(
+    name: Any, dtype: Any, tmp_path: Path
+) -> None:
     """Bound: 3 % of the spread of the features, for 8 mantissa bits through three blocks."""
     folder = tiny.write(tmp_path, tiny.SHAPES[name], normalize=True)
     wave = np.random.default_rng(0).standard_normal(16000).astype("f4") * 0.1
@@ -166,7 +178,9 @@ def test_embedders_stay_close_to_fp32_in_half_precision(name, dtype, tmp_path):
     assert np.abs(got - want).mean() < 0.03 * want.std()
 
 
-def test_the_founding_bug_input_norm_in_half_precision_on_cpu(tmp_path, caplog):
+def test_the_founding_bug_input_norm_in_half_precision_on_cpu(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """HuBERT-large's kind: input normalisation, half asked for, CPU: every file must come out."""
     folder = tiny.write(tmp_path, tiny.SHAPES["hubert-large"], normalize=True)
     embedder = EmbedderManager().load("custom", folder, dtype=torch.float16)

@@ -4,8 +4,11 @@ Bounds are stated as a share of the fp32 output's own level (RMS of the differen
 so 0.01 is 40 dB and 0.1 is 20 dB below the signal.
 """
 
+from __future__ import annotations
+
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,18 +30,18 @@ DEVICES += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.i
 DTYPES = [torch.float16, torch.bfloat16]  # float16 on a CPU is the float32 path
 
 
-def normal(*shape, seed=0):
+def normal(*shape: Any, seed: int = 0) -> Any:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def embedder(name):
+def embedder(name: Any) -> Any:
     shape = Shape.read(embedders.config(**embedders.SHAPES[name]))
     return SpeechEncoder(shape, shape.num_hidden_layers, False), lambda net, d: net(
         [normal(8000).to(d) * 0.1, normal(5000, seed=1).to(d) * 0.1]
     )
 
 
-def whisper_encoder():
+def whisper_encoder() -> Any:
     shape = whisper.WhisperShape.read(
         {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 2}
     )
@@ -46,14 +49,14 @@ def whisper_encoder():
     return net, lambda net, d: net([normal(8000).to(d) * 0.1])
 
 
-def pitch_rmvpe():
+def pitch_rmvpe() -> Any:
     return rmvpe.Network(), lambda net, d: net(normal(1, 128, 32).to(d))
 
 
-def voice(vocoder):
+def voice(vocoder: Any) -> Any:
     net = tiny.net(24000 if vocoder == "RefineGAN" else 40000, vocoder)
 
-    def run(net, d):
+    def run(net: Any, d: Any) -> Any:
         given = {k: v.to(d) for k, v in tiny.inputs(20).items()}
         torch.manual_seed(0)
         return net.infer(**given)
@@ -61,7 +64,7 @@ def voice(vocoder):
     return net, run
 
 
-def critics(version):
+def critics(version: Any) -> Any:
     return Discriminators(version), lambda net, d: net(normal(1, 1, 3200).to(d) * 0.1)
 
 
@@ -77,7 +80,7 @@ NETWORKS = {  # name: (maker, bound in half precision)
 }
 
 
-def tensors(value):
+def tensors(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return [value.float().cpu()] if value.is_floating_point() else []
     if isinstance(value, (tuple, list)):
@@ -85,11 +88,11 @@ def tensors(value):
     return []
 
 
-def rms(x):
+def rms(x: Any) -> Any:
     return x.square().mean().sqrt()
 
 
-def made(maker):
+def made(maker: Any) -> Any:
     torch.manual_seed(0)
     net, run = maker()
     return net.eval(), run
@@ -99,7 +102,7 @@ def made(maker):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @torch.no_grad()
-def test_finite_and_close_to_fp32(name, device, dtype):
+def test_finite_and_close_to_fp32(name: Any, device: Any, dtype: Any) -> None:
     maker, bound = NETWORKS[name]
     net, run = made(maker)
     entries = ("infer",) if name.startswith("voice") else ("forward",)
@@ -118,7 +121,7 @@ def test_finite_and_close_to_fp32(name, device, dtype):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_training_in_mixed_precision_gives_finite_gradients(device, dtype):
+def test_training_in_mixed_precision_gives_finite_gradients(device: Any, dtype: Any) -> None:
     """One forward and backward pass of voice and critics under `autocast`."""
     net = tiny.net(40000).to(device).train()
     judges = TinyDiscriminators().to(device)
@@ -144,7 +147,7 @@ def test_training_in_mixed_precision_gives_finite_gradients(device, dtype):
     assert all(torch.isfinite(g).all() for g in grads)
 
 
-def test_pitch_by_fcpe_survives_half_precision():
+def test_pitch_by_fcpe_survives_half_precision() -> None:
     """The bundled weights on a vowel-like sound: within 10 cents of fp32 where both are voiced."""
     wave = np.sum(
         [np.sin(2 * np.pi * 180 * k * np.arange(16000) / 16000) / k for k in range(1, 9)], axis=0
@@ -158,7 +161,7 @@ def test_pitch_by_fcpe_survives_half_precision():
     assert np.abs(1200 * np.log2(got[both] / want[both])).max() < 10
 
 
-def test_no_text_is_ever_taken_for_a_truth_value():
+def test_no_text_is_ever_taken_for_a_truth_value() -> None:
     """bool("False") is True; half the founding bug was that. No bool() of anything textual."""
     wrong = []
     for file in [ROOT / "core.py", *(ROOT / "rvc").rglob("*.py"), *(ROOT / "tabs").rglob("*.py")]:
@@ -175,7 +178,7 @@ def test_no_text_is_ever_taken_for_a_truth_value():
 
 
 @pytest.mark.parametrize("word", ["false", "False", "FALSE"])
-def test_false_is_false_on_the_command_line(word, monkeypatch):
+def test_false_is_false_on_the_command_line(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import core
     from rvc import tasks
 
@@ -187,6 +190,6 @@ def test_false_is_false_on_the_command_line(word, monkeypatch):
     assert (seen[0].models, seen[0].pretraineds_hifigan) == (False, True)
 
 
-def test_every_part_is_told_why():
+def test_every_part_is_told_why() -> None:
     for part in ("convert", "features", "train"):
         assert choose("-", part=part).why.startswith("CPU: as asked; fp32")

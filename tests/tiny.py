@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -86,7 +87,7 @@ def net(
     return made.eval()
 
 
-def _awaken(decoder) -> None:
+def _awaken(decoder: Any) -> None:
     """Weights that pass sound on: fresh decoders are nearly deaf until they are trained."""
     for name, value in decoder.named_parameters():
         if name.endswith("original0"):  # the length of each row of the weight
@@ -96,7 +97,7 @@ def _awaken(decoder) -> None:
             value.fill_(3.0 / value.numel())
 
 
-def voice(path: Path, **options) -> Path:
+def voice(path: Path, **options: Any) -> Path:
     """Write a small voice file; options are those of `net`."""
     made = net(**{"with_posterior": False, **options})
     meta = {
@@ -112,7 +113,7 @@ def voice(path: Path, **options) -> Path:
     return path
 
 
-def checkpoint_g(path: Path, iteration: int = 1, **options) -> Path:
+def checkpoint_g(path: Path, iteration: int = 1, **options: Any) -> Path:
     """Write a G_ file of a tiny network."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(path, net(**options), iteration, 1e-4)
@@ -135,7 +136,7 @@ def inputs(
     }
 
 
-def hubert(folder: Path, seed: int = 0, **changes) -> Path:
+def hubert(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """A HuBERT-shaped folder (config.json, pytorch_model.bin) of random weights."""
     from rvc.embedders.others import transformers
 

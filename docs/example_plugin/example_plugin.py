@@ -1,14 +1,17 @@
 """A pitch extractor and an effect, as any package can add them: see pyproject.toml beside."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+Change = Callable[[np.ndarray], np.ndarray]
 RATE_HZ, HOP, SIZE, SHORTEST, LONGEST = 16000, 160, 1024, 27, 267  # 600 to 60 Hz
 
 
-def autocorrelation(device):
+def autocorrelation(device: str) -> Change:
     """Makes the extractor: 16 kHz mono (T,) -> Hz (T // 160 + 1,), 0 where there is no pitch."""
 
-    def extract(wave_16k):
+    def extract(wave_16k: np.ndarray) -> np.ndarray:
         padded = np.pad(wave_16k, SIZE // 2)
         starts = np.arange(len(wave_16k) // HOP + 1)[:, None] * HOP
         frames = np.take(padded, starts + np.arange(SIZE), mode="clip")
@@ -21,11 +24,11 @@ def autocorrelation(device):
     return extract
 
 
-def tremolo(rate, depth=0.5, speed=5.0):
+def tremolo(rate: int, depth: float = 0.5, speed: float = 5.0) -> Change:
     """Makes the effect for a sound of `rate` Hz: it gets block after block, (T,) -> (T,)."""
     done = 0
 
-    def effect(block):
+    def effect(block: np.ndarray) -> np.ndarray:
         nonlocal done
         at = (done + np.arange(len(block))) / rate
         done += len(block)
