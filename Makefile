@@ -12,6 +12,7 @@ test: lint
 
 lint: .venv/dev.done
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
 app: .venv/run.done

@@ -105,7 +105,7 @@ def measure(way: str, args: argparse.Namespace) -> dict[str, float]:
         first.append(time.time())
         return estimate(*given)
 
-    Pipeline.pitch = noted  # type: ignore[method-assign]
+    Pipeline.pitch = noted  # type: ignore[method-assign, assignment]
     options: dict[str, Any] = {"seed": 1, "f0_method": args.f0_method, "index_rate": 0.75}
     convert(voice, wave, rate, **options)
     cold = time.time() - args.began

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -24,7 +25,7 @@ from rvc import params, tasks
 from rvc.audio import io
 from rvc.audio.resample import resample
 
-RATE = 40000
+RATE: Literal[40000] = 40000
 
 
 def synthetic(folder: Path, minutes: float) -> None:
@@ -71,10 +72,8 @@ def measure(folder: Path, cores: int) -> dict[str, float]:
         tasks.run("preprocess", p)
     with clock("preprocess again", minutes, results):
         tasks.run("preprocess", p)
-    if "dataset-report" in tasks.VERBS:
-        report = tasks.VERBS["dataset-report"].params
-        with clock("dataset-report", minutes, results):
-            tasks.run("dataset-report", report(folder=folder, cpu_cores=cores))
+    with clock("dataset-report", minutes, results):
+        tasks.run("dataset-report", params.DatasetReport(folder=folder, cpu_cores=cores))
     return results
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Step:
         total.backward()
 
 
-def seconds(work, times: int) -> float:
+def seconds(work: Callable[[], object], times: int) -> float:
     """Least CPU seconds of one call."""
     work()
     spent = []
@@ -100,8 +101,8 @@ def main() -> None:
             voice = seconds(lambda: net.infer(phone, lengths, pitch, hz, sid), 3)  # noqa: B023
         found[vocoder] = train, voice
         print(f"{vocoder}: {train:.2f} s per step, {voice / a.frames * 100:.3f} s per second")
-    (step, voice), (lite_step, lite_voice) = found["HiFi-GAN"], found["lite"]
-    print(f"lite: {step / lite_step:.1f} x steps, {voice / lite_voice:.1f} x conversion")
+    usual, lite = found["HiFi-GAN"], found["lite"]
+    print(f"lite: {usual[0] / lite[0]:.1f} x steps, {usual[1] / lite[1]:.1f} x conversion")
 
 
 if __name__ == "__main__":
