@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
-from rvc import __version__, cli, errors, tasks
+from rvc import __version__, cli, console, errors, tasks
+from rvc.console import Console
 from rvc.errors import VoiceError
 from rvc.params import Params
 
@@ -20,61 +21,19 @@ EPILOG = "Exit codes: 0 done, 2 wrong usage, " + ", ".join(
 )
 
 
-class Console:
-    """Progress bar on standard error, with time left; after " | " a note has details."""
-
-    FORMAT = "{desc}: {percentage:3.0f}% |{bar:24}| {elapsed} gone, {remaining} left{postfix}"
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.note: str | None = None
-
-    def __call__(self, done: float, total: float, note: str = "") -> None:
-        from tqdm import tqdm
-
-        phase, _, detail = note.partition(" | ")
-        if self.bar is None or phase != self.note or self.bar.total != total:
-            self.close()
-            self.note = phase
-            self.bar = tqdm(
-                total=total,
-                initial=done if detail else 0,
-                desc=phase,
-                file=sys.stderr,
-                mininterval=0.2 if sys.stderr.isatty() else 5,
-                bar_format=self.FORMAT,
-            )
-        self.bar.set_postfix_str(detail, refresh=False)
-        self.bar.update(min(done, total) - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-
-def _runner(name: str):
+def _runner(name: str) -> Callable[[Params, bool], None]:
     def run(p: Params, as_json: bool) -> None:
-        console = Console()
+        progress = Console()
         try:
-            result = tasks.run(name, p, console)
+            result = tasks.run(name, p, progress)
+            progress.close()
+            console.tell(result, as_json)
+        except BrokenPipeError:  # here, because click has an exit code of its own for it
+            raise click.exceptions.Exit(console.end_without_reader()) from None
         finally:
-            console.close()
-        said = json.dumps(result, ensure_ascii=False) if as_json else result["message"]
-        click.echo(said, err=result.get("output_path") == "-")  # the sound itself is on stdout
+            progress.close()
 
     return run
-
-
-def _complain(error: VoiceError, as_json: bool) -> None:
-    if as_json:
-        more = {"result": error.result} if error.result else {}
-        click.echo(json.dumps(error.as_dict() | more, ensure_ascii=False))
-    elif error.result and "message" in error.result:
-        click.echo(error.result["message"])
-    click.echo(f"Error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"Hint: {error.hint}", err=True)
 
 
 @click.group(epilog=EPILOG, invoke_without_command=True, no_args_is_help=False)
@@ -115,21 +74,28 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = [a for a in everything if a != "--offline"]  # may stand anywhere
     offline = ["--offline"] * (len(given) < len(everything))
     before = os.environ.get("RVC_OFFLINE")
+    console.accept_every_letter()
     try:
-        modern = offline + cli.modernise(given, _SWITCHES)
-        group.main(modern, prog_name=_program(), standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except VoiceError as error:
-        _complain(error, "--json" in given)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
+        code = _run(given, offline)
     finally:
         _restore(before)
-    sys.exit(0)
+    sys.exit(code)
+
+
+def _run(given: list[str], offline: list[str]) -> int:
+    complaints = console.Complaints(given)
+    try:
+        modern = offline + cli.modernise(given, _SWITCHES)
+        code = group.main(modern, prog_name=_program(), standalone_mode=False)
+    except click.ClickException as error:
+        return complaints.about_usage(error)
+    except VoiceError as error:
+        return complaints.about(error)
+    except (KeyboardInterrupt, click.Abort):
+        return complaints.about_stop()
+    except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything
+        return complaints.about_surprise(error)
+    return code if isinstance(code, int) else 0
 
 
 def _program() -> str:

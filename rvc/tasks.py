@@ -10,7 +10,8 @@ from typing import Any
 
 from rvc import params
 from rvc.config import named, paths
-from rvc.errors import Busy, VoiceError
+from rvc.errors import Busy
+from rvc.failures import explain
 from rvc.progress import Report, silent
 
 Result = dict[str, Any]
@@ -68,7 +69,7 @@ def run(name: str, p: params.Params, report: Report = silent) -> Result:
     """Do the verb called `name`; the result is JSON-ready and holds a `message` sentence.
 
     Raises:
-        VoiceError: anything the user can act on.
+        VoiceError: anything the user can act on. BrokenPipeError: nobody reads the result any more.
     """
     verb = VERBS[name]
     if not isinstance(p, verb.params):
@@ -78,8 +79,10 @@ def run(name: str, p: params.Params, report: Report = silent) -> Result:
     try:
         with _alone(p):
             return engine(p, report)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise _storage(error) from error
+        raise explain(error) from error
 
 
 @contextmanager
@@ -105,20 +108,3 @@ def _alone(p: params.Params) -> Iterator[None]:
         ) from error
     with held:
         yield
-
-
-def _storage(error: OSError) -> VoiceError:
-    import errno
-
-    from rvc.errors import BadInput, StorageFailed
-
-    where = error.filename or "the disk"
-    if error.errno == errno.ENOSPC:
-        return StorageFailed(
-            f"No space left while writing {where}.", "Free some space and run it again."
-        )
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return StorageFailed(f"Not allowed to write {where}.", "Choose a folder you can write to.")
-    if isinstance(error, FileNotFoundError):
-        return BadInput(f"{where} does not exist.", "Check the path.")
-    return StorageFailed(f"{where}: {error.strerror or error}.", "Check the disk and the path.")

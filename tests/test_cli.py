@@ -162,7 +162,8 @@ def test_errors_become_sentence_hint_and_exit_code(
     assert said.err.splitlines()[-2:] == ["Error: The file x.wav is broken.", "Hint: Take another."]
     assert said.out == ""
     assert cli(*words("index"), "--json").json == {
-        "error": kind.code, "message": "The file x.wav is broken.", "hint": "Take another."
+        "error": kind.code, "message": "The file x.wav is broken.", "hint": "Take another.",
+        "exit_code": kind.exit_code,
     }  # fmt: skip
     help_text = " ".join(cli("--help").out.split())
     assert f"{kind.exit_code} {kind.code.replace('_', ' ')}" in help_text

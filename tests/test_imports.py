@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [  # low to high; rooms on one level do not import each other
     "errors",
     "progress files memory plugins",
+    "failures",
     "config",
     "processes",
     "audio precision device workers",
@@ -30,7 +31,7 @@ LEVELS = [  # low to high; rooms on one level do not import each other
     "tools",
     "tasks",
     "jobs",
-    "cli server",
+    "cli console server",
     "tabs",
     "app",
     "core",
