@@ -91,6 +91,11 @@ def installed(folder: Path) -> bool:
     return any(folder.glob("rvc_voice-*.dist-info"))
 
 
+def command(words: str) -> str:
+    """A command line of this program for hints, as it is called here: `rvc-voice` if installed."""
+    return f"{'rvc-voice' if installed(REPOSITORY) else 'python core.py'} {words}"
+
+
 def user_data(platform: str) -> Path:
     """The folder in which a program keeps a user's data, by each platform's own rules.
 

@@ -21,7 +21,7 @@ def _package(name: str) -> Any:
     except ImportError as error:
         raise MissingModel(
             f"The judge {name.split('.')[0]} is not installed.",
-            "Install the judges: python -m pip install -r requirements-eval.txt",
+            "Install them: python -m pip install -r requirements-eval.txt, or rvc-voice[eval].",
         ) from error
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from rvc.config import paths
+from rvc.config import command, paths
 from rvc.errors import BadInput, MissingModel
 
 NO_DOWNLOAD = (
-    "Run `python core.py prerequisites` to download it, or choose a method that needs no "
+    f"Run `{command('prerequisites')}` to download it, or choose a method that needs no "
     "download: --f0-method fcpe (or swift-f0, crepe, crepe-tiny)."
 )
 
@@ -63,7 +63,7 @@ def read(file: Path) -> dict[str, Any]:
     ) as error:
         raise BadInput(
             f"{file} is damaged or not a plain weights file.",
-            "Delete it and run `python core.py prerequisites` to fetch it again.",
+            f"Delete it and run `{command('prerequisites')}` to fetch it again.",
         ) from error
     if not isinstance(content, dict):
         raise BadInput(f"{file} does not hold a table of weights.", NO_DOWNLOAD)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rvc.config import command
 from rvc.errors import BadInput
 from rvc.files import replacing
 from rvc.hub import catalog
@@ -30,7 +31,7 @@ def adopt(folders: list[Path], report: Report = silent) -> dict[str, Any]:
         BadInput: no folder given, or one that does not exist.
     """
     if not folders:
-        raise BadInput("Adopt from which folder?", "Give one: core.py assets adopt FOLDER")
+        raise BadInput("Adopt from which folder?", f"Give one: {command('assets adopt FOLDER')}")
     for folder in folders:
         if not folder.is_dir():
             raise BadInput(f"The folder {folder} does not exist.", "Check the path.")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rvc.config import command
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
 from rvc.nets.config import VoiceSettings, from_list
@@ -50,7 +51,7 @@ def _metadata(model: Any, path: Path) -> dict[str, Any]:
 def _unknown(path: Path) -> BadInput:
     return BadInput(
         f"{path} does not say which voice it holds.",
-        "Only ONNX files made by `core.py export-onnx` can be used.",
+        f"Only ONNX files made by `{command('export-onnx')}` can be used.",
     )
 
 

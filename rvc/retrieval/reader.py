@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from rvc import files, processes
-from rvc.config import paths
+from rvc.config import command, paths
 from rvc.errors import BadInput
 from rvc.hub import cache
 from rvc.hub.digest import sha256
@@ -26,7 +26,7 @@ CHILD = ["-m", "rvc.retrieval.reader_child"]
 SECONDS = 120  # longest time one file is read
 CACHE_BYTES = 2 << 30
 SUFFIX = ".table"
-HINT = "Build it again with `core.py index`."
+HINT = f"Build it again with `{command('index')}`."
 
 
 def read(file: Path) -> Table:

@@ -48,12 +48,6 @@ class Finding:
         return f"{self.state:8} {self.topic:11}{self.said}{end}"
 
 
-def command(words: str) -> str:
-    """A command line of this program, as it is called here."""
-    program = "rvc-voice" if config.installed(config.REPOSITORY) else "python core.py"
-    return f"{program} {words}"
-
-
 def python(version: tuple[int, int] = sys.version_info[:2]) -> list[Finding]:
     """Whether the interpreter is one of those that are tested."""
     said = f"Python {version[0]}.{version[1]} on {platform.system()} {platform.machine()}"
@@ -169,10 +163,10 @@ def models() -> list[Finding]:
     found = []
     for asset in needed:
         if not asset.file.is_file():
-            mend = command("prerequisites --no-pretraineds-hifigan")
+            mend = config.command("prerequisites --no-pretraineds-hifigan")
             found.append(Finding("models", "fatal", f"{asset.name} is not here.", mend))
         elif asset.sha256 is not None and sha256(asset.file) != asset.sha256:
-            mend = command(f"assets verify {asset.name}")
+            mend = config.command(f"assets verify {asset.name}")
             said = f"{asset.file} is not the published file; delete it, and it is fetched again."
             found.append(Finding("models", "fatal", said, mend))
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rvc.config import KIT, paths
+from rvc.config import KIT, command, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
 from rvc.hub import fetch
 from rvc.nets import state_dict
@@ -54,7 +54,7 @@ def choose(p: Train, folder: Path) -> Start | None:
         if not file.is_file():
             raise MissingModel(
                 f"The base model {file} is missing.",
-                "Download it with `python core.py prerequisites`, give your own with "
+                f"Download it with `{command('prerequisites')}`, give your own with "
                 "--custom-pretrained, or train from nothing with --no-pretrained.",
             )
     return Start(g, d)

@@ -48,7 +48,9 @@ def export(p: params.ExportVoice, report: Report = silent) -> Result:
     inside = [v for v in library.voices() if folder in v.pth.parents]
     chosen = next((v for v in inside if p.pth_path in (None, v.pth)), None)
     if chosen is None:
-        raise BadInput(f"There is no voice in {folder}.", "See them with `core.py voices`.")
+        raise BadInput(
+            f"There is no voice in {folder}.", f"See them with `{config.command('voices')}`."
+        )
     target = p.output_path or config.paths().logs / "zips" / f"{folder.name}.zip"
     target.parent.mkdir(parents=True, exist_ok=True)
     voice = importing.read_any(chosen.pth)
@@ -75,7 +77,9 @@ def delete(p: params.DeleteVoice, report: Report = silent) -> Result:
     if p.confirm.strip() != folder.name:
         raise BadInput(f"Deleting {folder.name} was not confirmed.", "Give the same name twice.")
     if not folder.is_dir() or folder.is_symlink():
-        raise BadInput(f"There is no voice {folder.name}.", "See them with `core.py voices`.")
+        raise BadInput(
+            f"There is no voice {folder.name}.", f"See them with `{config.command('voices')}`."
+        )
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     shutil.rmtree(folder)
     return {"message": f"Deleted {folder} ({size / 1e6:.1f} MB).", "bytes": size}
