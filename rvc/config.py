@@ -22,6 +22,9 @@ KIT = PACKAGE / "models" / "kit"  # networks and the demo voice, whatever $RVC_H
 ASSETS = PACKAGE / "assets"  # the page's files, translations, presets
 CONFIGS = PACKAGE / "configs"  # training configurations
 NAME = re.compile(r"^[\w .-]{1,64}$")
+RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
+    kind + number for kind in ("COM", "LPT") for number in "0123456789¹²³"
+}
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,14 @@ def named(root: Path, name: str) -> Path:
             f"The name {name!r} cannot be used.",
             "Use 1 to 64 letters, digits, spaces, dots, dashes or underscores.",
         )
+    if is_reserved(clean) and (files.WINDOWS or not (root / clean).exists()):
+        raise BadInput(f"{clean!r} is the name of a device on Windows.", "Choose another name.")
     return root / clean
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows takes a name for a device, whatever ending it has: `con`, `Nul.txt`."""
+    return name.partition(".")[0].rstrip().upper() in RESERVED
 
 
 def experiment(name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,30 +11,48 @@ from types import TracebackType
 
 import numpy as np
 
+from rvc.config import paths
+
+log = logging.getLogger(__name__)
 IN_MEMORY = 1 << 20  # bytes
 BLOCK = 1 << 17  # samples read at a time: 0.5 MB
+
+
+def scratch() -> Path:
+    """The folder for what is too long for memory: the cache, or the system's where it is closed."""
+    folder = paths().cache
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.debug("%s", error)
+    return folder if os.access(folder, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 
 
 class Spool:
     """A growing mono signal (T,) float32 that can be read anywhere and sliced like an array.
 
     Args:
-        folder: where a long one is kept (removed when closed); None is the system's own.
+        folder: where a long one is kept (removed when closed); None is the cache folder, because
+            the system's own is often a part of memory.
     """
 
     dtype = np.dtype(np.float32)
     ndim = 1
 
     def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or scratch()
         self.file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
-            IN_MEMORY, dir=None if folder is None else str(folder)
+            IN_MEMORY, dir=str(self.folder)
         )
         self.length = 0
 
     def append(self, wave: np.ndarray) -> None:
         """Add samples (T,) at the end."""
-        self.file.seek(0, 2)
-        self.file.write(np.ascontiguousarray(wave, np.float32).tobytes())
+        try:
+            self.file.seek(0, 2)
+            self.file.write(np.ascontiguousarray(wave, np.float32).tobytes())
+        except OSError as error:  # says which disk is full
+            raise OSError(error.errno, error.strerror, str(self.folder / "sound")) from error
         self.length += len(wave)
 
     def read(self, start: int, stop: int) -> np.ndarray:

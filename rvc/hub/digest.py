@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from rvc import files
 from rvc.config import paths
 
 LOG = logging.getLogger(__name__)
@@ -25,23 +24,21 @@ def sha256(path: Path, heard: Callable[[int], None] | None = None, again: bool =
     stat = path.stat()
     key = str(path.resolve())
     mark = [stat.st_size, stat.st_mtime_ns]
-    known = _remembered().get(key)
-    if known and known[:2] == mark and not again:
-        return str(known[2])
+    known = None if again else _known(key, mark)
+    if known is not None:
+        return known
     digest = _compute(path, heard)
-    try:
-        _remember(key, [*mark, digest])
-    except OSError as error:  # a folder that cannot be written costs time, nothing else
-        LOG.debug("%s", error)
+    _remember(key, mark, digest)
     return digest
 
 
 def renamed(old: Path, new: Path) -> None:
     """Take what is known of a file along to its new name."""
     stat = new.stat()
-    known = _remembered().get(str(old.resolve()))
-    if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-        _remember(str(new.resolve()), known)
+    mark = [stat.st_size, stat.st_mtime_ns]
+    if (known := _known(str(old.resolve()), mark)) is not None:
+        _remember(str(new.resolve()), mark, known)
+        _note(str(old.resolve())).unlink(missing_ok=True)
 
 
 def _compute(path: Path, heard: Callable[[int], None] | None) -> str:
@@ -54,25 +51,27 @@ def _compute(path: Path, heard: Callable[[int], None] | None) -> str:
     return sum_.hexdigest()
 
 
-def _ledger() -> Path:
-    return paths().cache / "digests.json"
+def _note(path: str) -> Path:
+    """The file that remembers the digest of one file, so that two processes lose nothing."""
+    return paths().cache / "digests" / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
 
 
-def _remembered() -> dict[str, list]:
+def _known(path: str, mark: list[int]) -> str | None:
+    """The digest of a file that has not changed since."""
     try:
-        found = json.loads(_ledger().read_text(encoding="utf-8"))
+        found = files.read_json(_note(path))
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    same = found.get("path") == path and [found.get("size"), found.get("mtime_ns")] == mark
+    return str(found["sha256"]) if same and "sha256" in found else None
 
 
-def _remember(key: str, value: list) -> None:
-    """Add one line to the ledger; it is only a shortcut, so a folder we cannot write is fine."""
-    ledger = _ledger()
-    part = ledger.with_name(f"digests.{os.getpid()}.part")
+def _remember(path: str, mark: list[int], digest: str) -> None:
+    """Only a shortcut: a folder that cannot be written costs time, nothing else."""
+    note = _note(path)
+    values = {"path": path, "size": mark[0], "mtime_ns": mark[1], "sha256": digest}
     try:
-        ledger.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(_remembered() | {key: value}), encoding="utf-8")
-        part.replace(ledger)
-    except OSError:
-        part.unlink(missing_ok=True)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(note, values, durable=False)
+    except OSError as error:
+        LOG.debug("%s", error)
