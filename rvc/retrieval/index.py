@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ Algorithm = Literal["Auto", "Faiss", "KMeans"]
 MANY_ROWS = 200_000  # above this, features are condensed
 CENTRES = 10_000
 POINTS_PER_CELL = 39  # faiss wants at least this many to place a cell
+SEARCH_BYTES = 256 << 20  # held at a time while distances are compared
+BYTES_PER_PAIR = 16  # of a query and a candidate: two distances and a number
 SAMPLED_PER_CELL = 24  # rows used to place it; more is slower and finds no better neighbours
 
 
@@ -94,7 +97,7 @@ class Retriever:
     """Finds the nearest of a voice's features and mixes them in. Safe to share between threads.
 
     Args:
-        table: vectors by cell, from `apart.read`.
+        table: vectors by cell, from `reader.read`.
         name: file named in errors.
     """
 
@@ -106,7 +109,7 @@ class Retriever:
 
     @classmethod
     def load(cls, file: Path) -> Retriever:
-        """Open a .index file. Raises what `apart.read` raises."""
+        """Open a .index file. Raises what `reader.read` raises."""
         return cls(reader.read(Path(file)), str(file))
 
     def __len__(self) -> int:
@@ -133,7 +136,7 @@ class Retriever:
             out[rows] = _mix(out[rows], candidates, rate, k)
         return out
 
-    def _cells_of(self, queries: np.ndarray):
+    def _cells_of(self, queries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (row numbers, candidate vectors (n, W)) for queries that look into the same."""
         table = self.table
         closeness = queries @ table.centres.T - self.half_squares
@@ -156,15 +159,33 @@ def _mix(queries: np.ndarray, candidates: np.ndarray, rate: float, k: int) -> np
     k = min(k, len(candidates))
     if k == 0:
         return queries
-    rough = 0.5 * np.einsum("nw,nw->n", candidates, candidates) - queries @ candidates.T
-    nearest = np.argpartition(rough, k - 1, axis=1)[:, :k]  # (t, k)
-    vectors = candidates[nearest]  # (t, k, W)
-    square = np.square(vectors - queries[:, None]).sum(
-        axis=2, dtype=np.float64
-    )  # exact, unlike rough
+    vectors = candidates[_nearest(queries, candidates, k)]  # (t, k, W)
+    square = np.square(vectors - queries[:, None]).sum(axis=2, dtype=np.float64)
     smallest = square.min(axis=1, keepdims=True)
     exact = square == 0
     relative = smallest / np.where(exact, 1.0, square)
     weight = np.where(exact.any(axis=1, keepdims=True), exact, relative**2)
     weight = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
-    return rate * np.einsum("tk,tkw->tw", weight, vectors) + (1 - rate) * queries
+    mixed = rate * np.einsum("tk,tkw->tw", weight, vectors) + (1 - rate) * queries
+    return np.asarray(mixed, np.float32)
+
+
+def _nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+    """Numbers (t, k) of the candidates (n, W) nearest to queries (t, W), in no order.
+
+    Distances are rough (expanded squares), and never more of them at a time than SEARCH_BYTES hold.
+    """
+    step = max(k, SEARCH_BYTES // (BYTES_PER_PAIR * len(queries)))
+    best = rough = np.zeros((len(queries), 0))
+    for start in range(0, len(candidates), step):
+        part = candidates[start : start + step]
+        found = 0.5 * np.einsum("nw,nw->n", part, part) - queries @ part.T
+        numbers = np.argpartition(found, min(k, len(part)) - 1, axis=1)[:, :k]
+        if not start:
+            best, rough = numbers, np.take_along_axis(found, numbers, axis=1)
+            continue
+        best = np.concatenate([best, numbers + start], axis=1)
+        rough = np.concatenate([rough, np.take_along_axis(found, numbers, axis=1)], axis=1)
+        kept = np.argpartition(rough, k - 1, axis=1)[:, :k]
+        best, rough = (np.take_along_axis(values, kept, axis=1) for values in (best, rough))
+    return best

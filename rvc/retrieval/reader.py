@@ -17,7 +17,6 @@ from rvc.config import command, paths
 from rvc.errors import BadInput
 from rvc.hub import cache
 from rvc.hub.digest import sha256
-from rvc.retrieval import reader_child
 from rvc.retrieval import table as tables
 from rvc.retrieval.table import Damaged, Table
 
@@ -38,13 +37,13 @@ def read(file: Path) -> Table:
     """
     if not file.is_file():
         raise BadInput(f"The index {file} does not exist.", "Check --index-path.")
-    if file.stat().st_size > reader_child.LIMIT_BYTES:
+    if file.stat().st_size > tables.LIMIT_BYTES:
         raise BadInput(f"The index {file} is larger than any voice needs.", "Choose another.")
     kept = paths().cache / "indexes" / f"{sha256(file)}{SUFFIX}"
-    return _kept(kept) or _made(file, kept)
+    return _cached(kept) or _read_apart(file, kept)
 
 
-def _kept(kept: Path) -> Table | None:
+def _cached(kept: Path) -> Table | None:
     """What is in the cache; None where there is nothing whole."""
     try:
         table = tables.read(kept, mapped=True)
@@ -58,10 +57,10 @@ def _kept(kept: Path) -> Table | None:
     return table
 
 
-def _made(file: Path, kept: Path) -> Table:
+def _read_apart(file: Path, kept: Path) -> Table:
     """Have the file read, and keep the result."""
-    with _room(kept.parent) as room:
-        part = Path(room) / kept.name
+    with _working_folder(kept.parent) as folder:
+        part = Path(folder) / kept.name
         _run(file, part)
         try:
             table = tables.read(part)
@@ -75,7 +74,7 @@ def _made(file: Path, kept: Path) -> Table:
     return table
 
 
-def _room(folder: Path) -> tempfile.TemporaryDirectory[str]:
+def _working_folder(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder to work in: in the cache, or elsewhere where that cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +94,11 @@ def _run(file: Path, part: Path) -> None:
         except subprocess.TimeoutExpired as error:
             raise _refused(file, "reading it takes too long") from error
     lines = done.stderr.decode(errors="replace").strip().splitlines()
-    if done.returncode == reader_child.FULL:
+    if done.returncode == tables.FULL:
         raise OSError(errno.ENOSPC, lines[-1] if lines else "disk full", str(part))
     if done.returncode:
-        said = lines[-1][:160] if lines else f"its reader ended with code {done.returncode}"
-        raise _refused(file, said)
+        why = lines[-1][:160] if lines else f"its reader ended with code {done.returncode}"
+        raise _refused(file, why)
 
 
 def _refused(file: Path, why: str) -> BadInput:

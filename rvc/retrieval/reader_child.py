@@ -13,12 +13,10 @@ import sys
 from typing import Any, BinaryIO
 
 from rvc.retrieval import faissfile, table
-from rvc.retrieval.table import Damaged, Table
+from rvc.retrieval.table import FULL, LIMIT_BYTES, REFUSED, Damaged, Table
 
 CPU_S = 60
 MEMORY_BYTES = 2 << 30  # beyond what the file itself needs
-LIMIT_BYTES = 4 << 30  # of a file, and of the vectors in it
-REFUSED, FULL = 3, 4  # exit codes: the last line of stderr says why; the disk is full
 
 
 def limit(size: int) -> None:
@@ -86,6 +84,8 @@ def _with_faiss(faiss: Any, data: BinaryIO) -> Table:
     inner = faiss.try_extract_index_ivf(index)
     if inner is not None:
         inner.make_direct_map()
+    if index.metric_type != faiss.METRIC_L2:
+        raise Damaged("it does not measure L2 distance, by which features are mixed")
     if index.ntotal <= 0 or index.ntotal * index.d * 4 > LIMIT_BYTES:
         raise Damaged(f"{index.ntotal} rows of width {index.d}")
     return table.single(index.reconstruct_n(0, index.ntotal))

@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 WIDEST, MOST_CELLS = 8192, 1 << 22
+LIMIT_BYTES = 4 << 30  # of an index file, and of the vectors in it
+REFUSED, FULL = 3, 4  # exit codes of a reader: its stderr says why; the disk is full
 LARGEST = 1e6  # of a number in it; features of speech are around 1
 MARK = b"rvctab01"
 HEAD = struct.Struct("<8sQQQQI20x")  # mark, cells, rows, width, probes, checksum

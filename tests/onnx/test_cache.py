@@ -1,8 +1,10 @@
 """Graphs equal the networks, are made once, and nothing needs them."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -11,9 +13,10 @@ from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks, TorchDecoder
 from rvc.infer.convert import convert
 from rvc.nets import voice_file
-from rvc.onnx import accelerate, build, cache
+from rvc.onnx import accelerate, build, cache, lift, runtime
+from rvc.onnx.order import Order
 from tests import tiny
-from tests.infer.conftest import sung
+from tests.infer.conftest import done_here, sung
 
 STEP = cache._step
 
@@ -131,6 +134,67 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(fake_networks, home, tmp_
     (home / ".cache").write_text("not a folder")
     voice = voices.Voice(tiny.voice(tmp_path / "v.pth"), gpu="-")
     assert isinstance(voice.decoder, TorchDecoder)
+
+
+def test_two_who_want_the_same_graph_make_it_once(kept, fake_networks, tmp_path, monkeypatch):
+    pth, steps = tiny.voice(tmp_path / "v.pth"), []
+
+    def step(order, *arguments):
+        steps.append(arguments[0])
+        done_here(order, *arguments)
+
+    monkeypatch.setattr(cache, "_step", step)
+    order = Order("decoder", {"file": str(pth)}, ["same"])
+    with ThreadPoolExecutor(2) as pool:
+        graphs = list(pool.map(lambda _: cache.load(order), range(2)))
+    assert all(isinstance(graph, cache.Graph) for graph in graphs)
+    assert steps == ["export", "optimise"]
+
+
+def test_too_little_memory_to_open_a_graph_is_no_reason_to_delete_it(
+    kept, fake_networks, tmp_path, monkeypatch, caplog
+):
+    pth = tiny.voice(tmp_path / "v.pth")
+    voices.Voice(pth, gpu="-")
+    before = {f: f.stat().st_mtime_ns for f in kept.iterdir()}
+
+    def full(file, threads=0):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(cache, "Graph", full)
+    assert isinstance(voices.Voice(pth, gpu="-").decoder, TorchDecoder)
+    assert "without a graph" in caplog.text
+    assert {f.name for f in kept.iterdir()} == {f.name for f in before}
+    assert all(f.with_suffix(".data").stat().st_size for f in before)
+
+
+def _signal(node, *others):
+    """A graph (1, 4, T) -> (1, 4, T) of one node."""
+    x, y = (onnx.helper.make_tensor_value_info(n, 1, [1, 4, "t"]) for n in ("x", "y"))
+    return onnx.helper.make_model(onnx.helper.make_graph([*others, node], "g", [x], [y]))
+
+
+def test_only_what_works_with_a_height_is_given_one():
+    numbers = {"zero": 0, "two": 2, "one": 1, "end": 9}
+    constants = [
+        onnx.helper.make_node(
+            "Constant", [], [name], value=onnx.numpy_helper.from_array(np.array([value]))
+        )
+        for name, value in numbers.items()
+    ]
+    for axis, right in (("two", True), ("one", False)):
+        cut = onnx.helper.make_node("Slice", ["x", "zero", "end", axis], ["y"])
+        model = _signal(cut, *constants)
+        if right:
+            lift.lift(model)
+            wave = np.random.default_rng(0).standard_normal((1, 4, 20)).astype(np.float32)
+            made = runtime.session(model.SerializeToString()).run(None, {"x": wave})[0]
+            assert np.array_equal(made, wave[:, :, :9])
+        else:
+            with pytest.raises(runtime.Impossible, match="than time"):
+                lift.lift(model)
+    with pytest.raises(runtime.Impossible, match="Softmax"):
+        lift.lift(_signal(onnx.helper.make_node("Softmax", ["x"], ["y"])))
 
 
 def test_the_cache_is_bounded(kept, fake_networks, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rvc.errors import BadInput, Mismatch
-from rvc.retrieval import faissfile, index
+from rvc.retrieval import faissfile, index, table
 from rvc.retrieval.table import Damaged
 
 pytestmark = pytest.mark.usefixtures("home")  # what is read is kept there
@@ -98,6 +98,25 @@ def test_flat_indexes_are_read_too(tmp_path):
     retriever = index.Retriever.load(tmp_path / "f.index")
     assert np.array_equal(retriever.table.vectors, features)
     assert np.allclose(retriever.blend(features[:5], 1.0), features[:5], atol=1e-6)
+
+
+def test_a_search_in_parts_finds_the_same_and_holds_no_more_than_it_may(monkeypatch):
+    features, queries = rows(3000), rows(40, seed=2)
+    retriever = index.Retriever(table.single(features))
+    whole = retriever.blend(queries, 0.8)
+    distances = ((queries[:, None] - features[None]) ** 2).sum(axis=2)
+    nearest = np.sort(np.argsort(distances, axis=1)[:, :8])
+    for budget in (16 * 40 * 700, 16 * 40 * 2999, 1):
+        monkeypatch.setattr(index, "SEARCH_BYTES", budget)
+        assert np.array_equal(np.sort(index._nearest(queries, features, 8)), nearest)
+        assert np.allclose(retriever.blend(queries, 0.8), whole, atol=1e-6)
+    large = rows(60_000)
+    monkeypatch.setattr(index, "SEARCH_BYTES", 1 << 20)
+    tracemalloc.start()
+    index.Retriever(table.single(large)).blend(queries, 0.8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 << 20, "all distances at once would be 9.6 MB, twice"
 
 
 def test_another_width_is_named(tmp_path):

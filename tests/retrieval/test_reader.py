@@ -142,6 +142,16 @@ def test_other_kinds_of_index_are_read_as_vectors(home, file, kind):
     assert np.abs(np.sort(found.table.vectors, 0) - np.sort(rows(), 0)).max() < 0.05
 
 
+@pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
+def test_an_index_of_another_metric_is_refused_not_searched_wrongly(home, file, kind):
+    made = faiss.index_factory(16, kind, faiss.METRIC_INNER_PRODUCT)
+    made.train(rows())
+    made.add(rows())
+    faiss.write_index(made, str(file))
+    with pytest.raises(BadInput, match="L2"):
+        reader.read(file)
+
+
 @pytest.mark.parametrize("name", hostile.INDEXES)
 def test_hostile_files_harm_the_child_alone(home, name):
     file = home / "v.index"
@@ -155,7 +165,7 @@ def test_a_missing_and_a_giant_file_are_named(home):
     with pytest.raises(BadInput, match="does not exist"):
         reader.read(home / "none.index")
     with (home / "giant.index").open("wb") as file:
-        file.truncate(reader_child.LIMIT_BYTES + 1)
+        file.truncate(tables.LIMIT_BYTES + 1)
     with pytest.raises(BadInput, match="larger"):
         reader.read(home / "giant.index")
 
@@ -250,7 +260,7 @@ def test_the_limits_limit_memory_and_output(tmp_path):
      "subprocess.run(['true'])"],
 )  # fmt: skip
 def test_the_child_can_open_nothing_more(act):
-    done = in_child("import socket, subprocess; " + LIMITED + f"child.close_in(); {act}")
+    done = in_child("import socket, subprocess; " + LIMITED + f"reader_child.close_in(); {act}")
     assert "Too many open files" in done.stderr
 
 

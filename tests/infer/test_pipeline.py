@@ -1,0 +1,202 @@
+"""The pipeline is addressed by position, fits into memory, and controls pitch without a memory."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from rvc.errors import VoiceError
+from rvc.f0 import contour
+from rvc.infer.capacity import Capacity
+from rvc.infer.convert import convert
+from rvc.infer.noise import PositionalNoise
+from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
+from rvc.infer.pitch import PitchControl, RunningMedian
+from rvc.infer.voice import LoadedOnce
+from tests.infer.conftest import sung
+
+FRAMES, CONTEXT = 400, 100
+
+
+def windows(features, f0_hz, edges, glides):
+    """The recording in windows that keep what lies between the edges."""
+    phase = Phase()
+    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        first, last = max(0, begin - CONTEXT) // 2 * 2, min(len(f0_hz), end + CONTEXT)
+        phase = phase.advanced(f0_hz, begin, glides)
+        rows = features[first // 2 : -(-last // 2)]
+        yield Window(rows, f0_hz[first:last], first, (begin, end), phase)
+
+
+@pytest.mark.parametrize("edges", [[0, 130, 131, 400], [0, 10, 20, 30, 400], [0, 398, 400]])
+def test_however_it_is_cut_the_same_samples_come_out(voice, edges):
+    for layer in voice.net.enc_p.encoder.attn_layers:  # all else sees less than the context
+        torch.nn.init.zeros_(layer.conv_o.weight)
+    wave = np.pad(sung(FRAMES / 100), (0, EMBEDDER_EXTRA))
+    f0_hz = np.full(FRAMES, 200.0, np.float32) + 20 * np.sin(np.arange(FRAMES) / 30)
+    f0_hz[150:180] = 0
+    f0_hz = f0_hz.astype(np.float32)
+    pipeline = Pipeline(voice, PositionalNoise(4))
+    features = pipeline.features(wave)
+    assert features.shape == (FRAMES // 2, voice.file.embed_width)
+
+    def rendered(cut_at):
+        return np.concatenate(
+            [
+                block
+                for window in windows(features, f0_hz, cut_at, voice.glides)
+                for block in pipeline.render(window)
+            ]
+        )
+
+    whole = rendered([0, FRAMES])
+    assert len(whole) == FRAMES * voice.hop
+    assert np.abs(rendered(edges) - whole).max() < 1e-3 * np.abs(whole).max()
+    other = Pipeline(voice, PositionalNoise(5))
+    window = next(windows(features, f0_hz, [0, FRAMES], voice.glides))
+    assert not np.allclose(np.concatenate(list(other.render(window))), whole)
+
+
+@pytest.mark.parametrize("glides", [False, True])
+def test_phase_depends_on_the_pitch_and_not_on_the_steps(glides):
+    f0_hz = (150 + 80 * np.sin(np.arange(500) / 7)).astype(np.float32)
+    once = Phase().advanced(f0_hz, 480, glides)
+    phase = Phase()
+    for to in (1, 2, 60, 61, 300, 480):
+        phase = phase.advanced(f0_hz, to, glides)
+    assert phase.turns == pytest.approx(once.turns, abs=1e-9)
+    late = Phase(phase.turns, 480).advanced(f0_hz[400:], 490, glides, first=400)
+    assert late.turns == pytest.approx(once.advanced(f0_hz, 490, glides).turns, abs=1e-9)
+    held = Phase().advanced(np.full(200, 110.5, np.float32), 100, False)
+    assert held.turns == pytest.approx(0.5, abs=1e-9), "one second of 110.5 Hz"
+
+
+def test_pitch_control_is_the_same_for_every_cut():
+    f0_hz = np.array([0, 200, 210, 0, 452], np.float32)
+    control = PitchControl(12, autotune=1.0, target_hz=400.0)
+    whole = control(f0_hz, 200.0)
+    assert np.array_equal(
+        np.concatenate([control(f0_hz[:2], 200.0), control(f0_hz[2:], 200.0)]), whole
+    )
+    assert whole[1] == pytest.approx(800, rel=0.03)
+    assert np.array_equal(PitchControl()(f0_hz), f0_hz)
+    assert np.allclose(PitchControl(target_hz=300.0)(f0_hz, 0.0), f0_hz), "nothing is known yet"
+
+
+def test_a_running_median_becomes_that_of_the_recording_and_forgets_what_is_long_past():
+    rng = np.random.default_rng(0)
+    f0_hz = rng.uniform(100, 300, 1000).astype(np.float32)
+    f0_hz[::3] = 0
+    running = RunningMedian(seconds=30)
+    assert running.add(np.zeros(10, np.float32)) == 0
+    for start in range(0, 1000, 7):
+        median = running.add(f0_hz[start : start + 7])
+    assert median == pytest.approx(contour.median_hz(f0_hz))
+    assert running.add(np.full(3000, 440.0, np.float32)) == 440
+
+
+@pytest.mark.parametrize("blended", [True, False])
+def test_parts_that_fit_join_to_the_whole(blended):
+    rng = np.random.default_rng(1)
+    rows = torch.from_numpy(rng.standard_normal((1000, 3)).astype(np.float32))
+    asked = []
+
+    def compute(a, b):
+        asked.append(b - a)
+        if b - a > 260:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return rows[a:b].clone()
+
+    capacity = Capacity()
+    made = capacity.rows("network", compute, 1000, 20, blended)
+    assert torch.allclose(made, rows, atol=1e-6)
+    assert capacity.longest == {"network": 125}
+    asked.clear()
+    capacity.rows("network", compute, 1000, 20, blended)
+    assert max(asked) <= 260, "it is remembered"
+    capacity.rows("another", lambda a, b: rows[a:b], 1000, 20)
+    assert "another" not in capacity.longest
+
+    def hopeless(a, b):
+        raise MemoryError
+
+    with pytest.raises(VoiceError, match="too little memory"):
+        capacity.rows("network", hopeless, 1000, 20)
+
+    def broken(a, b):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        capacity.rows("third", broken, 10, 20)
+
+
+def test_neighbouring_parts_glide_into_each_other():
+    calls = iter(range(10))
+    capacity = Capacity()
+    capacity.longest["network"] = 100
+    made = capacity.rows(
+        "network", lambda a, b: torch.full((b - a, 1), float(next(calls))), 300, 20
+    )
+    assert torch.diff(made[:, 0]).abs().max() < 0.05
+    assert made[0] == 0
+    assert made[-1] == 2
+
+
+def test_networks_that_run_out_of_memory_go_on_with_less(voice, monkeypatch):
+    for layer in voice.net.enc_p.encoder.attn_layers:
+        torch.nn.init.zeros_(layer.conv_o.weight)
+    wave = sung(6)
+    expected, _ = convert(voice, wave, 16_000, seed=2)
+    embed, extract, latent = voice.embedder, voice.extractor("rmvpe"), voice.net.latent
+
+    def short_of_memory(network, size):
+        def run(x, *others):
+            if size(x) > 5.0:
+                raise RuntimeError("CUDA out of memory.")
+            return network(x, *others)
+
+        return run
+
+    samples_s, rows_s = (lambda x: len(x) / 16_000), (lambda x: x.shape[1] / 100)
+    monkeypatch.setattr(voice, "embedder", short_of_memory(embed, samples_s))
+    monkeypatch.setattr(voice, "extractor", lambda method: short_of_memory(extract, samples_s))
+    monkeypatch.setattr(voice.net, "latent", short_of_memory(latent, rows_s))
+    out, _ = convert(voice, wave, 16_000, seed=2)
+    assert set(voice.capacity.longest) == {"embedder", "pitch extractor", "text encoder"}
+    assert np.abs(out - expected).max() < 0.01 * np.abs(expected).max()
+
+
+def test_loading_one_thing_never_waits_for_another():
+    kept = LoadedOnce(2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert go_on.wait(30)
+        return "slow"
+
+    first = threading.Thread(target=kept.get, args=("slow", slow))
+    first.start()
+    assert begun.wait(30)
+    assert kept.get("quick", lambda: "quick") == "quick"
+    second = threading.Thread(target=kept.get, args=("slow", lambda: pytest.fail("loaded twice")))
+    second.start()
+    go_on.set()
+    first.join(30)
+    second.join(30)
+    assert kept.get("slow", lambda: pytest.fail("loaded again")) == "slow"
+
+
+def test_what_was_not_asked_for_longest_goes_first_and_failures_leave_nothing():
+    kept, loads = LoadedOnce(2), []
+
+    def get(key):
+        return kept.get(key, lambda: loads.append(key) or key)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        get(key)
+    assert loads == ["a", "b", "c", "b"], "a was in use all the time"
+    with pytest.raises(ZeroDivisionError):
+        kept.get("d", lambda: 1 // 0)
+    assert kept.get("d", lambda: "whole") == "whole"
