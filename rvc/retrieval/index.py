@@ -176,7 +176,8 @@ def _nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
     Distances are rough (expanded squares), and never more of them at a time than SEARCH_BYTES hold.
     """
     step = max(k, SEARCH_BYTES // (BYTES_PER_PAIR * len(queries)))
-    best = rough = np.zeros((len(queries), 0))
+    best: np.ndarray = np.zeros((len(queries), 0), np.int64)
+    rough: np.ndarray = np.zeros((len(queries), 0), np.float32)
     for start in range(0, len(candidates), step):
         part = candidates[start : start + step]
         found = 0.5 * np.einsum("nw,nw->n", part, part) - queries @ part.T
