@@ -210,7 +210,8 @@ def _share(port: int, access: Access) -> str:
 
     if offline():
         raise click.ClickException("--share needs the network, but offline is set.")
-    networking.CERTIFICATE_PATH = str(paths().cache / "share.pem")  # not where we were started
+    certificate = str(paths().cache / "share.pem")  # not where we were started
+    vars(networking)["CERTIFICATE_PATH"] = certificate
     known = (exceptions.ChecksumMismatchError, exceptions.ShareCertificateWriteError, ImportError)
     try:
         link = networking.setup_tunnel("127.0.0.1", port, secrets.token_urlsafe(32), None, None)

@@ -13,7 +13,9 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +88,7 @@ def rmvpe(home: Path) -> None:
     torch.save(Network().state_dict(), folder / "rmvpe.pt")
 
 
-def timed(name: str, minutes: float, work) -> None:
+def timed(name: str, minutes: float, work: Callable[[], object]) -> None:
     """Run `work` once and print what it took."""
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     result = work()
@@ -125,8 +127,16 @@ def measure(home: Path, wave: np.ndarray, options: argparse.Namespace) -> None:
     embedder = hubert(home / "hubert")
     if any("rmvpe" in method for method in options.methods):
         rmvpe(home)
-    base = {"model_name": "bench", "sample_rate": VOICE_RATE, "cpu_cores": options.cores}
-    custom = {"embedder_model": "custom", "embedder_model_custom": str(embedder), "gpu": "-"}
+    base: dict[str, Any] = {
+        "model_name": "bench",
+        "sample_rate": VOICE_RATE,
+        "cpu_cores": options.cores,
+    }
+    custom: dict[str, Any] = {
+        "embedder_model": "custom",
+        "embedder_model_custom": str(embedder),
+        "gpu": "-",
+    }
     for method in options.methods:
         extractor = f0.load(method)
         extractor(wave[: 3 * RATE])

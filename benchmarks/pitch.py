@@ -50,7 +50,8 @@ def sung(wave: np.ndarray, f0_hz: np.ndarray, seed: int = 0) -> np.ndarray:
     _, _, excitation = stft(source, RATE, **options)
     _, out = istft(excitation * envelope, RATE, **options)
     out = out[: len(wave)]
-    return (0.5 * out / np.abs(out).max()).astype(np.float32)
+    result: np.ndarray = (0.5 * out / np.abs(out).max()).astype(np.float32)
+    return result
 
 
 def noisy(wave: np.ndarray, snr_db: float, seed: int = 1) -> np.ndarray:

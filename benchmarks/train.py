@@ -37,7 +37,8 @@ def clips(settings: Any, batch: int, step: int) -> Any:
     torch.manual_seed(step)
     t = torch.arange(FRAMES * settings.hop_length) / settings.sample_rate
     f0 = 100 + 100 * torch.rand(batch, 1)
-    wave = sum(torch.sin(2 * torch.pi * k * f0 * t) / k for k in range(1, 9)) * 0.1
+    partials = [torch.sin(2 * torch.pi * k * f0 * t) / k for k in range(1, 9)]
+    wave = torch.stack(partials).sum(0) * 0.1
     return Batch(
         phone=torch.randn(batch, FRAMES, 768),
         pitch=torch.randint(1, 256, (batch, FRAMES)),

@@ -78,7 +78,7 @@ def _option(name: str, field: FieldInfo) -> click.Parameter:
     )
 
 
-class _Choice(click.Choice):
+class _Choice(click.Choice[str]):
     """Case-insensitive choice that hands back the declared value, of its declared type."""
 
     def __init__(self, values: Iterable[Any]) -> None:

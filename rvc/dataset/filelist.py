@@ -71,7 +71,8 @@ def width(clips: Sequence[Clip]) -> int:
 
 def _shape(path: Path) -> tuple[int, ...]:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+        out: tuple[int, ...] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        return out
     except (OSError, ValueError, EOFError) as error:
         raise StageFailed(f"{path} cannot be read: {error}.", "Run extract again.") from error
 

@@ -179,7 +179,8 @@ class Measure:
 def intact(file: Path) -> bool:
     """Whether an .npy file is there, whole and not empty."""
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False).size > 0
+        out: bool = np.load(file, mmap_mode="r", allow_pickle=False).size > 0
+        return out
     except (OSError, ValueError, EOFError):
         return False
 

@@ -94,10 +94,10 @@ def _refuse_private(name: str, found: Any) -> None:
         raise Refused(f"{name} is refused: it leads to the private address {address}.")
 
 
-def _watched(base: type, trusted: frozenset[Host]) -> type:
+def _watched(base: Any, trusted: frozenset[Host]) -> type:
     """A connection class that looks at the address before and after it connects, and then sends."""
 
-    class Watched(base):
+    class Watched(base):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
             exempt = (self._dns_host.lower(), self.port) in trusted
             if not exempt:

@@ -39,7 +39,8 @@ def curve(gain: np.ndarray, every: float, start: int, count: int, offset: float)
     at = (np.arange(start, start + count) - offset) / every
     first = min(max(0, int(at[0]) - 1), len(gain) - 1)
     near = gain[first : max(first, int(at[-1])) + 2]
-    return np.interp(at, np.arange(first, first + len(near)), near).astype(np.float32)
+    out: np.ndarray = np.interp(at, np.arange(first, first + len(near)), near).astype(np.float32)
+    return out
 
 
 def shaped(

@@ -49,7 +49,8 @@ def levels(wave_16k: np.ndarray) -> np.ndarray:
     padded = np.zeros(count * FRAME, np.float32)
     padded[: len(wave_16k)] = wave_16k
     power = np.square(padded.reshape(count, FRAME), dtype=np.float64).mean(axis=1)
-    return (10 * np.log10(np.maximum(power, 1e-20))).astype(np.float32)
+    out: np.ndarray = (10 * np.log10(np.maximum(power, 1e-20))).astype(np.float32)
+    return out
 
 
 def silence_threshold(levels_db: np.ndarray) -> float:

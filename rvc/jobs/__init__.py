@@ -24,7 +24,8 @@ from rvc import files, processes
 from rvc.config import experiment, named, paths
 from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
 from rvc.jobs import record
-from rvc.jobs.record import CANCEL, FINISHED, JOB, LOG, PROCESS
+from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS
+from rvc.jobs.record import FINISHED as FINISHED
 from rvc.params import Params
 from rvc.train import stopping
 

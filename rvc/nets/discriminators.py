@@ -94,7 +94,8 @@ class Period(Critic):
         if missing:
             wave = F.pad(wave, (0, missing), mode="reflect")
         rows = wave.unflatten(2, (-1, self.period))
-        return rows.permute(0, 3, 1, 2).flatten(0, 1) if self.flat else rows
+        out: Tensor = rows.permute(0, 3, 1, 2).flatten(0, 1) if self.flat else rows
+        return out
 
     def shown(self, x: Tensor) -> Tensor:
         """(B, C, n, p), whatever the layout."""

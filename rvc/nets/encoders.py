@@ -45,7 +45,8 @@ class RelativeAttention(nn.Module):
         scores = q @ k.transpose(2, 3) + _to_absolute(near)
         weights = self.drop(F.softmax(scores.masked_fill(mask == 0, -1e4), dim=-1))
         y = weights @ v + _to_relative(weights) @ self.emb_rel_v[0]
-        return self.conv_o(y.transpose(2, 3).flatten(1, 2))
+        out: Tensor = self.conv_o(y.transpose(2, 3).flatten(1, 2))
+        return out
 
 
 def _to_absolute(near: Tensor) -> Tensor:
@@ -94,7 +95,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         y = self.drop(torch.relu(self.conv_1(F.pad(x * mask, self.pad))))
-        return self.conv_2(F.pad(y * mask, self.pad)) * mask
+        out: Tensor = self.conv_2(F.pad(y * mask, self.pad)) * mask
+        return out
 
 
 class Transformer(nn.Module):

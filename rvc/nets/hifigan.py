@@ -170,7 +170,8 @@ class Staged(Decoder):
 
     def _begun(self, z: Tensor, g: Tensor | None) -> Tensor:
         x = self.conv_pre(z)
-        return x if g is None else x + self.cond(g)
+        out: Tensor = x if g is None else x + self.cond(g)
+        return out
 
     def _ended(self, x: Tensor) -> Tensor:
         return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
@@ -213,7 +214,8 @@ class HiFiGAN(Staged):
         self.use_f0 = use_f0
 
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
-        return self.m_source(f0, noise)
+        out: Tensor = self.m_source(f0, noise)
+        return out
 
     def stage(self, i: int, x: Tensor, sound: Tensor | None) -> Tensor:
         x = self.ups[i](leaky(x))
@@ -233,4 +235,5 @@ class Mean:
         total = self.modules[0](x)
         for module in self.modules[1:]:
             total = total + module(x)
-        return total / len(self.modules)
+        out: Tensor = total / len(self.modules)
+        return out

@@ -105,7 +105,8 @@ def fold_weight_norm(net: Module) -> Module:
 def maybe_checkpointed(active: bool, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """Run `function`, keeping no activations for the backward pass when `active`."""
     if active and torch.is_grad_enabled():
-        return checkpoint(function, *inputs, use_reentrant=False)
+        out: Tensor = checkpoint(function, *inputs, use_reentrant=False)
+        return out
     return function(*inputs)
 
 
@@ -128,7 +129,8 @@ class _Leaky(torch.autograd.Function):
 def leaky(x: Tensor, slope: float = SLOPE) -> Tensor:
     """Leaky ReLU; in training it does not keep `x` alive."""
     if torch.is_grad_enabled() and x.requires_grad:
-        return _Leaky.apply(x, slope)
+        out: Tensor = _Leaky.apply(x, slope)
+        return out
     return F.leaky_relu(x, slope)
 
 

@@ -59,7 +59,8 @@ class ConvNeXt(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.depthwise(x).transpose(1, 2))
-        return x + (self.back(F.gelu(self.into(y))) * self.scale).transpose(1, 2)
+        out: Tensor = x + (self.back(F.gelu(self.into(y))) * self.scale).transpose(1, 2)
+        return out
 
 
 class Encoder(nn.Module):

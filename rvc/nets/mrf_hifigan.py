@@ -28,7 +28,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(leaky(x))
-        return x + self.conv2(leaky(y))
+        out: Tensor = x + self.conv2(leaky(y))
+        return out
 
 
 class Block(nn.Module):
@@ -78,7 +79,8 @@ class MRFHiFiGAN(Staged):
             self.cond = nn.Conv1d(settings.gin_channels, first, 1)
 
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
-        return self.m_source(f0, noise)
+        out: Tensor = self.m_source(f0, noise)
+        return out
 
     def stage(self, i: int, x: Tensor, sound: Tensor | None) -> Tensor:
         x = self.upsamples[i](leaky(x)) + self.noise_convs[i](sound)

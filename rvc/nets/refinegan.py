@@ -66,7 +66,8 @@ class Branch(nn.ModuleList):
         super().__init__([NoiseNorm(channels), block, NoiseNorm(channels)])
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
-        return self[2](self[1](self[0](x, noise)), noise)
+        out: Tensor = self[2](self[1](self[0](x, noise)), noise)
+        return out
 
 
 class ParallelBlock(nn.Module):
@@ -119,7 +120,8 @@ class RefineGAN(Decoder):
         return math.ceil(max(reach, reach - 3 + down)) + 2
 
     def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
-        return self.m_source(f0, noise)
+        out: Tensor = self.m_source(f0, noise)
+        return out
 
     def forward(
         self,

@@ -34,7 +34,8 @@ class Norm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(x, dim=-1) * len(self.gamma) ** 0.5 * self.gamma
+        out: Tensor = F.normalize(x, dim=-1) * len(self.gamma) ** 0.5 * self.gamma
+        return out
 
 
 def rotate(x: Tensor, freqs: Tensor) -> Tensor:
@@ -214,7 +215,8 @@ class RoFormer(nn.Module):
         stems = spec[:, None] * (mask / self.share).transpose(2, 3)
         stems = stems.unflatten(2, (-1, 2)).transpose(2, 3).flatten(0, 2)
         out = torch.istft(stems, WINDOW, self.hop, window=self.hann, length=samples)
-        return out.unflatten(0, (batch, -1, 2))
+        result: Tensor = out.unflatten(0, (batch, -1, 2))
+        return result
 
 
 def mel_bands(count: int) -> list[Tensor]:

@@ -101,13 +101,17 @@ class Synthesizer(nn.Module):
 
     def speaker(self, sid: Tensor) -> Tensor:
         """(B,) -> (B, G, 1)."""
-        return self.emb_g(sid)[:, :, None]
+        out: Tensor = self.emb_g(sid)[:, :, None]
+        return out
 
     def encode(
         self, phone: Tensor, pitch: Tensor | None, lengths: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Prior of the content: (B, T, E), (B, T), (B,) -> m_p, logs_p (B, I, T), mask."""
-        return self.enc_p(phone, pitch if self.use_f0 else None, lengths)
+        out: tuple[Tensor, Tensor, Tensor] = self.enc_p(
+            phone, pitch if self.use_f0 else None, lengths
+        )
+        return out
 
     def forward(
         self,
@@ -182,4 +186,5 @@ class Synthesizer(nn.Module):
         """Convert at once: (B, T, E), (B,), (B, T), (B, T) Hz, (B,) -> (B, 1, T * hop)."""
         g = self.speaker(sid)
         z, _ = self.latent(phone, pitch, lengths, g, noise, temperature)
-        return self.dec(z, f0 if self.use_f0 else None, g=g, noise=noise)
+        out: Tensor = self.dec(z, f0 if self.use_f0 else None, g=g, noise=noise)
+        return out

@@ -44,7 +44,8 @@ class GraphDecoder:
         begin, end = max(0, keep[0] - self.later), min(z.shape[2], keep[1] + self.later)
         inputs = (z, g, torch.tensor([begin, end]))
         sound = self.graph(*inputs, *([] if source is None else [source]))[0, 0].numpy()
-        return sound[(keep[0] - begin) * self.hop : (keep[1] - begin) * self.hop]
+        out: np.ndarray = sound[(keep[0] - begin) * self.hop : (keep[1] - begin) * self.hop]
+        return out
 
 
 class SourceOnly(Decoder):
@@ -100,7 +101,8 @@ class GraphNetwork(nn.Module):
     def forward(self, waves: list[Tensor]) -> Tensor:
         graph = next(iter(self.opened), None) or cache.load(self.order)
         if graph is None:
-            return self.plain()(waves)
+            out: Tensor = self.plain()(waves)
+            return out
         self.opened = [graph]
         parts = [graph(wave[None])[0] for wave in waves]
         return nn.utils.rnn.pad_sequence(parts, batch_first=True)
@@ -136,7 +138,8 @@ def embedder(
         return None
 
     def plain() -> nn.Module:
-        return manager.load(name, custom, layer=layer, projected=projected).network
+        out: nn.Module = manager.load(name, custom, layer=layer, projected=projected).network
+        return out
 
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
     return Embedder(spec, GraphNetwork(graph, order, plain))

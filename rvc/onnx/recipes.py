@@ -65,7 +65,8 @@ class _OneWaveEmbedder(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         network = self.network
         x = network.encoder(network.feature_projection(network.feature_extractor(wave)), None)
-        return x if network.final_proj is None else network.final_proj(x)
+        out: Tensor = x if network.final_proj is None else network.final_proj(x)
+        return out
 
 
 def embedder(name: str, custom: str | None, layer: int | None, projected: bool) -> Recipe:

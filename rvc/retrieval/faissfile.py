@@ -72,7 +72,8 @@ class _Reader:
         return found
 
     def number(self, code: str) -> int:
-        return struct.unpack("<" + code, self.take(struct.calcsize(code)))[0]
+        out: int = struct.unpack("<" + code, self.take(struct.calcsize(code)))[0]
+        return out
 
     def numbers(self, dtype: str) -> np.ndarray:
         """An array with its length before it."""

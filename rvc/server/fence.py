@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os.path import exists
 from pathlib import Path
 
-from rvc.audio.formats import EXTENSIONS as AUDIO
+from rvc.audio.formats import EXTENSIONS
 from rvc.config import kit, named, paths
 from rvc.errors import BadInput, NotFound
 from rvc.params import Params
@@ -15,6 +15,7 @@ from rvc.params.base import base_type, reads, writes
 from rvc.server import gate
 
 VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
+AUDIO = EXTENSIONS
 SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
 MAX_UPLOAD_BYTES = 1 << 30
 

@@ -107,9 +107,10 @@ def read_verified(path: Path) -> dict[str, Any]:
         if left or file.read() != MARK + digest.digest():
             raise ValueError("its digest does not fit its content")
         file.seek(0)
-        return torch.load(
+        out: dict[str, Any] = torch.load(
             cast(BinaryIO, _Window(file, size)), map_location="cpu", weights_only=True
         )
+        return out
 
 
 class _Window(io.RawIOBase):
@@ -134,7 +135,8 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         room = max(0, min(len(buffer), self.size - self.file.tell()))
-        return self.file.readinto(memoryview(buffer)[:room])  # type: ignore[attr-defined]
+        out: int = self.file.readinto(memoryview(buffer)[:room])  # type: ignore[attr-defined]
+        return out
 
 
 def load(folder: Path) -> dict[str, Any] | None:

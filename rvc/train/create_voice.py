@@ -27,7 +27,8 @@ def run(p: params.CreateVoice, report: Report = silent) -> dict[str, Any]:
         module, function = engine.split(":")
         stage = kind(**{key: values[key] for key in kind.model_fields})
         results[name] = getattr(import_module(module), function)(stage, _named(name, report))
-    return results["train"] | {"model_name": p.model_name, "stages": results}
+    out: dict[str, Any] = results["train"] | {"model_name": p.model_name, "stages": results}
+    return out
 
 
 def _named(stage: str, report: Report) -> Report:

@@ -149,7 +149,8 @@ def width_of(index: Path) -> int | None:
         head = stream.read(8)
     if len(head) < 8 or head[:4] not in FLAT_KINDS:
         return None
-    return struct.unpack("<i", head[4:])[0]
+    out: int | None = struct.unpack("<i", head[4:])[0]
+    return out
 
 
 def facts(pth: Path) -> dict[str, Any]:
