@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from rvc import params
-from rvc.config import named, paths
-from rvc.errors import Busy
+from rvc.dataset import lock
 from rvc.failures import explain
 from rvc.progress import Report, silent
 
@@ -85,26 +84,11 @@ def run(name: str, p: params.Params, report: Report = silent) -> Result:
         raise explain(error) from error
 
 
-@contextmanager
-def _alone(p: params.Params) -> Iterator[None]:
-    """Nobody else works on the same voice meanwhile; the lock dies with its process.
+def _alone(p: params.Params) -> AbstractContextManager[None]:
+    """Nobody else works on the same voice meanwhile.
 
     Raises:
-        Busy: another process holds it.
+        Busy: another process or thread does.
     """
-    name = getattr(p, "model_name", None)
-    if name is None:
-        yield
-        return
-    from filelock import FileLock, Timeout
-
-    lock = named(paths().cache / "locks", name)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(f"{lock}.lock").acquire(timeout=0.5)
-    except Timeout as error:
-        raise Busy(
-            f"Another process is working on the voice {name!r}.", "Wait for it or stop it first."
-        ) from error
-    with held:
-        yield
+    name: str | None = getattr(p, "model_name", None)
+    return nullcontext() if name is None else lock.hold(name)

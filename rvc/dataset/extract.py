@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rvc import config, f0, params
-from rvc.dataset import experiment, filelist, manifest, slice_features
+from rvc.dataset import experiment, filelist, lock, manifest, slice_features
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
 from rvc.f0 import weights
@@ -39,7 +39,7 @@ def run(p: params.Extract, report: Report = silent) -> dict[str, Any]:
     """
     folder = config.experiment(p.model_name)
     slices = manifest.require(folder, "preprocess")
-    with manifest.lock(folder):
+    with lock.hold(folder):
         try:
             return _extract(p, folder, slices, report)
         finally:
@@ -61,7 +61,7 @@ def _extract(
     report(1, 1, "Loading models")
     manifest.forget(folder, "extract")
     for name in slice_features.FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
     done = manifest.Stage("extract", inputs=len(names))
     redone = _work_through(works, names, p.cpu_cores, device.type, done, report)
     manifest.judge(done)

@@ -12,19 +12,15 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from rvc import files
-from rvc.errors import BadInput, Busy, Mismatch, StageFailed
+from rvc.errors import BadInput, Mismatch, StageFailed
 
 FILE = "manifest.json"
-LOCK = ".lock"
 FAILURE_LIMIT = 0.05
 ORDER = ("preprocess", "extract", "train", "index")
 EMBEDDER = {  # key in a voice file: key in the record of extract
@@ -187,25 +183,3 @@ def file_digest(path: Path) -> str:
         while block := data.read(1 << 20):
             sum_.update(block)
     return sum_.hexdigest()
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Keep other processes off an experiment while a stage works on it; makes the folder.
-
-    Raises:
-        Busy: another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    guard = FileLock(folder / LOCK)
-    try:
-        guard.acquire(timeout=0)
-    except Timeout:
-        raise Busy(
-            f"{folder.name} is being worked on by another process.",
-            "Wait for it, or stop it first.",
-        ) from None
-    try:
-        yield
-    finally:
-        guard.release()

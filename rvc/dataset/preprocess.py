@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, params, workers
-from rvc.dataset import experiment, manifest, slice_set
+from rvc.dataset import experiment, lock, manifest, slice_set
 from rvc.dataset.manifest import Stage
 from rvc.dataset.scan import Dataset, scan
 from rvc.dataset.slice_set import Sources
@@ -52,9 +52,9 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
     before = manifest.stage(folder, STAGE) or Stage(STAGE)
     known = {int(k): v for k, v in before.details.get("speakers", {}).items()}
     dataset = scan(p.dataset_path, known)
-    with manifest.lock(folder):
+    with lock.hold(folder):
         for name in FOLDERS:
-            (folder / name).mkdir(exist_ok=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         done, old = _plan(dataset, options, before, folder)
         kept = set(done)
         try:

@@ -22,6 +22,7 @@ import psutil
 
 from rvc import files, processes
 from rvc.config import experiment, named, paths
+from rvc.dataset import lock
 from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
 from rvc.jobs import record
 from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS
@@ -39,6 +40,7 @@ STOPPED_HINT = "What was finished is kept; start it again to go on."
 
 log = logging.getLogger(__name__)
 _children: dict[str, subprocess.Popen[bytes]] = {}  # started here, to be reaped here
+_voices: dict[str, str | None] = {}  # that those work on
 
 
 def start(verb: str, p: Params) -> str:
@@ -47,13 +49,9 @@ def start(verb: str, p: Params) -> str:
     Raises:
         Busy: another job is working on the same voice.
     """
-    if (model := getattr(p, "model_name", None)) is not None:
-        for other in listing():
-            if other["state"] not in FINISHED and other["params"].get("model_name") == model:
-                raise Busy(
-                    f"A job ({other['verb']}) is already working on the voice {model!r}.",
-                    f"Wait for it, or stop it first: job {other['id']}.",
-                )
+    model: str | None = getattr(p, "model_name", None)
+    if model is not None:
+        _require_free(model)
     job = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{verb}-{secrets.token_hex(3)}"
     folder = _folder(job)
     folder.mkdir(parents=True)
@@ -64,9 +62,29 @@ def start(verb: str, p: Params) -> str:
         given = [*RUNNER, verb, str(folder / JOB)]
         process = processes.start_detached(given, sink, PYTHONIOENCODING=LOG_ENCODING)
     _children[job] = process
+    _voices[job] = model
     _remember(folder, process.pid)
     _prune()
     return job
+
+
+def _require_free(model: str) -> None:
+    """Nobody works on a voice, and no job started here is about to.
+
+    Raises:
+        Busy: somebody does; the hint names the job where it is one.
+    """
+    _reap()
+    if model not in _voices.values() and not lock.is_held(model):
+        return
+    for other in listing():
+        if other["state"] not in FINISHED and other["params"].get("model_name") == model:
+            raise Busy(
+                f"A job ({other['verb']}) is already working on the voice {model!r}.",
+                f"Wait for it, or stop it first: job {other['id']}.",
+            )
+    if lock.is_held(model):
+        raise Busy(f"The voice {model!r} is being worked on.", "Wait for it, or stop it first.")
 
 
 def read(job: str) -> dict[str, Any]:
@@ -190,6 +208,7 @@ def _remember(folder: Path, pid: int) -> None:
 def _reap() -> None:
     for job in [j for j, process in list(_children.items()) if process.poll() is not None]:
         _children.pop(job, None)
+        _voices.pop(job, None)
 
 
 def _ended_without_a_word(folder: Path, facts: dict[str, Any], asked: bool) -> dict[str, Any]:

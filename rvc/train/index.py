@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rvc import config, params
-from rvc.dataset import filelist, manifest, slice_features
+from rvc.dataset import filelist, lock, manifest, slice_features
 from rvc.errors import Mismatch, StageFailed
 from rvc.progress import Report, silent
 from rvc.retrieval import index
@@ -27,7 +27,7 @@ def run(p: params.Index, report: Report = silent) -> dict[str, Any]:
         Mismatch: features of different widths. Busy: another process works on the voice.
     """
     folder = config.experiment(p.model_name)
-    with manifest.lock(folder):
+    with lock.hold(folder):
         return build(folder, p.index_algorithm, report)
 
 

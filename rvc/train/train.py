@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc import config, device, memory
-from rvc.dataset import manifest
+from rvc.dataset import lock, manifest
 from rvc.errors import BadInput
 from rvc.params import Train
 from rvc.progress import Report, silent
@@ -49,7 +49,7 @@ def run(p: Train, report: Report = silent, parts: Parts | None = None) -> Result
         raise BadInput(f"There is no voice named {p.model_name!r} in the making.", "Preprocess.")
     parts = parts or STANDARD
     chosen = device.choose(p.gpu, p.precision, "train")
-    with manifest.lock(folder):
+    with lock.hold(folder):
         if len(chosen.numbers) > 1:
             distributed.torchrun(p, chosen, folder, report)
             done = result(p, folder)

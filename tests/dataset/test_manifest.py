@@ -2,15 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from rvc.dataset import manifest
 from rvc.dataset.manifest import Stage
-from rvc.errors import BadInput, Busy, Mismatch, StageFailed
+from rvc.errors import BadInput, Mismatch, StageFailed
 
 
 def done(outputs, failures=0, inputs=None):
@@ -80,20 +77,6 @@ def test_failed_write_leaves_the_old_manifest(tmp_path, monkeypatch):
         manifest.record(tmp_path, Stage("extract", outputs=["b"]))
     assert (tmp_path / manifest.FILE).read_bytes() == before
     assert [f.name for f in tmp_path.iterdir()] == [manifest.FILE]
-
-
-def test_lock_keeps_a_second_process_out(tmp_path):
-    code = (
-        "import sys; from pathlib import Path; from rvc.dataset import manifest\n"
-        "with manifest.lock(Path(sys.argv[1])): print('in')"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[2]
-    with manifest.lock(tmp_path):
-        other = subprocess.run(command, cwd=root, capture_output=True, text=True)
-        assert Busy.__name__ in other.stderr
-    other = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert other.stdout == "in\n"
 
 
 def test_digest_ignores_key_order_only():

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import soundfile
 
 from rvc import errors, params, tasks, workers
 from rvc.audio import encode, io
-from rvc.dataset import manifest, preprocess, slices
+from rvc.dataset import lock, manifest, preprocess, slices
 from rvc.dataset.scan import scan
 from rvc.errors import BadInput, Busy, Cancelled, StageFailed
 from rvc.progress import silent
@@ -449,8 +450,8 @@ def test_leftovers_of_a_killed_run_never_come_back(data, folder):
 
 
 def test_two_at_once_is_refused(data, folder):
-    with manifest.lock(folder), pytest.raises(Busy):
-        run(data)
+    with ThreadPoolExecutor(1) as pool, lock.hold(folder), pytest.raises(Busy):
+        pool.submit(run, data).result()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
