@@ -15,9 +15,7 @@ from rvc.embedders import EMBEDDERS, FAMILIES
 from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.weights import FILES, read
 from rvc.errors import BadInput, DownloadFailed, MissingModel
-from rvc.hub import catalog
 from rvc.hub.digest import sha256
-from rvc.hub.fetch import ensure
 from rvc.plugins import attribute
 from rvc.progress import Report, silent
 
@@ -93,6 +91,9 @@ class EmbedderManager:
         return home
 
     def _fetch(self, name: str, home: Path, shipped: bool) -> None:
+        from rvc.hub import catalog
+        from rvc.hub.fetch import ensure
+
         files = [] if shipped else catalog.embedder(name)
         if not files:
             raise MissingModel(
@@ -120,6 +121,8 @@ def _marks(weights: Path) -> list[tuple[str, int, int]]:
 
 def _advice(weights: Path, hint: str) -> str:
     """What to do about a file that cannot be loaded, if it is one that could be fetched again."""
+    from rvc.hub import catalog
+
     for asset in catalog.everything():
         if asset.file == weights and asset.size not in (None, weights.stat().st_size):
             return f"It is not the published file: delete {weights}, and it is fetched again."

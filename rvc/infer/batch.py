@@ -57,7 +57,7 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
             LOG.error("%s: %s", task.source, error)
             failed.append({"file": str(task.source), "cause": str(error)})
         report(number + 1, len(work), task.source.name)
-    _tell_failures(failed, done, len(work))
+    _raise_failures(failed, done, len(work))
     already = f" {skipped} were already there (--overwrite converts them again)." if skipped else ""
     return {
         "converted": done,
@@ -70,14 +70,14 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
 def _within(report: Report, number: int, work: list[Task]) -> Report:
     """Progress of one recording as a part of all."""
 
-    def told(done: float, total: float, note: str = "") -> None:
+    def share_of_all(done: float, total: float, note: str = "") -> None:
         share = 0.98 * done / total if note == "Voice" and total else 0.0
         report(number + share, len(work), work[number].source.name)
 
-    return told
+    return share_of_all
 
 
-def _tell_failures(failed: list[dict[str, str]], done: list[dict[str, Any]], total: int) -> None:
+def _raise_failures(failed: list[dict[str, str]], done: list[dict[str, Any]], total: int) -> None:
     if failed:
         more = "".join(f"\n  {f['file']}: {f['cause']}" for f in failed[1:20])
         error = StageFailed(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from rvc.audio import dsp, effects, encode
-from rvc.audio.limiter import Limiter
+from rvc.audio import encode
 from rvc.audio.loudness import Envelope, Loudness, TruePeak, envelope_gain
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import BLOCK, Spool
@@ -47,20 +45,20 @@ def shaped(
     sound: Spool, loud: np.ndarray, wave_16k: Spool, rate: int, keep: float, into: Spool
 ) -> Spool:
     """Apply the gate and, for keep < 1, the recording's envelope."""
-    doors, every = gate(loud), rate / FRAME_RATE
+    gate_gain, every = gate(loud), rate / FRAME_RATE
 
     def gated() -> Iterator[tuple[int, np.ndarray]]:
         for start, block in sound.blocks():
-            yield start, block * curve(doors, every, start, len(block), every / 2)
+            yield start, block * curve(gate_gain, every, start, len(block), every / 2)
 
     levels = np.ones(0)
     if keep < 1:
-        theirs, ours = Envelope(segment.RATE), Envelope(rate)
+        recorded, converted = Envelope(segment.RATE), Envelope(rate)
         for _, block in wave_16k.blocks():
-            theirs.add(block)
+            recorded.add(block)
         for _, block in gated():
-            ours.add(block)
-        levels = envelope_gain(theirs.rms(), ours.rms(), keep)
+            converted.add(block)
+        levels = envelope_gain(recorded.rms(), converted.rms(), keep)
     for start, block in gated():
         into.append(block * curve(levels, rate // 2, start, len(block), 0.0))
     sound.close()
@@ -112,6 +110,8 @@ class Finished:
             for block in self.mixed():
                 yield block * np.float32(self.gain)
             return
+        from rvc.audio.limiter import Limiter
+
         limiter = Limiter(self.voice_rate, self.channels, self.ceiling)
         for block in self.mixed():
             yield limiter(block * np.float32(self.gain))
@@ -121,7 +121,7 @@ class Finished:
         """The result (T, C) at `rate`, `frames` samples in all."""
         resampler = StreamResampler(self.voice_rate, self.rate, self.channels)
         left = self.frames
-        for block in self._and_the_rest(resampler):
+        for block in self._resampled(resampler):
             block = block.reshape(-1, self.channels)[:left]
             left -= len(block)
             if len(block):
@@ -129,7 +129,7 @@ class Finished:
         if left:
             yield np.zeros((left, self.channels), np.float32)
 
-    def _and_the_rest(self, resampler: StreamResampler) -> Iterator[np.ndarray]:
+    def _resampled(self, resampler: StreamResampler) -> Iterator[np.ndarray]:
         for block in self.levelled():
             yield resampler(block if self.channels > 1 else block[:, 0])
         yield resampler(None, last=True)
@@ -156,7 +156,11 @@ def finish(
     ready = []
     for sound, loud, wave in zip(sounds, masks, recording.waves, strict=True):
         made = shaped(sound, loud, wave, rate, p.volume_envelope, recording.spool())
-        ready.append(polished(made, rate, p, recording.spool, report))
+        if p.clean_audio or p.post_process:
+            from rvc.infer.polish import polished
+
+            made = polished(made, rate, p, recording.spool, report)
+        ready.append(made)
     asked = {"voice": rate, "input": recording.rate}.get(p.export_rate) or int(p.export_rate)
     out_rate = encode.file_rate(p.export_format, asked)
     frames = round(recording.frames * out_rate / recording.rate)
@@ -192,82 +196,3 @@ def _limited_lufs(done: Finished) -> float:
     for block in done.levelled():
         loudness.add(block)
     return loudness.lufs()
-
-
-CHUNK_S, CONTEXT_S, FADE_S = 20.0, 3.0, 0.25
-MakeSpool = Callable[[], Spool]
-LATE = "pitch_shift"  # answers later than it is asked, so it cannot run block by block
-
-
-def polished(sound: Spool, rate: int, p: Conversion, make: MakeSpool, report: Report) -> Spool:
-    """`sound` with the clean-up and the effects that are switched on, in that order.
-
-    Raises:
-        MissingModel: an effect's package is not installed.
-    """
-    if p.clean_audio and p.clean_strength > 0:
-        sound = chunked(
-            sound, rate, lambda wave: effects.denoise(wave, rate, p.clean_strength), make, report
-        )
-    for names in groups(effects.wanted(p)):
-        chain = effects.Chain(names, p)
-        if LATE in names:
-            sound = chunked(sound, rate, _anew(chain, rate), make, report)
-            continue
-        sound = _block_by_block(sound, partial(chain, rate=rate), make, report)
-    for effect in effects.of_plugins(p, rate):
-        sound = _block_by_block(sound, effect, make, report)
-    return sound
-
-
-def _block_by_block(
-    sound: Spool, change: Callable[[np.ndarray], np.ndarray], make: MakeSpool, report: Report
-) -> Spool:
-    made = make()
-    for start, block in sound.blocks(BLOCK):
-        made.append(change(block))
-        report(start + len(block), len(sound), "Effects")
-    sound.close()
-    return made
-
-
-def _anew(chain: effects.Chain, rate: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda wave: chain(wave, rate, reset=True)
-
-
-def groups(names: list[str]) -> Iterator[list[str]]:
-    """The effects in their order, those that run block by block together."""
-    row: list[str] = []
-    for name in names:
-        if name == LATE:
-            yield from [row] if row else []
-            yield [name]
-            row = []
-        else:
-            row.append(name)
-    if row:
-        yield row
-
-
-def chunked(
-    sound: Spool,
-    rate: int,
-    change: Callable[[np.ndarray], np.ndarray],
-    make: MakeSpool,
-    report: Report,
-) -> Spool:
-    """Apply something that wants to see a sound whole to stretches with context, crossfaded."""
-    size, context, fade = (round(s * rate) for s in (CHUNK_S, CONTEXT_S, FADE_S))
-    made, length = make(), len(sound)
-    rise = dsp.fade_in(fade)
-    tail = np.zeros(0, np.float32)  # faded out already, waits for the next stretch to rise
-    for start in range(0, length, size):
-        first = max(0, start - context)
-        wave = change(sound.read(first, start + size + fade + context))[start - first :]
-        wave = np.array(wave[: size + fade], np.float32)
-        wave[: len(tail)] = wave[: len(tail)] * rise[: len(tail)] + tail
-        tail = wave[size:] * rise[::-1][: len(wave[size:])]
-        made.append(wave[:size])
-        report(min(start + size, length), length, "Polishing")
-    sound.close()
-    return made

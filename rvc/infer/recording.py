@@ -60,8 +60,10 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, blocks: Iterable[Block], told: Callable[[float], None] = lambda s: None) -> None:
-        """Take in every block (T,) or (T, C) of one rate; `told` hears the seconds read so far.
+    def read(
+        self, blocks: Iterable[Block], on_seconds: Callable[[float], None] = lambda s: None
+    ) -> None:
+        """Take in every block (T,) or (T, C) of one rate; `on_seconds` gets the length so far.
 
         Raises:
             BadInput: no samples, or channels that the stereo mode cannot keep.
@@ -78,7 +80,7 @@ class Recording:
             meter.add(wave)
             for (resampler, spool), part in zip(feeds, self._parts(wave), strict=True):
                 spool.append(resampler(part))
-            told(self.frames / self.rate)
+            on_seconds(self.frames / self.rate)
         if not self.frames or meter is None:
             raise BadInput("The recording holds no sound.", "Choose another one.")
         for resampler, spool in feeds:

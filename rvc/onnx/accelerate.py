@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,12 +15,14 @@ from rvc.config import paths
 from rvc.embedders import FAMILIES
 from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.manager import EmbedderManager, weights_file
-from rvc.f0 import rmvpe
 from rvc.hub.digest import sha256
 from rvc.nets.hifigan import Decoder, Staged
 from rvc.nets.layers import GLOBAL_NOISE, Noise
-from rvc.onnx import cache
-from rvc.onnx.order import Order
+
+if TYPE_CHECKING:
+    from rvc.f0.rmvpe import RMVPE
+    from rvc.onnx.cache import Graph
+    from rvc.onnx.order import Order
 
 WORKERS = 4  # blocks at once; each takes memory
 
@@ -33,7 +36,7 @@ class GraphDecoder:
 
     block = 100  # frames at a time: longer ones are no faster and take more memory
 
-    def __init__(self, graph: cache.Graph, dec: Staged, workers: int) -> None:
+    def __init__(self, graph: Graph, dec: Staged, workers: int) -> None:
         self.graph, self.workers = graph, workers
         self.context, self.later, self.hop = dec.context_frames, dec.later_frames, dec.hop
 
@@ -69,6 +72,9 @@ class SourceOnly(Decoder):
 
 def decoder(file: Path, dec: Staged) -> GraphDecoder | None:
     """The graph of a decoder whose weights come from `file`."""
+    from rvc.onnx import cache
+    from rvc.onnx.order import Order
+
     workers = min(torch.get_num_threads(), WORKERS)
     graph = cache.load(
         Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
@@ -87,11 +93,11 @@ class GraphNetwork(nn.Module):
         plain: loads the network itself, should the graph be gone when it is wanted again.
     """
 
-    def __init__(self, graph: cache.Graph, order: Order, plain: Callable[[], nn.Module]) -> None:
+    def __init__(self, graph: Graph, order: Order, plain: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.order, self.plain = order, plain
         self.shape: dict[str, list[int]] = json.loads(graph.notes["shape"])
-        self.opened: list[cache.Graph] = [graph]  # in a list, so that torch takes it for no part
+        self.opened: list[Graph] = [graph]  # in a list, so that torch takes it for no part
 
     def frames(self, samples: int) -> int:
         for kernel, stride in zip(self.shape["kernels"], self.shape["strides"], strict=True):
@@ -99,6 +105,8 @@ class GraphNetwork(nn.Module):
         return samples
 
     def forward(self, waves: list[Tensor]) -> Tensor:
+        from rvc.onnx import cache
+
         graph = next(iter(self.opened), None) or cache.load(self.order)
         if graph is None:
             out: Tensor = self.plain()(waves)
@@ -128,6 +136,9 @@ def embedder(
     label = name if name != "custom" else str(custom)
     if not _exportable(home):
         return None
+    from rvc.onnx import cache
+    from rvc.onnx.order import Order
+
     order = Order(
         "embedder",
         {"name": name, "custom": where, "layer": layer, "projected": projected},
@@ -157,10 +168,14 @@ def _exportable(home: Path) -> bool:
     return FAMILIES.get(family, "").startswith("rvc.embedders.hubert:")
 
 
-def pitch() -> rmvpe.RMVPE | None:
+def pitch() -> RMVPE | None:
     """RMVPE as a graph."""
     file = paths().predictors / "rmvpe.pt"
     if not file.is_file():
         return None
+    from rvc.f0 import rmvpe
+    from rvc.onnx import cache
+    from rvc.onnx.order import Order
+
     graph = cache.load(Order("rmvpe", {}, [sha256(file)]))
     return None if graph is None else rmvpe.RMVPE(net=graph)

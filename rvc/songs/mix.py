@@ -156,7 +156,7 @@ def shift(
         MissingModel: pedalboard is not installed.
     """
     from rvc.audio import effects
-    from rvc.infer.postprocess import chunked
+    from rvc.infer.polish import chunked
     from rvc.params import Effects
 
     asked = Effects(post_process=True, pitch_shift=True, pitch_shift_semitones=semitones)

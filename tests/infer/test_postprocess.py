@@ -5,7 +5,7 @@ import pytest
 
 from rvc.audio import effects
 from rvc.audio.spool import Spool
-from rvc.infer import postprocess
+from rvc.infer import polish
 from rvc.params import Conversion
 from rvc.progress import silent
 from tests.infer.conftest import sung
@@ -22,7 +22,7 @@ def through(wave, **options):
 
     sound = make()
     sound.append(wave)
-    done = postprocess.polished(sound, RATE, Conversion(**options), make, silent)
+    done = polish.polished(sound, RATE, Conversion(**options), make, silent)
     return done.read(0, len(done))
 
 
@@ -33,11 +33,11 @@ def test_nothing_switched_on_changes_nothing():
 
 
 def test_stretches_join_exactly_where_the_change_is_local(monkeypatch):
-    monkeypatch.setattr(postprocess, "CHUNK_S", 1.0)
+    monkeypatch.setattr(polish, "CHUNK_S", 1.0)
     wave = sung(3.7)
     sound = Spool()
     sound.append(wave)
-    made = postprocess.chunked(sound, RATE, lambda w: 2 * w, Spool, silent)
+    made = polish.chunked(sound, RATE, lambda w: 2 * w, Spool, silent)
     assert np.allclose(made.read(0, len(made)), 2 * wave, atol=1e-6)
 
 
@@ -68,7 +68,7 @@ SETTINGS = {
 @pytest.mark.parametrize("name", list(effects.CHAIN))
 def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(name, monkeypatch):
     pytest.importorskip("pedalboard")
-    monkeypatch.setattr(postprocess, "BLOCK", 5000)
+    monkeypatch.setattr(polish, "BLOCK", 5000)
     wave = sung(1.5)
     options = {"post_process": True, name: True, **SETTINGS.get(name, {})}
     out = through(wave, **options)
@@ -80,6 +80,6 @@ def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(name, monkeypatch)
 
 def test_order_of_the_chain():
     on = {name: True for name in effects.CHAIN}
-    names = list(postprocess.groups(effects.wanted(Conversion(post_process=True, **on))))
+    names = list(polish.groups(effects.wanted(Conversion(post_process=True, **on))))
     assert names[:2] == [["reverb"], ["pitch_shift"]]
     assert sum(names, []) == list(effects.CHAIN)
