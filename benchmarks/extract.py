@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +141,11 @@ def measure(home: Path, wave: np.ndarray, options: argparse.Namespace) -> None:
     for method in options.methods:
         extractor = f0.load(method)
         extractor(wave[: 3 * RATE])
-        timed(f"pitch alone, whole: {method}", minutes, lambda e=extractor: e(wave))
+        timed(f"pitch alone, whole: {method}", minutes, partial(extractor, wave))
     for i, method in enumerate(options.methods):
         p = params.Extract(**base, **custom, f0_method=method)
         what = "pitch and features" if i == 0 else "pitch only (features kept)"
-        timed(f"extract, {what}: {method}", minutes, lambda p=p: extract.run(p))
+        timed(f"extract, {what}: {method}", minutes, partial(extract.run, p))
     timed("extract again, nothing to do", minutes, lambda: extract.run(p))
     timed("index", minutes, lambda: index.run(params.Index(model_name="bench")))
 

@@ -181,7 +181,7 @@ class Trainer:
         if adversarial:
             loss = loss + self._critics(wave, fake, said)
         self.opt_g.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.g.parameters(), CLIP)
         said["norm"] = norm.item()
         self.opt_g.step()
@@ -197,7 +197,7 @@ class Trainer:
             on_real, on_fake = self.d(real)[0], self.d(fake.detach())[0]
         wrong = losses.discriminator_loss(on_real, on_fake)
         self.opt_d.zero_grad()
-        wrong.backward()  # type: ignore[no-untyped-call]
+        wrong.backward()
         self.opt_d.step()
         self.d.requires_grad_(False)
         with autocast("cpu", self.dtype):

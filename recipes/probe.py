@@ -107,7 +107,7 @@ def linear(x: np.ndarray, y: np.ndarray, classes: int) -> torch.nn.Linear:
         batch = torch.randint(len(inputs), (BATCH,))
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(layer(inputs[batch]), labels[batch])
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
     with torch.no_grad():

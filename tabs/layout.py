@@ -65,6 +65,7 @@ def tabs() -> list[Tab]:
 
 def build(page: Page) -> gr.Blocks:
     """The whole page, not launched."""
+    blocks: gr.Blocks
     with gr.Blocks(
         title=page.t("Voice cloning"),
         analytics_enabled=False,

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rvc import errors, params, tasks
 from rvc.params.base import flag, limits
 
-REQUIRED = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "infer": {"input_path": "a.wav", "output_path": "b.wav", "pth_path": "v.pth"},
     "batch-infer": {"input_folder": "a", "output_folder": "b", "pth_path": "v.pth"},
     "preprocess": {"model_name": "m", "dataset_path": "d", "sample_rate": 40000},
@@ -213,7 +213,7 @@ def test_parameters_are_frozen_and_closed() -> None:
     with pytest.raises(ValidationError):
         p.model_name = "n"
     with pytest.raises(ValidationError):
-        params.Index(model_name="m", nonsense=1)
+        params.Index(model_name="m", nonsense=1)  # type: ignore[call-arg]
 
 
 def test_a_missing_option_is_said_to_be_missing(cli: Any) -> None:

@@ -29,6 +29,8 @@ TRIES: dict[str, tuple[list[str], int]] = {
 class Engine:
     """In place of an engine: a verb that does what the test wants."""
 
+    act: Any
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
         Engine.act = staticmethod(act)
         verb = tasks.Verb(params.Voices, f"{__name__}:run")

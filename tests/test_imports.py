@@ -118,7 +118,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
             elif other in stack:
                 low[node] = min(low[node], number[other])
         if low[node] == number[node]:
-            part = []
+            part: list[str] = []
             while not part or part[-1] != node:
                 part.append(stack.pop())
             if len(part) > 1:

@@ -115,7 +115,7 @@ class Mixed(nn.Module):
 
 def test_guard_keeps_norms_and_phase_exact_and_returns_fp32() -> None:
     torch.manual_seed(0)
-    net = Mixed().eval()
+    net: Any = Mixed().eval()
     x = torch.randn(2, 4, 50)
     want = net(x, torch.tensor(3))
     net = precision.guard(net, torch.bfloat16, "cpu")
@@ -137,7 +137,9 @@ def test_convolutions_that_amx_gets_wrong_stay_in_fp32_on_a_cpu(
     channels: int, groups: int, kernel: int, kept: bool
 ) -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=groups))
+    net: Any = nn.Sequential(
+        nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=groups)
+    )
     x = torch.randn(1, channels, 50)
     want = net(x)
     net = precision.guard(net, torch.bfloat16, "cpu")

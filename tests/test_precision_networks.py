@@ -7,6 +7,7 @@ so 0.01 is 40 dB and 0.1 is 20 dB below the signal.
 from __future__ import annotations
 
 import ast
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def critics(version: Any) -> Any:
 
 
 NETWORKS = {  # name: (maker, bound in half precision)
-    **{f"embedder {name}": (lambda name=name: embedder(name), 0.03) for name in embedders.SHAPES},
+    **{f"embedder {name}": (partial(embedder, name), 0.03) for name in embedders.SHAPES},
     "embedder whisper": (whisper_encoder, 0.03),
     "pitch rmvpe": (pitch_rmvpe, 0.05),
     "voice HiFi-GAN": (lambda: voice("HiFi-GAN"), 0.1),
@@ -182,8 +183,13 @@ def test_false_is_false_on_the_command_line(word: str, monkeypatch: pytest.Monke
     import core
     from rvc import tasks
 
-    seen = []
-    monkeypatch.setattr(tasks, "run", lambda _n, p, _r: seen.append(p) or {"message": ""})
+    seen: list[Any] = []
+
+    def keep(name: str, p: Any, report: Any) -> dict[str, str]:
+        seen.append(p)
+        return {"message": ""}
+
+    monkeypatch.setattr(tasks, "run", keep)
     given = ["prerequisites", "--models", word, "--pretraineds-hifigan", "True"]
     with pytest.raises(SystemExit):
         core.main(given)

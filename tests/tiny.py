@@ -81,7 +81,8 @@ def net(
             with_posterior,
         )
         with torch.no_grad():
-            for coupling in made.flow.flows[::2]:
+            couplings: Any = made.flow.flows[::2]
+            for coupling in couplings:
                 coupling.post.weight.normal_(0.0, 0.1)
             _awaken(made.dec)
     return made.eval()
