@@ -13,7 +13,8 @@ from tabs.i18n import Translate
 
 UI = ASSETS / "ui"
 SCRIPTS = (
-    "core.js", "jobs.js", "joblist.js", "player.js", "steps.js", "training.js", "models.js",
+    "core.js", "jobs.js", "joblist.js", "player.js", "mixer.js", "steps.js", "training.js",
+    "models.js",
     "forms.js",
 )  # fmt: skip
 

@@ -36,7 +36,7 @@ def build(page: Page) -> None:
                 page.heading("Recording", "What should another voice say or sing?", 1)
                 with gr.Tabs(elem_classes="switch-tabs"):
                     with gr.Tab(t("One recording")) as one:
-                        recording = _recording(page)
+                        recording = recording_choice(page)
                     with gr.Tab(t("Many recordings")) as many:
                         folder = _folder(page)
             with gr.Column(elem_classes="card"):
@@ -163,13 +163,14 @@ def facts_of(page: Page, pth: str | None) -> str:
     return f'<p class="facts">{escape(found[0].sentence())}</p>' if found else ""
 
 
-def _recording(page: Page) -> gr.Dropdown:
+def recording_choice(page: Page, name: str = "recording") -> gr.Dropdown:
+    """A field to drop or record a sound in, and a list of what is here already."""
     t = page.t
     sound = gr.Audio(
         sources=["upload", "microphone"],
         type="filepath",
         label=t("Drop a recording here, or use the microphone"),
-        elem_id="recording",
+        elem_id=name,
         show_label=False,
         buttons=["download"],  # Gradio's other button would send the sound to a website
     )
@@ -178,7 +179,7 @@ def _recording(page: Page) -> gr.Dropdown:
         value=None,
         label=t("Chosen recording"),
         info=t("What was dropped or recorded, and what was here before."),
-        elem_id="chosen-recording",
+        elem_id=f"chosen-{name}",
         allow_custom_value=True,
     )
 

@@ -12,7 +12,7 @@ import gradio as gr
 
 from rvc import tasks
 from rvc.plugins import BrokenPlugin, Registry
-from tabs import cards, events, head, inference, report, settings, training, tts
+from tabs import cards, events, head, inference, report, settings, songs, training, tts
 from tabs.events import QUIET
 from tabs.page import FORMS, Page
 
@@ -37,6 +37,7 @@ class Tab:
 
 TABS = (
     Tab("inference", "Inference", inference.build, inference.VERBS),
+    Tab("songs", "Songs", songs.build, songs.VERBS),
     Tab("training", "Training", training.build, training.VERBS),
     Tab("tts", "TTS", tts.build, tts.VERBS),
     Tab("blender", "Voice Blender", cards.blender, cards.BLENDER),

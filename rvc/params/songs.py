@@ -64,6 +64,12 @@ class Cover(Conversion):
     accompaniment_path: OptionalPath = option(
         None, "The song's accompaniment, where you have it.", "Separation", reads=True
     )
+    acapella_path: OptionalPath = option(
+        None,
+        "The converted voice of an earlier cover: nothing is converted, only mixed.",
+        "Separation",
+        reads=True,
+    )
     acapella: bool = option(False, "Write the converted voice alone, too.", "Output")
     keep_stems: bool = option(True, "Write the song's own stems, too.", "Output")
     overwrite: bool = option(False, "Make again what is already there.")

@@ -64,181 +64,176 @@ def _sentence(done: list[Result]) -> str:
 
 def _one(path: Path, p: Cover, report: Report) -> Result:
     folder = p.output_folder or paths().audios
-    format = encode.format_of(Path(f"x.{p.export_format.lower()}"))
     target = folder / f"{path.stem} ({p.pth_path.stem}).{p.export_format.lower()}"
     if target.exists() and not p.overwrite:
         return {"file": str(path), "output_path": str(target), "skipped": True}
-    loaded = voices.load(p.pth_path, p.index_path, p, report)  # a bad voice is told before the work
-    scratch = paths().cache / "songs"
-    scratch.mkdir(parents=True, exist_ok=True)
+    loaded = None
+    if p.acapella_path is None:  # a bad voice is told before the work
+        loaded = voices.load(p.pth_path, p.index_path, p, report)
     with ExitStack() as open_files:
-        song = stems.scan(path, report)
-        voice, accompaniment = (
-            Sides(song.channels, open_files, scratch) for _ in ("voice", "accompaniment")
-        )
-        known = _take_apart(song, p, voice, accompaniment, report)
-        powers = mix.frame_powers(voice, song.rate)
-        mask = mix.sung(powers, p.quiet_below)
-        _give_back(song, voice, accompaniment, mask, open_files, scratch)
-        wanted = mix.loudness_of(voice, song.rate)
-        converted = Sides(song.channels, open_files, scratch)
-        for block in _converted(song, voice, loaded, p, powers, report, scratch):
-            converted.append(block)
-        gain = p.voice_gain
-        if p.match_vocals:
-            gain += mix.matching_gain_db(wanted, mix.loudness_of(converted, song.rate))
-        if p.key:
-            mix.shift(
-                accompaniment,
-                song.rate,
-                p.key,
-                lambda: open_files.enter_context(Spool(scratch)),
-                report,
-            )
+        work = Work(stems.scan(path, report), p, report, open_files)
+        result: Result = {
+            "file": str(path),
+            "output_path": str(target),
+            "seconds": round(work.song.seconds, 3),
+            "channels": work.song.channels,
+            "skipped": False,
+            "from_cache": work.take_apart(),
+            "sung_share": work.give_back(),
+            "voice_gain_db": round(work.sing(loaded), 2),
+        }
         folder.mkdir(parents=True, exist_ok=True)
-        rate = encode.file_rate(format, song.rate)
-        _write(target, format, song, rate, p, (converted, accompaniment), gain, report)
-        extra = {}
-        if p.acapella:
-            extra["acapella"] = str(target.with_stem(f"{target.stem} (acapella)"))
-            silence = (converted, Sides(song.channels, open_files, scratch))
-            for _, block in converted.blocks():
-                silence[1].append(np.zeros_like(block))
-            _write(Path(extra["acapella"]), format, song, rate, p, silence, gain, report)
+        result["rate"] = work.write(target, work.accompaniment)
+        if p.acapella_path is not None:
+            result["acapella"] = str(p.acapella_path)
+        elif p.acapella:
+            alone = target.with_stem(f"{target.stem} (acapella)")
+            work.write(alone, None)
+            result["acapella"] = str(alone)
     if p.keep_stems and p.vocals_path is None and p.accompaniment_path is None:
-        again = Separate(
-            input_path=path, output_folder=folder, model=p.model, model_file=p.model_file, gpu=p.gpu
-        )
-        made = separate.run(again)
-        extra |= {stem: made[stem] for stem in separate.STEMS}
-    return {
-        "file": str(path),
-        "output_path": str(target),
-        "seconds": round(song.seconds, 3),
-        "rate": rate,
-        "channels": song.channels,
-        "from_cache": known,
-        "sung_share": round(float((mask > 0.5).mean()), 3),
-        "voice_gain_db": round(gain, 2),
-        "skipped": False,
-    } | extra
+        result |= _keep_stems(path, folder, p)
+    return result
 
 
-def _take_apart(
-    song: stems.Song, p: Cover, voice: Sides, accompaniment: Sides, report: Report
-) -> bool:
-    """Fill in both stems of a song; True where nothing had to be separated."""
-    known = True
-    given = p.vocals_path, p.accompaniment_path
-    if given == (None, None):
-        model = models.load(
-            p.model, p.model_file, str(choose(p.gpu, part="convert").device), report
-        )
-        kept, known = stems.voice_of(song, model, report)
-        pairs = stems.both(song, kept)
-    elif p.vocals_path is not None and p.accompaniment_path is not None:
-        pairs = zip(_like(song, p.vocals_path), _like(song, p.accompaniment_path), strict=True)
-    elif p.vocals_path is not None:
-        pairs = ((v, s - v) for v, s in zip(_like(song, p.vocals_path), song.blocks(), strict=True))
-    else:
-        assert p.accompaniment_path is not None
-        others = _like(song, p.accompaniment_path)
-        pairs = ((s - a, a) for a, s in zip(others, song.blocks(), strict=True))
-    for vocals, rest in pairs:
-        voice.append(vocals)
-        accompaniment.append(rest)
-    return known
+def _keep_stems(path: Path, folder: Path, p: Cover) -> Result:
+    """Write the song's own stems, which lie in the cache."""
+    asked = Separate(
+        input_path=path,
+        output_folder=folder,
+        model=p.model,
+        model_file=p.model_file,
+        gpu=p.gpu,
+        overwrite=p.overwrite,
+    )
+    made = separate.run(asked)
+    return {stem: made[stem] for stem in separate.STEMS}
 
 
-def _like(song: stems.Song, path: Path) -> Iterator[np.ndarray]:
-    """A stem of one's own in blocks that fit those of the song.
+class Work:
+    """One song on its way to a cover: its parts as sounds of any length, in constant memory.
 
-    Raises:
-        BadInput: another rate, or more than 0.1 s longer or shorter.
+    Attributes:
+        voice: what is to be converted. accompaniment: all else. converted: in the new voice.
+        powers: (F, C) mean square of the song's voice per 10 ms.
+        gain_db: of the converted voice in the mix.
     """
-    found = stems.scan(path)
-    if found.rate != song.rate or abs(found.frames - song.frames) > song.rate // 10:
-        raise BadInput(
-            f"{path} ({found.seconds:.2f} s, {found.rate} Hz) does not fit {song.path} "
-            f"({song.seconds:.2f} s, {song.rate} Hz).",
-            "Export the stem at the song's own rate and length.",
-        )
-    mine = found.blocks()
-    held = np.zeros((0, song.channels), np.float32)
-    for block in song.blocks():
-        while len(held) < len(block):
-            more = next(mine, None)
-            if more is None:
-                more = np.zeros((len(block) - len(held), song.channels), np.float32)
-            if more.shape[1] != song.channels:
-                more = np.repeat(more.mean(axis=1, keepdims=True), song.channels, axis=1)
-            held = np.concatenate([held, more.astype(np.float32, copy=False)])
-        yield held[: len(block)]
-        held = held[len(block) :]
 
+    def __init__(self, song: stems.Song, p: Cover, report: Report, open_files: ExitStack) -> None:
+        self.song, self.p, self.report, self.open_files = song, p, report, open_files
+        self.scratch = paths().cache / "songs"
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.voice, self.accompaniment, self.converted = (self._sound() for _ in range(3))
+        self.powers = np.zeros((1, song.channels))
+        self.gain_db = p.voice_gain
 
-def _give_back(
-    song: stems.Song,
-    voice: Sides,
-    accompaniment: Sides,
-    mask: np.ndarray,
-    open_files: ExitStack,
-    scratch: Path,
-) -> None:
-    """Where nobody sings, what little there is of a voice goes back to the accompaniment."""
-    kept, rest = (Sides(song.channels, open_files, scratch) for _ in range(2))
-    for start, block in voice.blocks():
-        mine = block * mix.gains_at(mask, song.rate, start, len(block))[:, None]
-        kept.append(mine)
-        rest.append(accompaniment.read(start, start + len(block)) + (block - mine))
-    voice.spools, accompaniment.spools = kept.spools, rest.spools
+    def _sound(self) -> Sides:
+        return Sides(self.song.channels, self.open_files, self.scratch)
 
+    def _spool(self) -> Spool:
+        return self.open_files.enter_context(Spool(self.scratch))
 
-def _converted(
-    song: stems.Song,
-    voice: Sides,
-    loaded: voices.Voice,
-    p: Cover,
-    powers: np.ndarray,
-    report: Report,
-    scratch: Path,
-) -> Iterator[np.ndarray]:
-    """The converted voice (T, channels) at the song's rate, as long as the song."""
-    semitones = max(-MOST_SEMITONES, min(MOST_SEMITONES, p.pitch + p.key))
-    changes = {"pitch": semitones, "export_rate": "input", "export_format": "WAV"}
-    asked = p.model_copy(update=changes)
-    blocks = (Block(block, start, song.rate) for start, block in voice.blocks())
-    where = mix.places(powers)
-    left, at = song.frames, 0
-    with stream(blocks, loaded, asked, report, folder=scratch) as done:
-        for wave in done.blocks():
-            block = wave[:left]
-            if block.shape[1] != song.channels:
-                block = block * mix.gains_at(where, song.rate, at, len(block))
-            yield block
-            at, left = at + len(block), left - len(block)
-    if left:
-        yield np.zeros((left, song.channels), np.float32)
+    def take_apart(self) -> bool:
+        """Fill in voice and accompaniment; True where nothing had to be separated."""
+        song, p, known = self.song, self.p, True
+        pairs: Iterator[tuple[np.ndarray, np.ndarray]]
+        if p.vocals_path is not None and p.accompaniment_path is not None:
+            others = stems.own(song, p.accompaniment_path)
+            pairs = zip(stems.own(song, p.vocals_path), others, strict=True)
+        elif p.vocals_path is not None:
+            both = zip(stems.own(song, p.vocals_path), song.blocks(), strict=True)
+            pairs = ((voice, whole - voice) for voice, whole in both)
+        elif p.accompaniment_path is not None:
+            both = zip(stems.own(song, p.accompaniment_path), song.blocks(), strict=True)
+            pairs = ((whole - rest, rest) for rest, whole in both)
+        else:
+            device = str(choose(p.gpu, part="convert").device)
+            model = models.load(p.model, p.model_file, device, self.report)
+            kept, known = stems.voice_of(song, model, self.report)
+            pairs = stems.both(song, kept)
+        for voice, rest in pairs:
+            self.voice.append(voice)
+            self.accompaniment.append(rest)
+        self.powers = mix.frame_powers(self.voice, song.rate)
+        return known
 
+    def give_back(self) -> float:
+        """Where nobody sings, what little there is of a voice goes back to the accompaniment.
 
-def _write(
-    target: Path,
-    format: encode.Format,
-    song: stems.Song,
-    rate: int,
-    p: Cover,
-    sounds: tuple[Sides, Sides],
-    gain_db: float,
-    report: Report,
-) -> None:
-    """The mix, below the ceiling, at a rate that the format can hold."""
-    gains = gain_db, p.accompaniment_gain
-    scale = np.float32(mix.headroom(mix.mixed(*sounds, *gains), song.channels, p.ceiling))
-    resampler = StreamResampler(song.rate, rate, song.channels)
-    bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
-    with encode.Writer(target, rate, song.channels, format, bits) as file:
-        for block in mix.mixed(*sounds, *gains):
-            wave = block * scale
-            file.write(resampler(wave if song.channels > 1 else wave[:, 0]))
-            report(file.frames / rate, song.seconds, "Writing")
-        file.write(resampler(None, last=True))
+        Returns:
+            The share of the song in which somebody sings.
+        """
+        mask = mix.sung(self.powers, self.p.quiet_below)
+        kept, rest = self._sound(), self._sound()
+        for start, block in self.voice.blocks():
+            mine = block * mix.gains_at(mask, self.song.rate, start, len(block))[:, None]
+            kept.append(mine)
+            rest.append(self.accompaniment.read(start, start + len(block)) + (block - mine))
+        self.voice, self.accompaniment = kept, rest
+        return round(float((mask > 0.5).mean()), 3)
+
+    def sing(self, loaded: voices.Voice | None) -> float:
+        """Fill in the converted voice and move the key; returns the voice's gain in dB.
+
+        Args:
+            loaded: None takes the voice of an earlier cover.
+        """
+        rate = self.song.rate
+        if loaded is not None:
+            for block in self._converted(loaded):
+                self.converted.append(block)
+            if self.p.match_vocals:
+                wanted, found = (mix.loudness_of(s, rate) for s in (self.voice, self.converted))
+                self.gain_db += mix.matching_gain_db(wanted, found)
+        elif self.p.acapella_path is not None:
+            for block in stems.own(self.song, self.p.acapella_path):
+                self.converted.append(block)
+        if self.p.key:
+            mix.shift(self.accompaniment, rate, self.p.key, self._spool, self.report)
+        return self.gain_db
+
+    def _converted(self, loaded: voices.Voice) -> Iterator[np.ndarray]:
+        """The voice (T, channels) converted, at the song's rate and as long as the song.
+
+        What was converted as one sound is placed where the voice stood between the sides.
+        """
+        song, p = self.song, self.p
+        semitones = max(-MOST_SEMITONES, min(MOST_SEMITONES, p.pitch + p.key))
+        changes = {"pitch": semitones, "export_rate": "input", "export_format": "WAV"}
+        blocks = (Block(block, start, song.rate) for start, block in self.voice.blocks())
+        places, left, at = mix.places(self.powers), song.frames, 0
+        asked = p.model_copy(update=changes)
+        with stream(blocks, loaded, asked, self.report, folder=self.scratch) as done:
+            for wave in done.blocks():
+                block = wave[:left]
+                if block.shape[1] != song.channels:
+                    block = block * mix.gains_at(places, song.rate, at, len(block))
+                yield block
+                at, left = at + len(block), left - len(block)
+        if left:
+            yield np.zeros((left, song.channels), np.float32)
+
+    def write(self, target: Path, accompaniment: Sides | None) -> int:
+        """Mix, hold below the ceiling and write at a rate that the format can hold.
+
+        Args:
+            accompaniment: None writes the converted voice alone.
+
+        Returns:
+            The file's rate in Hz.
+        """
+        song, p = self.song, self.p
+        format = encode.format_of(target)
+        rate = encode.file_rate(format, song.rate)
+        parts = [(self.converted, self.gain_db)]
+        if accompaniment is not None:
+            parts.append((accompaniment, p.accompaniment_gain))
+        scale = np.float32(mix.headroom(mix.mixed(parts), song.channels, p.ceiling))
+        resampler = StreamResampler(song.rate, rate, song.channels)
+        bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
+        with encode.Writer(target, rate, song.channels, format, bits) as file:
+            for block in mix.mixed(parts):
+                wave = block * scale
+                file.write(resampler(wave if song.channels > 1 else wave[:, 0]))
+                self.report(file.frames / rate, song.seconds, "Writing")
+            file.write(resampler(None, last=True))
+        return rate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -126,16 +126,13 @@ def matching_gain_db(wanted_lufs: float, found_lufs: float) -> float:
     return float(np.clip(wanted_lufs - found_lufs, -MOST_GAIN_DB, MOST_GAIN_DB))
 
 
-def mixed(
-    voice: Sides, accompaniment: Sides, voice_db: float, accompaniment_db: float
-) -> Iterator[np.ndarray]:
-    """Both together, (T, C) at a time; a sound of one channel stands in the middle."""
-    loud, soft = (np.float32(10 ** (db / 20)) for db in (voice_db, accompaniment_db))
-    for start, block in accompaniment.blocks():
-        sung_part = voice.read(start, start + len(block))
-        out = block * soft
-        out[: len(sung_part)] += sung_part * loud
-        yield out
+def mixed(parts: Sequence[tuple[Sides, float]]) -> Iterator[np.ndarray]:
+    """Sounds of one length together, (T, C) at a time, each with its gain in dB."""
+    for start in range(0, len(parts[0][0]), BLOCK):
+        yield np.sum(
+            [sound.read(start, start + BLOCK) * np.float32(10 ** (db / 20)) for sound, db in parts],
+            axis=0,
+        )
 
 
 def headroom(blocks: Iterator[np.ndarray], channels: int, ceiling_db: float) -> float:

@@ -157,3 +157,30 @@ def both(song: Song, voice_file: Path) -> Iterator[tuple[np.ndarray, np.ndarray]
             held = np.concatenate([held, more.wave])
         voice, held = spectra.fitting(held[: len(block)], block), held[len(block) :]
         yield voice, block - voice
+
+
+def own(song: Song, path: Path) -> Iterator[np.ndarray]:
+    """A stem of one's own in blocks that fit those of the song.
+
+    Raises:
+        BadInput: another rate, or more than 0.1 s longer or shorter.
+    """
+    found = scan(path)
+    if found.rate != song.rate or abs(found.frames - song.frames) > song.rate // 10:
+        raise BadInput(
+            f"{path} ({found.seconds:.2f} s, {found.rate} Hz) does not fit {song.path} "
+            f"({song.seconds:.2f} s, {song.rate} Hz).",
+            "Export the stem at the song's own rate and length.",
+        )
+    mine = found.blocks()
+    held = np.zeros((0, song.channels), np.float32)
+    for block in song.blocks():
+        while len(held) < len(block):
+            more = next(mine, None)
+            if more is None:
+                more = np.zeros((len(block) - len(held), song.channels), np.float32)
+            if more.shape[1] != song.channels:
+                more = np.repeat(more.mean(axis=1, keepdims=True), song.channels, axis=1)
+            held = np.concatenate([held, more.astype(np.float32, copy=False)])
+        yield held[: len(block)]
+        held = held[len(block) :]

@@ -127,6 +127,23 @@ def test_a_second_voice_separates_nothing_and_what_is_there_is_left_alone(
     assert [f.name for f in (tmp_path / "o").iterdir()] == ["song (demo).wav"]
 
 
+def test_mixing_again_converts_nothing(home: Path, tmp_path: Path) -> None:
+    source = band.write(tmp_path / "song.wav", band.mixed(2.0))
+    first = cover(source, tmp_path / "o", acapella=True, bit_depth=32, ceiling=0.0)
+    again = cover(
+        source,
+        tmp_path / "o",
+        acapella_path=Path(first["acapella"]),
+        accompaniment_gain=-60.0,
+        overwrite=True,
+        bit_depth=32,
+        ceiling=0.0,
+    )
+    assert again["acapella"] == first["acapella"]
+    alone, mix_of_both = heard(first["acapella"]), heard(again["output_path"])
+    assert band.level(mix_of_both - alone) < 0.02 * band.level(alone)
+
+
 def test_formats_that_cannot_hold_the_rate_take_the_next_one(home: Path, tmp_path: Path) -> None:
     wave = soxr.resample(band.mixed(2.0), RATE, 96000).astype(np.float32)
     source = band.write(tmp_path / "song.wav", wave, 96000)

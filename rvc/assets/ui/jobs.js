@@ -105,7 +105,11 @@ class JobPanel extends HTMLElement {
     const said = job.result?.message ?? T("Done.");
     const facts = this.hasAttribute("facts"); // a list of facts is not said twice
     const parts = facts && said.includes("\n") ? [] : [notice("good", plainly(said, job))];
-    if (output && SOUND.test(output)) {
+    if (job.result?.accompaniment) {
+      const mixer = make("stem-mixer");
+      mixer.show(job);
+      parts.push(mixer);
+    } else if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });
       const input = job.result?.speech_path ?? job.params.input_path ?? "";
       if (SOUND.test(input)) player.setAttribute("input", input);

@@ -107,7 +107,7 @@ class AbPlayer extends HTMLElement {
 }
 
 const known = new Map();
-async function samples(url) {
+export async function samples(url) {
   if (!known.has(url)) known.set(url, decode(url).catch(() => null));
   return known.get(url);
 }
@@ -119,7 +119,7 @@ async function decode(url) {
   return decoded.getChannelData(0);
 }
 
-function drawWave(wave, element) {
+export function drawWave(wave, element) {
   const picture = make("canvas", "", "", { width: 800, height: 160 });
   const ink = picture.getContext("2d");
   ink.fillStyle = getComputedStyle(element).getPropertyValue("--color-accent");
