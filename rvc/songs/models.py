@@ -27,7 +27,6 @@ from rvc.songs.chunks import Chunks
 
 LOG = logging.getLogger(__name__)
 FORMAT = 1  # of what a model makes of a song; a change makes what was kept unused
-DEREVERB = "dereverb"
 
 
 @dataclass(frozen=True)
