@@ -22,7 +22,7 @@ def run(p: params.CreateVoice, report: Report = silent) -> dict[str, Any]:
     where it was stopped. Training ends by building the index.
     """
     values = p.model_dump()
-    results: dict[str, Any] = {}
+    results: dict[str, dict[str, Any]] = {}
     for name, engine, kind in STAGES:
         module, function = engine.split(":")
         stage = kind(**{key: values[key] for key in kind.model_fields})

@@ -72,7 +72,8 @@ class Ranks:
                 flat = torch.cat([t.reshape(-1) for t in group])
                 dist.all_reduce(flat)
                 flat /= self.world
-                for old, new in zip(group, flat.split([t.numel() for t in group]), strict=True):
+                sizes = [t.numel() for t in group]
+                for old, new in zip(group, torch.split(flat, sizes), strict=True):
                     old.copy_(new.view_as(old))
                 group = []
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from rvc.config import KIT, command, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
-from rvc.hub import fetch
 from rvc.nets import state_dict
 from rvc.nets.config import slug
 from rvc.params import Train
@@ -49,7 +48,10 @@ def choose(p: Train, folder: Path) -> Start | None:
     if not base.is_dir() and (KIT / slug(p.vocoder)).is_dir():
         base = KIT / slug(p.vocoder)
     g, d = (base / f"f0{kind}{p.sample_rate // 1000}k.pth" for kind in "GD")
-    fetch.supply(g, d)
+    if not (g.is_file() and d.is_file()):
+        from rvc.hub import fetch  # most trainings fetch nothing
+
+        fetch.supply(g, d)
     for file in (g, d):
         if not file.is_file():
             raise MissingModel(

@@ -35,7 +35,6 @@ def write(folder: Path, name: str, findings: Sequence[Mapping[str, Any]]) -> Pat
 
 def draw(epochs: Sequence[Mapping[str, Any]], scores: Sequence[Score]) -> bytes:
     """Averages per epoch and the scores, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8), layout="constrained")
@@ -57,7 +56,7 @@ def draw(epochs: Sequence[Mapping[str, Any]], scores: Sequence[Score]) -> bytes:
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
+    figure.savefig(out, format="png")
     return out.getvalue()
 
 

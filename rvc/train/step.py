@@ -100,7 +100,7 @@ def step_d(s: State, real: Tensor, fake: Tensor, recipe: Recipe) -> Losses:
             judged, _ = part(both)
         on_real, on_fake = judged.chunk(2)
         loss = losses.discriminator_loss([on_real], [on_fake])
-        s.scaler.scale(loss).backward()
+        torch.autograd.backward(s.scaler.scale(loss))
         total += loss.detach()
     return {"d": total, "norm_d": _update(s.optim_d, s, recipe)}
 
@@ -117,10 +117,10 @@ def step_g(s: State, real: Tensor, made: TrainOutput, recipe: Recipe) -> Losses:
             judged, maps = part(fake)
         adv_k = losses.adversarial_loss([judged])
         fm_k = losses.feature_loss([real_maps], [maps])
-        s.scaler.scale(adv_k + fm_k).backward()
+        torch.autograd.backward(s.scaler.scale(adv_k + fm_k))
         adv, fm = adv + adv_k.detach(), fm + fm_k.detach()
     mel_k = recipe.mel_loss(real, fake)
-    s.scaler.scale(mel_k).backward()
+    torch.autograd.backward(s.scaler.scale(mel_k))
     kl = _divergence(made, recipe)
     audio_grad = fake.grad.to(made.audio.dtype) if fake.grad is not None else None
     gradients: list[Tensor | None]
