@@ -18,7 +18,6 @@ import soundfile
 
 from rvc.dataset import manifest
 from rvc.dataset.filelist import Clip
-from rvc.dataset.report import report as dataset_report
 from rvc.errors import Cancelled, Mismatch, StageFailed, VoiceError
 from rvc.params import DatasetReport
 from rvc.progress import Report
@@ -125,6 +124,8 @@ def _loud_s(file: Path) -> float:
 
 def judge_slices(folder: Path, report: Report) -> None:
     """Judge the slices before a training begins; what it finds is said and hinders nothing."""
+    from rvc.dataset.report import report as dataset_report
+
     slices = folder / "sliced_audios"
     try:
         found = dataset_report.run(

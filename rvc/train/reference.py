@@ -22,6 +22,7 @@ from rvc.f0 import contour
 log = logging.getLogger(__name__)
 
 LONGEST_S = 6.0
+Features = tuple[Tensor, Tensor, Tensor]
 
 
 def find() -> Path | None:
@@ -38,7 +39,7 @@ def load(
     embedder: Mapping[str, Any],
     device: torch.device,
     load_pitch: Callable[[str, str], f0.Extractor] = f0.load,
-) -> tuple[Tensor, Tensor, Tensor] | None:
+) -> Features | None:
     """(phone (T, E), pitch (T,), f0 (T,)) of its first seconds; None where it cannot be had."""
     file = find()
     if file is None:

@@ -18,7 +18,7 @@ from rvc.dataset import lock, manifest
 from rvc.errors import BadInput
 from rvc.params import Train
 from rvc.progress import Report, silent
-from rvc.train import build, checkpoint, distributed, export, reference
+from rvc.train import build, checkpoint, distributed, export
 from rvc.train import identity as identities
 from rvc.train.distributed import Ranks
 from rvc.train.eta import Eta
@@ -125,13 +125,18 @@ def _trainer(
     metrics = MetricsWriter(folder, s.step, parts.summary_writer) if first else None
     data = build.dataset(p, m, recipe.device)
     sampler = build.sampler(p, data, recipe.ranks)
+    unseen = None
+    if first and m.held:
+        from rvc.train import reference  # brings embedders and readers of sound with it
+
+        unseen = reference.load(m.embedder, recipe.device, parts.load_pitch)
     validation = Validation(
         folder,
         recipe,
         m.held if first else [],
         metrics,
         lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
-        reference.load(m.embedder, recipe.device, parts.load_pitch) if first and m.held else None,
+        unseen,
         scores,
         m.speakers,
         parts.load_pitch,
