@@ -38,7 +38,7 @@ class Engine:
 
 
 def run(p: params.Params, report: Any) -> dict[str, Any]:
-    found: dict[str, Any] = Engine.act()  # type: ignore[attr-defined]
+    found: dict[str, Any] = Engine.act()
     return found
 
 

@@ -129,7 +129,7 @@ class _Leaky(torch.autograd.Function):
 def leaky(x: Tensor, slope: float = SLOPE) -> Tensor:
     """Leaky ReLU; in training it does not keep `x` alive."""
     if torch.is_grad_enabled() and x.requires_grad:
-        out: Tensor = _Leaky.apply(x, slope)
+        out: Tensor = _Leaky.apply(x, slope)  # type: ignore[no-untyped-call]
         return out
     return F.leaky_relu(x, slope)
 
