@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rvc import params, tasks
 from rvc.config import experiment
 from rvc.errors import BadInput, Cancelled
 from rvc.params.base import option
+from rvc.progress import Report
 from rvc.train import stopping
 
 
@@ -22,7 +24,7 @@ class Fake(params.Params):
     folder: Path = option(Path(), "Where to leave traces.", reads=True)
 
 
-def count(p, report):
+def count(p: Any, report: Report) -> dict[str, Any]:
     """Report every step; on cancel leave the number of finished steps in `saved`."""
     done = 0
     try:
@@ -35,23 +37,23 @@ def count(p, report):
     return {"message": f"Counted to {p.steps}.", "steps": p.steps}
 
 
-def refuse(p, report):
+def refuse(p: Any, report: Report) -> dict[str, Any]:
     try:
         raise ValueError("not sound at all")
     except ValueError as error:
         raise BadInput("noise.txt is not a recording.", "Choose a sound file.") from error
 
 
-def stumble(p, report):
+def stumble(p: Any, report: Report) -> dict[str, Any]:
     raise ZeroDivisionError("oops")
 
 
-def die(p, report):
+def die(p: Any, report: Report) -> dict[str, Any]:
     report(1, 10, "about to die")
     os._exit(7)
 
 
-def stubborn(p, report):
+def stubborn(p: Any, report: Report) -> dict[str, Any]:
     """Never report, ignore the request to stop, and keep a child and an orphan alive."""
     child = [sys.executable, "-c", "import time; time.sleep(60)"]
     started = [subprocess.Popen(child).pid]
@@ -62,7 +64,7 @@ def stubborn(p, report):
         time.sleep(1)
 
 
-def slow_step(p, report):
+def slow_step(p: Any, report: Report) -> dict[str, Any]:
     """A training whose every step lasts longer than anybody waits."""
     folder = experiment(p.model_name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,7 @@ def slow_step(p, report):
         end = time.monotonic() + 60
         while time.monotonic() < end:
             time.sleep(1)
+    raise TimeoutError("nobody stopped it")
 
 
 VERBS = {

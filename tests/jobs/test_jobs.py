@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +22,7 @@ from tests.jobs.fake_jobs import VERBS, Fake
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RVC_HOME", str(tmp_path))
     monkeypatch.setattr(tasks, "VERBS", tasks.VERBS | VERBS)
     monkeypatch.setattr(jobs, "RUNNER", ["-m", "tests.jobs.fake_jobs"])
@@ -28,7 +31,7 @@ def home(tmp_path, monkeypatch):
         jobs.cancel(job["id"], grace_s=0)
 
 
-def until(job, *states, limit_s=15.0):
+def until(job: str, *states: str, limit_s: float = 15.0) -> dict[str, Any]:
     end = time.monotonic() + limit_s
     while (now := jobs.read(job))["state"] not in states:
         assert time.monotonic() < end, now
@@ -36,7 +39,7 @@ def until(job, *states, limit_s=15.0):
     return now
 
 
-def running(job, limit_s=15.0):
+def running(job: str, limit_s: float = 15.0) -> None:
     """Wait until the job has reported something."""
     end = time.monotonic() + limit_s
     while jobs.read(job)["total"] == 0:
@@ -44,7 +47,7 @@ def running(job, limit_s=15.0):
         time.sleep(0.05)
 
 
-def test_a_job_ends_with_its_result(home):
+def test_a_job_ends_with_its_result(home: Path) -> None:
     job = jobs.start("count", Fake(steps=3, folder=home))
     found = until(job, "done")
     assert found["result"] == {"message": "Counted to 3.", "steps": 3}
@@ -53,7 +56,7 @@ def test_a_job_ends_with_its_result(home):
     assert jobs.listing()[0]["id"] == job
 
 
-def test_progress_gives_the_time_left(home):
+def test_progress_gives_the_time_left(home: Path) -> None:
     job = jobs.start("count", Fake(steps=100, step_s=0.05, folder=home))
     running(job)
     time.sleep(1.0)
@@ -64,7 +67,7 @@ def test_progress_gives_the_time_left(home):
     assert now["eta_s"] == pytest.approx(left_s, rel=0.3)
 
 
-def test_cancel_saves_and_stops_promptly(home):
+def test_cancel_saves_and_stops_promptly(home: Path) -> None:
     job = jobs.start("count", Fake(steps=10_000, folder=home))
     running(job)
     began = time.monotonic()
@@ -75,7 +78,7 @@ def test_cancel_saves_and_stops_promptly(home):
     assert int((home / "saved").read_text()) > 0
 
 
-def test_cancel_ends_a_stubborn_tree_and_nothing_else(home):
+def test_cancel_ends_a_stubborn_tree_and_nothing_else(home: Path) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         job = jobs.start("stubborn", Fake(folder=home))
@@ -96,7 +99,7 @@ def test_cancel_ends_a_stubborn_tree_and_nothing_else(home):
         bystander.wait()
 
 
-def test_a_stop_does_not_wait_for_a_slow_step_and_says_what_is_done_again(home):
+def test_a_stop_does_not_wait_for_a_slow_step_and_says_what_is_done_again(home: Path) -> None:
     job = jobs.start("slow_step", Fake(model_name="anna"))
     running(job)
     began = time.monotonic()
@@ -107,14 +110,14 @@ def test_a_stop_does_not_wait_for_a_slow_step_and_says_what_is_done_again(home):
     assert jobs.start("count", Fake(model_name="anna", steps=1)) != job  # nobody holds the voice
 
 
-def _alive(pid):
+def _alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def test_a_planted_pid_is_never_touched(home):
+def test_a_planted_pid_is_never_touched(home: Path) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         job = jobs.start("count", Fake(steps=1, folder=home))
@@ -132,7 +135,7 @@ def test_a_planted_pid_is_never_touched(home):
         bystander.wait()
 
 
-def test_errors_carry_sentence_hint_code_and_cause(home):
+def test_errors_carry_sentence_hint_code_and_cause(home: Path) -> None:
     error = until(jobs.start("refuse", Fake()), "failed")["error"]
     assert error == {
         "error": "bad_input",
@@ -142,19 +145,19 @@ def test_errors_carry_sentence_hint_code_and_cause(home):
     }
 
 
-def test_an_unforeseen_error_is_more_than_a_word(home):
+def test_an_unforeseen_error_is_more_than_a_word(home: Path) -> None:
     error = until(jobs.start("stumble", Fake()), "failed")["error"]
     assert "ZeroDivisionError: oops" in error["message"]
     assert "tests/jobs/fake_jobs.py" in error["cause"]
     assert error["hint"]
 
 
-def test_a_dead_process_is_noticed(home):
+def test_a_dead_process_is_noticed(home: Path) -> None:
     error = until(jobs.start("die", Fake()), "failed")["error"]
     assert "without a word" in error["message"]
 
 
-def test_one_job_per_voice(home):
+def test_one_job_per_voice(home: Path) -> None:
     job = jobs.start("count", Fake(model_name="anna", steps=1000, folder=home))
     with pytest.raises(Busy, match="anna"):
         jobs.start("count", Fake(model_name="anna"))
@@ -167,7 +170,7 @@ def test_one_job_per_voice(home):
     assert tasks.run("count", Fake(model_name="anna", steps=1))["steps"] == 1
 
 
-def test_a_job_survives_the_process_that_started_it(home):
+def test_a_job_survives_the_process_that_started_it(home: Path) -> None:
     code = (
         "import sys; from rvc import jobs; from tests.jobs.fake_jobs import Fake;"
         "jobs.RUNNER = ['-m', 'tests.jobs.fake_jobs'];"
@@ -183,13 +186,13 @@ def test_a_job_survives_the_process_that_started_it(home):
     assert until(job, "done")["result"]["steps"] == 60
 
 
-def test_names_cannot_leave_the_jobs_folder(home):
+def test_names_cannot_leave_the_jobs_folder(home: Path) -> None:
     for name in ("../jobs", "..", "/etc", "a/b", "nothing-here"):
         with pytest.raises(BadInput):
             jobs.read(name)
 
 
-def test_old_finished_jobs_are_forgotten(home, monkeypatch):
+def test_old_finished_jobs_are_forgotten(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "KEEP", 2)
     names = []
     for _ in range(3):
@@ -211,7 +214,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("name", ["job.json", "status.json", "pid.json", "cancel.json"])
-def test_a_damaged_file_hides_at_most_its_own_job(home, name, content):
+def test_a_damaged_file_hides_at_most_its_own_job(home: Path, name: str, content: bytes) -> None:
     good = folder_of(home, "20300101-000001-count-bbbbbb", state="done")
     bad = folder_of(home, "20300101-000000-count-aaaaaa", state="running")
     (bad / name).write_bytes(content)
@@ -224,7 +227,7 @@ def test_a_damaged_file_hides_at_most_its_own_job(home, name, content):
     assert until(jobs.start("count", Fake(model_name="anna", steps=1)), "done")
 
 
-def folder_of(home, job, state):
+def folder_of(home: Path, job: str, state: str) -> Path:
     """A job as a power cut leaves it: its process is gone."""
     folder = home / ".cache" / "jobs" / job
     folder.mkdir(parents=True)
@@ -235,17 +238,19 @@ def folder_of(home, job, state):
     return folder
 
 
-def test_what_a_finished_job_says_needs_no_look_at_processes(home, monkeypatch):
+def test_what_a_finished_job_says_needs_no_look_at_processes(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = folder_of(home, "20300101-000000-count-aaaaaa", state="done").name
 
-    def look(pid):
+    def look(pid: int) -> None:
         raise AssertionError("nobody needs to know")
 
     monkeypatch.setattr(psutil, "Process", look)
     assert [found["id"] for found in jobs.listing()] == [job]
 
 
-def test_ids_are_in_universal_time(home, monkeypatch):
+def test_ids_are_in_universal_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # 14 hours ahead
     time.tzset()
     try:
@@ -260,17 +265,19 @@ def test_ids_are_in_universal_time(home, monkeypatch):
 class Refusing:
     """Windows while somebody has a file open: so many replacements of it fail."""
 
-    def __init__(self, name, times):
+    def __init__(self, name: str, times: int) -> None:
         self.name, self.left = name, times
 
-    def __call__(self, source, target):
+    def __call__(self, source: Any, target: Any) -> None:
         if str(target).endswith(self.name) and self.left > 0:
             self.left -= 1
             raise PermissionError(13, "The process cannot access the file", str(target))
         os.replace(source, target)
 
 
-def test_progress_that_cannot_be_written_waits_for_the_next(home, monkeypatch):
+def test_progress_that_cannot_be_written_waits_for_the_next(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = folder_of(home, "20300101-000000-count-aaaaaa", state="starting")
     monkeypatch.setattr(files, "rename", Refusing("status.json", times=3))
     progress = Progress(folder)
@@ -285,7 +292,7 @@ def test_progress_that_cannot_be_written_waits_for_the_next(home, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_every_polite_signal_ends_a_job_as_cancelled(home, name):
+def test_every_polite_signal_ends_a_job_as_cancelled(home: Path, name: str) -> None:
     job = jobs.start("count", Fake(steps=10_000, folder=home))
     running(job)
     pid = json.loads((home / ".cache" / "jobs" / job / "pid.json").read_text())["pid"]
@@ -294,7 +301,9 @@ def test_every_polite_signal_ends_a_job_as_cancelled(home, name):
     assert found["error"]["error"] == "cancelled"
 
 
-def test_on_windows_a_job_is_told_by_its_file_as_well(home, monkeypatch):
+def test_on_windows_a_job_is_told_by_its_file_as_well(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = jobs.start("count", Fake(steps=10_000, folder=home))
     running(job)
     monkeypatch.setattr(processes, "WINDOWS", True)  # Ctrl-Break does not reach its console:
