@@ -29,6 +29,7 @@ from recipes.manifest import Row
 from rvc import f0
 from rvc.embedders.embedder import Embedder
 from rvc.embedders.manager import EmbedderManager
+from rvc.files import replacing
 
 SEED = 5
 CONTEXT, AHEAD = 50, 2  # frames a live conversion has heard before, and waits for: 1 s, 40 ms
@@ -113,9 +114,8 @@ def _speaker(
     for number, start in enumerate(range(0, len(missing), CHUNK), len(files)):
         some = missing[start : start + CHUNK]
         clips = [clip(corpus, row, twins.get(row["file"], []), tools) for row in some]
-        part = out / f"{speaker}.{number:03d}.part"
-        torch.save(clips, part)
-        part.replace(part.with_suffix(".pt"))
+        with replacing(out / f"{speaker}.{number:03d}.pt") as part:
+            torch.save(clips, part)
         print(speaker, number, len(clips), flush=True)
 
 

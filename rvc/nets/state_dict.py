@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -66,15 +64,3 @@ def compare(net: nn.Module, weights: Weights, named: str) -> None:
         f"{named} does not fit this network: {'; '.join(found)}.",
         "It was made for another architecture or version.",
     )
-
-
-def write_atomically(path: Path, save: Callable[[Path], object]) -> None:
-    """Let `save` write a file under another name, flush it to the disk and rename it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rvc import files
 from rvc.errors import BadInput, Mismatch, StageFailed
 from rvc.hub import safe
 from rvc.nets import VOCODERS
 from rvc.nets.config import VoiceSettings, from_list
 from rvc.nets.layers import Blank, fold_weight_norm
-from rvc.nets.state_dict import Weights, compare, public_names, write_atomically
+from rvc.nets.state_dict import Weights, compare, public_names
 from rvc.nets.synthesizer import Synthesizer
 
 # keys that only one vocoder has, for files that do not say which they hold
@@ -214,9 +215,9 @@ def write_voice(path: Path, voice: VoiceFile) -> None:
 
         said = json.dumps({"config": config, **voice.meta})
         tensors = {k: v.contiguous() for k, v in voice.weights.items()}
-        write_atomically(
-            path, lambda part: save_file(tensors, part, metadata={safe.METADATA_KEY: said})
-        )
+        with files.replacing(path) as part:
+            save_file(tensors, part, metadata={safe.METADATA_KEY: said})
     else:
         content = {"weight": dict(voice.weights), "config": config, **voice.meta}
-        write_atomically(path, lambda part: torch.save(content, part))
+        with files.replacing(path) as part:
+            torch.save(content, part)
