@@ -17,7 +17,8 @@ POWER_CHUNK = 1 << 18  # samples
 def _rumble(rate: int) -> np.ndarray:
     from scipy import signal
 
-    return signal.butter(RUMBLE_ORDER, RUMBLE_HZ, "highpass", fs=rate, output="sos")
+    sections: np.ndarray = signal.butter(RUMBLE_ORDER, RUMBLE_HZ, "highpass", fs=rate, output="sos")
+    return sections
 
 
 def highpass(wave: np.ndarray, rate: int, zero_phase: bool = True) -> np.ndarray:
@@ -31,7 +32,7 @@ def highpass(wave: np.ndarray, rate: int, zero_phase: bool = True) -> np.ndarray
     if not len(wave):
         return wave.astype(np.float32)
     if zero_phase:
-        out = signal.sosfiltfilt(_rumble(rate), wave, padlen=min(18, len(wave) - 1))
+        out: np.ndarray = signal.sosfiltfilt(_rumble(rate), wave, padlen=min(18, len(wave) - 1))
     else:
         out = signal.sosfilt(_rumble(rate), wave)
     return out.astype(np.float32)
@@ -67,7 +68,8 @@ def moving_power(wave: np.ndarray, window: int, hop: int) -> np.ndarray:
 
 def fade_in(size: int) -> np.ndarray:
     """Rising sin² weights (size,) float32; with its mirror image it sums to exactly 1."""
-    return (np.sin((np.arange(size) + 0.5) * (math.pi / 2 / max(size, 1))) ** 2).astype(np.float32)
+    rise: np.ndarray = np.sin((np.arange(size) + 0.5) * (math.pi / 2 / max(size, 1))) ** 2
+    return rise.astype(np.float32)
 
 
 def crossfade(first: np.ndarray, second: np.ndarray, overlap: int) -> np.ndarray:

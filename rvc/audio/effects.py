@@ -130,7 +130,7 @@ class Chain:
 
         Without `reset`, pitch_shift must not be in the chain: it answers later than it is asked.
         """
-        out = self.board(wave.T, rate, reset=reset).T
+        out: np.ndarray = self.board(wave.T, rate, reset=reset).T
         if not np.isfinite(out).all():
             raise VoiceError(
                 f"The effects ({', '.join(self.names)}) gave values that are not numbers.",

@@ -34,7 +34,8 @@ class Limiter:
             self.held = known
             return known[:0]
         self.held = known[ready:]
-        return (known * self._gain(known)[:, None])[self.around : self.around + ready]
+        limited: np.ndarray = known * self._gain(known)[:, None]
+        return limited[self.around : self.around + ready]
 
     def rest(self) -> np.ndarray:
         """What is left at the end."""
@@ -49,4 +50,5 @@ class Limiter:
         peak = ndimage.maximum_filter1d(peak, 3)
         needed = np.minimum(1.0, self.ceiling / np.maximum(peak, 1e-9))
         lowest = ndimage.minimum_filter1d(needed, 2 * self.look + 1)
-        return ndimage.uniform_filter1d(lowest, 2 * self.look + 1).astype(np.float32)
+        smooth: np.ndarray = ndimage.uniform_filter1d(lowest, 2 * self.look + 1)
+        return smooth.astype(np.float32)

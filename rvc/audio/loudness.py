@@ -76,7 +76,8 @@ class Loudness:
 
 
 def _lufs(power: np.ndarray) -> np.ndarray:
-    return LUFS_OFFSET + 10 * np.log10(np.maximum(power, 1e-30))
+    loudness: np.ndarray = LUFS_OFFSET + 10 * np.log10(np.maximum(power, 1e-30))
+    return loudness
 
 
 class TruePeak:
@@ -118,7 +119,8 @@ class Envelope:
         """(K,) RMS around 0 s, 0.5 s, 1 s ... ; the end counts as followed by silence."""
         last = float(np.square(self.rest, dtype=np.float64).sum())
         energy = np.array([0.0, *self.energies, last, 0.0])
-        return np.sqrt((energy[:-1] + energy[1:]) / (2 * self.half))
+        power: np.ndarray = (energy[:-1] + energy[1:]) / (2 * self.half)
+        return np.sqrt(power)
 
 
 LOUDEST_GAIN = 10 ** (30 / 20)  # of the envelope: nothing is lifted by more

@@ -102,5 +102,5 @@ class Embedder:
         if not self.spec.normalize:
             return wave
         exact = wave.astype(np.float64)
-        exact = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-7)
-        return exact.astype(np.float32)
+        levelled: np.ndarray = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-7)
+        return levelled.astype(np.float32)

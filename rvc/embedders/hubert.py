@@ -8,188 +8,16 @@ needs no other package than torch. Papers: arXiv 2106.07447, 2110.13900, 2006.11
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rvc.embedders.hubert_input import FrontEnd, PositionConv, PositionStack, Projection
+from rvc.embedders.hubert_shape import ACTIVATIONS, Shape
 from rvc.embedders.weights import fill, prepare
 from rvc.errors import BadInput
-
-ACTIVATIONS = {
-    "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-    "swish": F.silu,
-}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The part of a `config.json` that decides the network; public names and defaults."""
-
-    model_type: str = "hubert"
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
-    hidden_act: str = "gelu"
-    layer_norm_eps: float = 1e-5
-    feat_extract_norm: str = "group"
-    feat_extract_activation: str = "gelu"
-    feat_proj_layer_norm: bool = True
-    conv_dim: tuple[int, ...] = (512,) * 7
-    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
-    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    conv_bias: bool = False
-    num_conv_pos_embeddings: int = 128
-    num_conv_pos_embedding_groups: int = 16
-    conv_pos_kernel_size: int = 19
-    conv_pos_batch_norm: bool = False
-    do_stable_layer_norm: bool = False
-    num_buckets: int = 320
-    max_bucket_distance: int = 800
-    classifier_proj_size: int = 256
-
-    @classmethod
-    def read(cls, config: dict[str, Any]) -> Shape:
-        """Pick the known keys.
-
-        Raises:
-            BadInput: the configuration asks for a part that this network does not have.
-        """
-        known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in known
-        }
-        if config.get("model_type") == "data2vec-audio":
-            values.setdefault("num_conv_pos_embeddings", 5)
-            values["feat_extract_norm"] = "layer"
-        shape = cls(**values)
-        for key in ("add_adapter", "adapter_attn_dim"):
-            if config.get(key):
-                raise BadInput(
-                    f"This embedder's config.json sets {key}, which is not supported.",
-                    "Use a model without adapters.",
-                )
-        for key in ("hidden_act", "feat_extract_activation"):
-            if getattr(shape, key) not in ACTIVATIONS:
-                raise BadInput(
-                    f"This embedder's config.json sets {key} to {getattr(shape, key)!r}.",
-                    "Known are: " + ", ".join(ACTIVATIONS) + ".",
-                )
-        return shape
-
-
-class ConvLayer(nn.Module):
-    """Convolution, optional norm, activation: (B, C, T) -> (B, C', T')."""
-
-    def __init__(self, s: Shape, i: int) -> None:
-        super().__init__()
-        wide = s.conv_dim[i]
-        before = s.conv_dim[i - 1] if i else 1
-        self.conv = nn.Conv1d(before, wide, s.conv_kernel[i], s.conv_stride[i], bias=s.conv_bias)
-        self.act = ACTIVATIONS[s.feat_extract_activation]
-        self.layer_norm: nn.Module | None = None
-        if s.feat_extract_norm == "layer":
-            self.layer_norm = nn.LayerNorm(wide)
-        elif i == 0:
-            self.layer_norm = nn.GroupNorm(wide, wide)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        if isinstance(self.layer_norm, nn.LayerNorm):
-            x = self.layer_norm(x.transpose(1, 2)).transpose(1, 2)
-        elif self.layer_norm is not None:
-            x = self.layer_norm(x)
-        return self.act(x)
-
-
-class FrontEnd(nn.Module):
-    """Samples to frames: (B, T) -> (B, F, C); one frame per 320 samples, 400 samples wide."""
-
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        self.conv_layers = nn.ModuleList(ConvLayer(s, i) for i in range(len(s.conv_dim)))
-
-    def forward(self, wave: Tensor) -> Tensor:
-        x = wave[:, None]
-        for layer in self.conv_layers:
-            x = layer(x)
-        return x.transpose(1, 2)
-
-
-class Projection(nn.Module):
-    """Frames to the width of the transformer: (B, F, C) -> (B, F, W)."""
-
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        normed = s.feat_proj_layer_norm or s.model_type != "hubert"
-        self.layer_norm = (
-            nn.LayerNorm(s.conv_dim[-1], eps=s.layer_norm_eps) if normed else nn.Identity()
-        )
-        self.projection = nn.Linear(s.conv_dim[-1], s.hidden_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.projection(self.layer_norm(x))
-
-
-class PositionConv(nn.Module):
-    """Relative position from one wide grouped convolution; weight norm is folded when loading."""
-
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        size = s.num_conv_pos_embeddings
-        self.conv = nn.Conv1d(
-            s.hidden_size,
-            s.hidden_size,
-            size,
-            padding=size // 2,
-            groups=s.num_conv_pos_embedding_groups,
-        )
-        self.batch_norm = nn.BatchNorm1d(s.hidden_size) if s.conv_pos_batch_norm else nn.Identity()
-        self.act = ACTIVATIONS[s.feat_extract_activation]
-
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        y = self.conv(self.batch_norm(x.transpose(1, 2)))
-        return self.act(y[..., : x.shape[1]]).transpose(1, 2)
-
-
-class PositionLayer(nn.Module):
-    """One of Data2Vec's stacked position convolutions, with a norm that has no weights."""
-
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        size = s.conv_pos_kernel_size
-        self.conv = nn.Conv1d(
-            s.hidden_size,
-            s.hidden_size,
-            size,
-            padding=size // 2,
-            groups=s.num_conv_pos_embedding_groups,
-        )
-        self.norm = nn.LayerNorm(s.hidden_size, elementwise_affine=False)
-        self.act = ACTIVATIONS[s.feat_extract_activation]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.norm(self.conv(x.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)))
-
-
-class PositionStack(nn.Module):
-    """Data2Vec's position: several narrow convolutions; padding is silenced between them."""
-
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(PositionLayer(s) for _ in range(s.num_conv_pos_embeddings))
-
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        for layer in self.layers:
-            x = layer(x) if keep is None else layer(x) * keep[..., None]
-        return x
 
 
 class Attention(nn.Module):
@@ -224,13 +52,14 @@ class Attention(nn.Module):
         if added is not None:
             added = added.to(q.dtype)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=added)
-        return self.out_proj(out.transpose(1, 2).reshape(b, frames, width))
+        merged: Tensor = self.out_proj(out.transpose(1, 2).reshape(b, frames, width))
+        return merged
 
     def gate(self, heads: Tensor) -> Tensor:
         """(B, H, F, W / H) -> (B, H, F, 1): how much of the bias a frame wants."""
-        update, reset = (
-            self.gru_rel_pos_linear(heads).unflatten(-1, (2, 4)).sum(-1).sigmoid().chunk(2, -1)
-        )
+        linear: Tensor = self.gru_rel_pos_linear(heads)
+        parts = linear.reshape(*linear.shape[:-1], 2, 4).sum(-1).sigmoid()
+        update, reset = parts[..., :1], parts[..., 1:]
         return update * (reset * self.gru_rel_pos_const - 1) + 2
 
     def bias(self, frames: int) -> Tensor:
@@ -245,7 +74,8 @@ class Attention(nn.Module):
         )
         bucket = torch.where(size < near, size, far.long().clamp(max=half - 1))
         bucket = bucket + (distance > 0) * half
-        return self.rel_attn_embed(bucket).permute(2, 0, 1)[None]
+        learnt: Tensor = self.rel_attn_embed(bucket)
+        return learnt.permute(2, 0, 1)[None]
 
 
 class FeedForward(nn.Module):
@@ -258,7 +88,8 @@ class FeedForward(nn.Module):
         self.act = ACTIVATIONS[s.hidden_act]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output_dense(self.act(self.intermediate_dense(x)))
+        out: Tensor = self.output_dense(self.act(self.intermediate_dense(x)))
+        return out
 
 
 class Block(nn.Module):
@@ -279,9 +110,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, bias: Tensor | None) -> Tensor:
         if self.before:
             x = x + self.attention(self.layer_norm(x), mask, bias)
-            return x + self.feed_forward(self.final_layer_norm(x))
-        x = self.layer_norm(x + self.attention(x, mask, bias))
-        return self.final_layer_norm(x + self.feed_forward(x))
+            x = x + self.feed_forward(self.final_layer_norm(x))
+        else:
+            x = self.layer_norm(x + self.attention(x, mask, bias))
+            x = self.final_layer_norm(x + self.feed_forward(x))
+        return x
 
 
 class Transformer(nn.Module):
@@ -307,7 +140,9 @@ class Transformer(nn.Module):
         bias = self.layers[0].bias(x.shape[1])
         for layer in self.layers:
             x = layer(x, mask, bias)
-        return self.layer_norm(x) if self.before and hasattr(self, "layer_norm") else x
+        if self.before and hasattr(self, "layer_norm"):
+            x = self.layer_norm(x)
+        return x
 
 
 class SpeechEncoder(nn.Module):
@@ -341,13 +176,15 @@ class SpeechEncoder(nn.Module):
         The front end sees each length alone, because a group norm would otherwise hear the padding.
         """
         parts = [self.feature_projection(self.feature_extractor(w[None]))[0] for w in waves]
-        x = nn.utils.rnn.pad_sequence(parts, batch_first=True)
+        x: Tensor = nn.utils.rnn.pad_sequence(parts, batch_first=True)
         keep = None
         if len({len(p) for p in parts}) > 1:
             ends = torch.tensor([len(p) for p in parts], device=x.device)
             keep = (torch.arange(x.shape[1], device=x.device)[None] < ends[:, None]).to(x.dtype)
         x = self.encoder(x, keep)
-        return x if self.final_proj is None else self.final_proj(x)
+        if self.final_proj is not None:
+            x = self.final_proj(x)
+        return x
 
 
 def build(

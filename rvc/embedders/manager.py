@@ -230,7 +230,7 @@ def _normalize(label: str, config: dict[str, Any], extra: dict[str, Any]) -> boo
         return info.normalize
     if isinstance(declared := extra.get("do_normalize"), bool):
         return declared
-    rule = config.get("feat_extract_norm", "group") == "layer"
+    rule: bool = config.get("feat_extract_norm", "group") == "layer"
     log.info(
         "Embedder %s declares no normalisation; its front end suggests %s.",
         label,

@@ -56,7 +56,8 @@ def prepare(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def _folded(magnitude: Tensor, direction: Tensor) -> Tensor:
     """g · v / |v|, the norm taken over the axes where the magnitude has size 1."""
     axes = [i for i, n in enumerate(magnitude.shape) if n == 1]
-    return direction * (magnitude / direction.norm(dim=axes, keepdim=True))
+    length: Tensor = torch.linalg.vector_norm(direction, dim=axes, keepdim=True)
+    return direction * (magnitude / length)
 
 
 def fill(network: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -94,7 +94,9 @@ class SelfAttention(nn.Module):
             p(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for p in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        out: Tensor = self.out_proj(mixed)
+        return out
 
 
 class EncoderLayer(nn.Module):
@@ -110,7 +112,8 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.self_attn(self.self_attn_layer_norm(x))
-        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        grown: Tensor = self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return x + grown
 
 
 class Encoder(nn.Module):
@@ -129,7 +132,9 @@ class Encoder(nn.Module):
         x = x + self.embed_positions.weight[: x.shape[1]]
         for layer in self.layers:
             x = layer(x)
-        return x if self.layer_norm is None else self.layer_norm(x)
+        if self.layer_norm is not None:
+            x = self.layer_norm(x)
+        return x
 
 
 class Projector(nn.Module):
@@ -143,10 +148,10 @@ class Projector(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, F, W) -> (B, F, out)."""
-        y = self.linear(x)
-        if self.into is None or self.back is None:
-            return y
-        return y + self.back(F.gelu(self.into(x.mT))).mT
+        y: Tensor = self.linear(x)
+        if self.into is not None and self.back is not None:
+            y = y + self.back(F.gelu(self.into(x.mT))).mT
+        return y
 
 
 class WhisperEncoder(nn.Module):
@@ -194,8 +199,10 @@ class WhisperEncoder(nn.Module):
 
     def _window(self, wave: Tensor) -> Tensor:
         mel = self.mel(wave).to(self.encoder.conv1.weight.dtype)
-        x = self.encoder(mel)
-        return (x if self.projector is None else self.projector(x))[0]
+        x: Tensor = self.encoder(mel)
+        if self.projector is not None:
+            x = self.projector(x)
+        return x[0]
 
 
 def build(

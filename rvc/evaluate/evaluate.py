@@ -48,13 +48,12 @@ class Scores:
 
     def row(self) -> dict[str, float | int | None]:
         """Means by column; None where nothing could be measured."""
-        rate = lambda wrong: wrong / self.words if self.words else None  # noqa: E731
         return {
             "clips": len(self.to_target),
             "to target": _mean(self.to_target),
             "to source": _mean(self.to_source),
-            "WER": rate(self.wrong),
-            "WER source": rate(self.wrong_before),
+            "WER": self.wrong / self.words if self.words else None,
+            "WER source": self.wrong_before / self.words if self.words else None,
             "F0 corr": _mean(self.pitch),
             "DNSMOS": _mean(self.quality),
             "RTF": self.took_s / self.seconds if self.seconds else None,

@@ -21,12 +21,14 @@ def coarse(f0_hz: np.ndarray) -> np.ndarray:
     low, high = mel(LOW_HZ), mel(HIGH_HZ)
     position = mel(np.nan_to_num(np.asarray(f0_hz, np.float64), posinf=0.0, neginf=0.0))
     position = np.where(position > 0, (position - low) * BINS / (high - low) + 1.0, 0.0)
-    return np.rint(np.clip(position, 1, 255)).astype(np.int64)
+    bins: np.ndarray = np.rint(np.clip(position, 1, 255))
+    return bins.astype(np.int64)
 
 
 def shift(f0_hz: np.ndarray, semitones: float) -> np.ndarray:
     """Transpose; unvoiced frames stay unvoiced."""
-    return (f0_hz * 2.0 ** (semitones / 12)).astype(np.float32)
+    moved: np.ndarray = f0_hz * 2.0 ** (semitones / 12)
+    return moved.astype(np.float32)
 
 
 def autotune(f0_hz: np.ndarray, strength: float = 1.0) -> np.ndarray:

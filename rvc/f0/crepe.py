@@ -149,4 +149,5 @@ def path(score: np.ndarray) -> np.ndarray:
 
 def _median3(values: np.ndarray) -> np.ndarray:
     wide = np.pad(values, 1, mode="edge")
-    return np.median(np.stack([wide[:-2], wide[1:-1], wide[2:]]), axis=0)
+    middle: np.ndarray = np.median(np.stack([wide[:-2], wide[1:-1], wide[2:]]), axis=0)
+    return middle

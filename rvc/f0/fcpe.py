@@ -74,7 +74,7 @@ class FCPE:
         """
         frames = framing.frame_count(len(wave))
         left, right = max(0, first - 1), min(frames, last + 1)
-        x = self.net.lift(self._mel(wave, left, right))
+        x: torch.Tensor = self.net.lift(self._mel(wave, left, right))
         return x[:, :, first - left : first - left + last - first]
 
     def _mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
@@ -133,7 +133,8 @@ class FCPE:
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # all that has
         count = 0
         for span in pieces:
-            x = self.lifted(wave, span.start, span.stop).unflatten(1, (GROUPS, -1))[0].to(exact)
+            x = self.lifted(wave, span.start, span.stop).to(exact)
+            x = x.reshape(GROUPS, -1, x.shape[2])
             total += torch.stack([x.sum((1, 2)), x.square().sum((1, 2))]).cpu()
             count += x[0].numel()
         mean, square = total / count
@@ -177,7 +178,8 @@ def _open(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     band = power[:, BAND]
     tone = np.lib.stride_tricks.sliding_window_view(band, WIDTH, axis=1).sum(axis=2).max(axis=1)
     total = band.sum(axis=1)
-    return (tone > SHARE * total) & (power[:, LOW].sum(axis=1) < total)
+    opened: np.ndarray = (tone > SHARE * total) & (power[:, LOW].sum(axis=1) < total)
+    return opened
 
 
 def lacks_fundamental(wave: np.ndarray, f0_hz: np.ndarray) -> bool:

@@ -29,7 +29,8 @@ class Gated(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, T) -> (B, C, T), the sum of input and result."""
         y = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        return x + self.out(F.silu(self.depth(F.glu(self.gate(y), dim=1))))
+        y = self.out(F.silu(self.depth(F.glu(self.gate(y), dim=1))))
+        return x + y
 
 
 class Network(nn.Module):
@@ -54,7 +55,7 @@ class Network(nn.Module):
         self, lifted: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor
     ) -> torch.Tensor:
         """`lifted` (B, C, T) with the mean and deviation (groups,) to use -> (B, T, P)."""
-        grouped = lifted.unflatten(1, (GROUPS, -1))
+        grouped = lifted.reshape(lifted.shape[0], GROUPS, -1, lifted.shape[2])
         grouped = (grouped - mean[None, :, None, None]) / deviation[None, :, None, None]
         x = grouped.flatten(1, 2) * self.scale[:, None] + self.bias[:, None]
         x = self.conv(F.leaky_relu(x))

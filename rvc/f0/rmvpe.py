@@ -39,7 +39,8 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x) + (x if self.shortcut is None else self.shortcut(x))
+        y: torch.Tensor = self.conv(x)
+        return y + (x if self.shortcut is None else self.shortcut(x))
 
 
 def _residuals(inputs: int, outputs: int, count: int) -> nn.ModuleList:
@@ -135,7 +136,8 @@ class UNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x, skips = self.encoder(x)
-        return self.decoder(self.intermediate(x), skips)
+        out: torch.Tensor = self.decoder(self.intermediate(x), skips)
+        return out
 
 
 class Recurrent(nn.Module):
@@ -146,7 +148,8 @@ class Recurrent(nn.Module):
         self.gru = nn.GRU(inputs, hidden, batch_first=True, bidirectional=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.gru(x)[0]
+        out: torch.Tensor = self.gru(x)[0]
+        return out
 
 
 class Network(nn.Module):
@@ -229,7 +232,8 @@ class RMVPE:
         frames = mel.shape[-1]
         missing = -frames % STRIDE
         mode = "reflect" if missing < frames else "replicate"
-        return self.net(F.pad(mel, (0, missing), mode=mode))[:, :frames]
+        found: torch.Tensor = self.net(F.pad(mel, (0, missing), mode=mode))
+        return found[:, :frames]
 
     @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:

@@ -125,5 +125,5 @@ def _sound(session: Any, ids: list[int], config: dict[str, Any], percent: int) -
     }
     if int(config.get("num_speakers", 1)) > 1:
         inputs["sid"] = np.array([0], np.int64)
-    wave = session.run(None, inputs)[0].reshape(-1).astype(np.float32)
+    wave: np.ndarray = session.run(None, inputs)[0].reshape(-1).astype(np.float32)
     return wave / max(1.0, float(np.abs(wave).max(initial=0.0)))

@@ -123,7 +123,7 @@ def _units(voice: np.ndarray) -> list[np.ndarray]:
 def _parted(points: np.ndarray) -> np.ndarray:
     """(n,) bool: the two clusters that 2-means finds from the longest axis of the cloud."""
     centred = points - points.mean(axis=0)
-    side = centred @ np.linalg.svd(centred, full_matrices=False)[2][0] > 0
+    side: np.ndarray = centred @ np.linalg.svd(centred, full_matrices=False)[2][0] > 0
     for _ in range(50):
         if not 0 < side.sum() < len(side):
             break
