@@ -21,6 +21,7 @@ COLUMNS = 1200  # of the picture, whatever the length
 FFT = 2048
 FAINT_DB = -100.0
 ROLLOFF = 0.85
+FAINTEST = 1e-9  # power of a column that counts as silence
 NOTE = "Analysing"
 
 
@@ -159,15 +160,13 @@ def features(power: np.ndarray, khz: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         power: (columns, bins). khz: (bins,).
     """
-    total = power.sum(axis=1)
-    share = np.where(total > 1e-9, 1 / np.maximum(total, 1e-9), np.nan)[:, None] * power
-    centroid = share @ khz
-    width = np.sqrt(np.maximum((share * (khz - centroid[:, None]) ** 2).sum(axis=1), 0))
-    roll = khz[
-        (np.cumsum(np.nan_to_num(share), axis=1) < ROLLOFF).sum(axis=1).clip(max=len(khz) - 1)
-    ]
-    return {
-        "centroid": centroid,
-        "bandwidth": width,
-        "roll-off": np.where(total > 1e-9, roll, np.nan),
+    import librosa
+
+    shown = {"S": power.T, "freq": khz}
+    found = {
+        "centroid": librosa.feature.spectral_centroid(**shown),
+        "bandwidth": librosa.feature.spectral_bandwidth(**shown),
+        "roll-off": librosa.feature.spectral_rolloff(**shown, roll_percent=ROLLOFF),
     }
+    heard = power.sum(axis=1) > FAINTEST
+    return {name: np.where(heard, values[0], np.nan) for name, values in found.items()}

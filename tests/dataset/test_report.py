@@ -12,6 +12,7 @@ from rvc.dataset.report import duplicates
 from rvc.dataset.report.measure import Job, measure
 from rvc.dataset.report.report import judged
 from rvc.errors import BadInput, Cancelled
+from tests.dataset import faults
 
 RATE = 16000
 MALE, FEMALE = (110, (600, 1100, 2500)), (210, (750, 1400, 2900))
@@ -214,3 +215,14 @@ def test_command_line(clean, cli, home):
     done = cli("dataset-report", clean, "--json")
     assert done.code == 0
     assert done.json["report"] == str(home / "logs" / "reports" / "clean" / "report.json")
+
+
+@pytest.mark.parametrize("name", faults.FOLDERS)
+def test_the_fault_of_a_folder_is_found_and_no_other(tmp_path, name):
+    """Of the made-up folders all 13 faults are found, with no false alarm in the 3 clean ones."""
+    must, may, make = faults.FOLDERS[name]
+    files = [save(tmp_path / "set", f"{i:02}.wav", w, faults.RATE) for i, w in enumerate(make())]
+    result = judged([listen(file) for file in files])
+    found = {fault for fault, words in faults.WORDS.items() if words in said(result)}
+    assert set(must.split()) <= found <= {*must.split(), *may.split()}
+    assert must or not said(result, "bad")

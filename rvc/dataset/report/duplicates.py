@@ -14,11 +14,11 @@ COMMON = 12  # a fingerprint found more often than this says nothing
 OFFSET = 3  # frames of 20 ms that count as the same place
 COPY_SHARE = 0.12  # of the shorter one's fingerprints at one place: a copy, even re-encoded
 COPY_LEAST = 12
-SEPARATION = 5.5  # Ashman's D along the line between two groups
+SEPARATION = 6.0  # Ashman's D along the line between two groups
 DISTANCE = 6.0  # between their centres, in units of how much one voice varies
 MINORITY = 0.05
 LEAST_PAIRS, LEAST_UNITS = 12, 12
-UNIT = 6  # vectors, about 20 s of speech
+UNIT = 12  # vectors, about 20 s of speech
 OTHER_PITCH = 2 ** (2.5 / 12)
 
 

@@ -1,4 +1,4 @@
-"""What one recording sounds like, in numbers. Runs in workers: numpy only, block by block."""
+"""What one recording sounds like, in numbers. Runs in workers, block by block, without torch."""
 
 from __future__ import annotations
 
