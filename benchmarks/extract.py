@@ -65,7 +65,8 @@ def hubert(folder: Path) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from rvc.embedders.hubert import Shape, SpeechEncoder
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.hubert_shape import Shape
 
     settings = {"model_type": "hubert", "feat_extract_norm": "group"}
     shape = Shape.read(settings)

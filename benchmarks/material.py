@@ -37,7 +37,8 @@ INDEX_ROWS = 31_476
 def embedder(folder: Path) -> None:
     import torch
 
-    from rvc.embedders.hubert import Shape, SpeechEncoder
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.hubert_shape import Shape
 
     folder.mkdir(parents=True, exist_ok=True)
     network = SpeechEncoder(Shape.read(HUBERT_BASE), 12, False)

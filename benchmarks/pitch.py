@@ -33,11 +33,9 @@ def sung(wave: np.ndarray, f0_hz: np.ndarray, seed: int = 0) -> np.ndarray:
     """`wave` (T,) with the pitch `f0_hz` (frames,) instead of its own."""
     from scipy.signal import istft, stft
 
-    from rvc.f0 import contour
-
     at = np.arange(len(wave)) / HOP
     frames = np.arange(len(f0_hz))
-    dense = np.interp(at, frames, contour.fill(f0_hz))
+    dense = np.interp(at, frames, bridged(f0_hz))
     voiced = np.interp(at, frames, (f0_hz > 0).astype(float))
     tone, noise = harmonics(dense), np.random.default_rng(seed).standard_normal(len(wave))
     tone, noise = tone / (tone.std() + 1e-9), noise * 0.3
@@ -52,6 +50,15 @@ def sung(wave: np.ndarray, f0_hz: np.ndarray, seed: int = 0) -> np.ndarray:
     out = out[: len(wave)]
     result: np.ndarray = (0.5 * out / np.abs(out).max()).astype(np.float32)
     return result
+
+
+def bridged(f0_hz: np.ndarray) -> np.ndarray:
+    """Bridge unvoiced stretches by a line between their neighbours; all-unvoiced stays zero."""
+    out = np.array(f0_hz, np.float32)
+    voiced = np.flatnonzero(out > 0)
+    if len(voiced):
+        out = np.interp(np.arange(len(out)), voiced, out[voiced]).astype(np.float32)
+    return out
 
 
 def noisy(wave: np.ndarray, snr_db: float, seed: int = 1) -> np.ndarray:

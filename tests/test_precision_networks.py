@@ -17,7 +17,8 @@ import torch
 
 from rvc.device import choose
 from rvc.embedders import whisper
-from rvc.embedders.hubert import Shape, SpeechEncoder
+from rvc.embedders.hubert import SpeechEncoder
+from rvc.embedders.hubert_shape import Shape
 from rvc.f0 import fcpe, rmvpe
 from rvc.nets.discriminators import Discriminators
 from rvc.precision import autocast, guard

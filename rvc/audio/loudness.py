@@ -120,7 +120,8 @@ class Envelope:
         last = float(np.square(self.rest, dtype=np.float64).sum())
         energy = np.array([0.0, *self.energies, last, 0.0])
         power: np.ndarray = (energy[:-1] + energy[1:]) / (2 * self.half)
-        return np.sqrt(power)
+        rms: np.ndarray = np.sqrt(power)
+        return rms
 
 
 LOUDEST_GAIN = 10 ** (30 / 20)  # of the envelope: nothing is lifted by more

@@ -53,15 +53,6 @@ def semitones_to(median_hz: float, target_hz: float) -> int:
     return int(np.clip(np.rint(12 * np.log2(target_hz / median_hz)), -12, 12))
 
 
-def fill(f0_hz: np.ndarray) -> np.ndarray:
-    """Bridge unvoiced stretches by a line between their neighbours; all-unvoiced stays zero."""
-    out = np.array(f0_hz, np.float32)
-    voiced = np.flatnonzero(out > 0)
-    if len(voiced):
-        out = np.interp(np.arange(len(out)), voiced, out[voiced]).astype(np.float32)
-    return out
-
-
 def fit(f0_hz: np.ndarray, frames: int) -> np.ndarray:
     """Cut, or repeat the last value, to exactly `frames` frames."""
     if len(f0_hz) >= frames:

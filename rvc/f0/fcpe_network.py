@@ -28,7 +28,7 @@ class Gated(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, T) -> (B, C, T), the sum of input and result."""
-        y = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        y: torch.Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
         y = self.out(F.silu(self.depth(F.glu(self.gate(y), dim=1))))
         return x + y
 

@@ -162,11 +162,11 @@ def features(power: np.ndarray, khz: np.ndarray) -> dict[str, np.ndarray]:
     """
     import librosa
 
-    shown = {"S": power.T, "freq": khz}
+    shape = librosa.feature
     found = {
-        "centroid": librosa.feature.spectral_centroid(**shown),
-        "bandwidth": librosa.feature.spectral_bandwidth(**shown),
-        "roll-off": librosa.feature.spectral_rolloff(**shown, roll_percent=ROLLOFF),
+        "centroid": shape.spectral_centroid(S=power.T, freq=khz),
+        "bandwidth": shape.spectral_bandwidth(S=power.T, freq=khz),
+        "roll-off": shape.spectral_rolloff(S=power.T, freq=khz, roll_percent=ROLLOFF),
     }
     heard = power.sum(axis=1) > FAINTEST
     return {name: np.where(heard, values[0], np.nan) for name, values in found.items()}

@@ -68,7 +68,8 @@ def write(folder, changes=None, projected=False, normalize=None, kind="safetenso
         normalize: content of preprocessor_config.json; None writes none.
         kind: "safetensors" or "bin".
     """
-    from rvc.embedders.hubert import Shape, SpeechEncoder
+    from rvc.embedders.hubert import SpeechEncoder
+    from rvc.embedders.hubert_shape import Shape
 
     settings = config(**(changes or {}))
     shape = Shape.read(settings)

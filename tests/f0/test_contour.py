@@ -49,11 +49,6 @@ def test_a_median_needs_two_voiced_frames():
     assert contour.semitones_to(contour.median_hz(np.array([0.0, 100.0])), 200.0) == 0
 
 
-def test_fill_bridges_gaps_and_leaves_silence():
-    assert contour.fill(np.array([0, 100, 0, 200, 0])).tolist() == [100, 100, 150, 200, 200]
-    assert not contour.fill(np.zeros(5)).any()
-
-
 @pytest.mark.parametrize("frames", [0, 2, 3, 7])
 def test_fit_gives_exactly_the_frames(frames):
     assert len(contour.fit(np.array([1.0, 2.0, 3.0]), frames)) == frames
