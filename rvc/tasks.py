@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 from rvc import params
-from rvc.dataset import lock
 from rvc.failures import explain
 from rvc.progress import Report, silent
 
@@ -91,4 +90,8 @@ def _alone(p: params.Params) -> AbstractContextManager[None]:
         Busy: another process or thread does.
     """
     name: str | None = getattr(p, "model_name", None)
-    return nullcontext() if name is None else lock.hold(name)
+    if name is None:
+        return nullcontext()
+    from rvc.dataset import lock
+
+    return lock.hold(name)

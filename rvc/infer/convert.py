@@ -208,14 +208,16 @@ def samples_of(wave: Spool, piece: Piece, extra: int = 0) -> np.ndarray:
         return wave.read(first, last)
     index = segment.mirrored(first, last, piece.low, piece.high)
     begin = int(index.min())
-    return wave.read(begin, int(index.max()) + 1)[index - begin]
+    found: np.ndarray = wave.read(begin, int(index.max()) + 1)[index - begin]
+    return found
 
 
 def pitch_of(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     """Pitch (T,) of [first, last), mirrored like the sound."""
     low, high = piece.low // FRAME, max(piece.low // FRAME + 1, -(-piece.high // FRAME))
     index = segment.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
-    return f0_hz[np.minimum(index, len(f0_hz) - 1)]
+    found: np.ndarray = f0_hz[np.minimum(index, len(f0_hz) - 1)]
+    return found
 
 
 def crossfaded(
