@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -21,7 +21,8 @@ REPOSITORY = PACKAGE.parent  # the checkout, or site-packages where the program 
 KIT = PACKAGE / "models" / "kit"  # networks and the demo voice, whatever $RVC_HOME says
 ASSETS = PACKAGE / "assets"  # the page's files, translations, presets
 CONFIGS = PACKAGE / "configs"  # training configurations
-NAME = re.compile(r"^[\w .-]{1,64}$")
+LONGEST_NAME = 64  # letters
+JOINERS = "\u200c\u200d"  # parts of letters in Persian and Indic scripts
 RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
     kind + number for kind in ("COM", "LPT") for number in "0123456789¹²³"
 }
@@ -119,14 +120,36 @@ def kit() -> Path | None:
     return KIT if paths().root == own_root() else None
 
 
+def tidy(name: str) -> str:
+    """A name without what would make two folders of one: blanks around it, dots and blanks at its
+    end (Windows drops them), accents apart from their letters."""
+    return unicodedata.normalize("NFC", name).strip().rstrip(". ")
+
+
+def _fits(letter: str) -> bool:
+    """Whether a name may hold it: letters of any script with their marks, digits, a few signs."""
+    mark = unicodedata.category(letter) in ("Mn", "Mc")
+    return letter.isalnum() or letter in " ._-" or letter in JOINERS or mark
+
+
+def as_name(text: str, otherwise: str) -> str:
+    """The name nearest to any text, such as that of a file; `otherwise` where nothing is left.
+
+    May be cut to fit beside others: it is at most 48 letters long.
+    """
+    letters = "".join(c if _fits(c) else "_" for c in unicodedata.normalize("NFC", text))
+    name = tidy(letters.strip(" ._-")[:48]) or otherwise
+    return f"_{name}" if is_reserved(name) else name
+
+
 def named(root: Path, name: str) -> Path:
     """The one way a user's name becomes a path: `root/name`, proven to lie directly inside `root`.
 
     Raises:
         BadInput: empty, too long, or with characters that could leave the folder.
     """
-    clean = name.strip()
-    inside = NAME.fullmatch(clean) and clean.strip(". ") and not clean.startswith(".")
+    clean = tidy(name)
+    inside = 0 < len(clean) <= LONGEST_NAME and all(map(_fits, clean)) and clean[0] != "."
     if not inside or (root / clean).resolve().parent != root.resolve():
         raise BadInput(
             f"The name {name!r} cannot be used.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from rvc.config import paths
+from rvc.config import as_name, paths
 from rvc.errors import BadInput
 from rvc.params import Convert, Effects
 from rvc.server import fence, machine
@@ -97,7 +97,7 @@ def batch(page: Page, source: str | None, pth: str | None, values: dict[str, Any
     if not source:
         raise BadInput(page.t("No recordings are chosen."), page.t("Drop files or name a folder."))
     voice = chosen_voice(page, pth)
-    name = f"{Path(source).name[:30]} {voice.name[:24]}".replace(".", "_").strip()
+    name = as_name(f"{Path(source).name[:30]} {voice.name[:24]}".replace(".", "_"), "converted")
     where = {"input_folder": source, "output_folder": fence.fresh(paths().audios, name)}
     files = {"pth_path": [voice.pth], "index_path": [voice.index] if voice.index else []}
     return page.start("batch-infer", values | where | files)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rvc.errors import BadInput
+from rvc.hub import kinds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +110,7 @@ def load(path: Path | str, extra: Iterable[str] = (), limit: int = LIMIT_BYTES) 
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path} does not exist.", "Check the path.")
+    kinds.refuse_foreign(path)
     if path.stat().st_size > limit:
         raise BadInput(f"{path} is larger than {limit >> 20} MB.", HINT)
     if path.suffix == ".safetensors":

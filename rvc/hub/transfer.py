@@ -6,9 +6,6 @@ import logging
 import re
 import shutil
 import socket
-import time
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -19,37 +16,9 @@ from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
 from rvc.hub.digest import renamed, sha256
+from rvc.hub.kinds import is_page
+from rvc.hub.speed import Speed
 from rvc.progress import Report
-
-PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
-
-
-def is_page(start: bytes) -> bool:
-    """Whether a file begins like a web page."""
-    return start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES)
-
-
-WINDOW_S = 5.0
-
-
-class Speed:
-    """Bytes per second over the last few seconds."""
-
-    def __init__(self, start: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.seen = deque([(clock(), start)])
-
-    def words(self, done: int, total: int | None) -> str:
-        """Such as "4.2 MB/s, 31 s left"."""
-        now = self.clock()
-        self.seen.append((now, done))
-        while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW_S:
-            self.seen.popleft()
-        then, before = self.seen[0]
-        speed = (done - before) / max(now - then, 1e-3)
-        left = f", {(total - done) / speed:.0f} s left" if total and speed > 0 else ""
-        return f"{speed / 1e6:.1f} MB/s{left}"
-
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +113,8 @@ class Transfer:
             raise Temporary("the server cannot resume; starting again")
         if status == 429 or status >= 500:
             raise Temporary(f"the server answered {status}", _wait(answer))
+        if status in (401, 403):
+            raise Unusable(f"the server answered {status}: it is private, or asks for a login")
         if status not in (200, 206):
             raise Unusable(f"the server answered {status}")
         start = self._where(answer, start)

@@ -89,6 +89,7 @@ def run(p: params.ExportOnnx, report: Report = silent) -> dict[str, Any]:
     target = p.output_path or p.implied_outputs()["output_path"]
     if target.suffix != ".onnx":
         raise BadInput(f"{target} has no known ending.", "Use .onnx.")
+    p.refuse_existing(target)
     voice = read_voice(p.pth_path)
     net = build(voice)
     report(0, len(LENGTHS) + 1, "Exporting")

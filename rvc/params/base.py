@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
+from rvc.config import tidy
 from rvc.embedders import EmbedderName
+from rvc.errors import BadInput
 
 SampleRate = Literal[24000, 32000, 40000, 48000]
 ALL_CORES = max(1, min(64, os.cpu_count() or 1))
@@ -76,6 +78,12 @@ class Params(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
     )
+
+    @field_validator("model_name", mode="before", check_fields=False)
+    @classmethod
+    def _tidy_name(cls, value: Any) -> Any:
+        """One voice has one name, whatever blanks somebody typed around it."""
+        return (tidy(value) or value) if isinstance(value, str) else value
 
     def implied_outputs(self) -> dict[str, Path]:
         """Files written beside an input where nothing else is asked for, by field."""
@@ -143,6 +151,24 @@ def limits(field: FieldInfo) -> tuple[Any, Any]:
         for key in ("ge", "le")
     )
     return low, high
+
+
+class Replacing(Params):
+    """Whether a voice that is there already may be lost."""
+
+    overwrite: bool = option(False, "Replace a voice that is there already.", "Advanced")
+
+    def refuse_existing(self, target: Path) -> None:
+        """Nothing, where a voice may be written.
+
+        Raises:
+            BadInput: there is a file, and nobody said that it may go.
+        """
+        if target.exists() and not self.overwrite:
+            raise BadInput(
+                f"{target} is there already.",
+                "Give --overwrite to replace it, or choose another name.",
+            )
 
 
 class Embedding(Params):

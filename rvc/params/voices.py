@@ -11,6 +11,7 @@ from rvc.params.base import (
     OptionalPath,
     OptionalText,
     Params,
+    Replacing,
     SampleRate,
     argument,
     option,
@@ -23,7 +24,7 @@ class ModelInformation(Params):
     pth_path: Path = option(help="Voice (.pth, .safetensors) or G_/D_ checkpoint.", reads=True)
 
 
-class ModelBlender(Params):
+class ModelBlender(Replacing):
     """Mix two voices of the same kind into a new one."""
 
     model_name: str = option(help="Name of the new voice.")
@@ -32,7 +33,7 @@ class ModelBlender(Params):
     ratio: float = option(0.5, "Part of the first voice; the second has the rest.", ge=0, le=1)
 
 
-class ModelExtract(Params):
+class ModelExtract(Replacing):
     """Make a small voice file from a G_ training checkpoint."""
 
     pth_path: Path = option(help="The G_ checkpoint.", reads=True)
@@ -47,7 +48,7 @@ class ModelExtract(Params):
     )
 
 
-class ModelEdit(Params):
+class ModelEdit(Replacing):
     """Change the author or name that a voice file carries."""
 
     pth_path: Path = option(help="Voice file.", reads=True)
@@ -61,7 +62,7 @@ class ModelEdit(Params):
         return {"output_path": self.pth_path}
 
 
-class ModelConvert(Params):
+class ModelConvert(Replacing):
     """Turn a voice file into .safetensors (which cannot hold code) or back into .pth."""
 
     pth_path: Path = option(help="Voice file.", reads=True)
@@ -76,7 +77,7 @@ class ModelConvert(Params):
         return {"output_path": self.pth_path.with_suffix(other)}
 
 
-class ExportOnnx(Params):
+class ExportOnnx(Replacing):
     """Export a whole voice to ONNX; kept only if it sounds like the original."""
 
     pth_path: Path = option(help="Voice file.", reads=True)

@@ -8,7 +8,7 @@ from os.path import exists
 from pathlib import Path
 
 from rvc.audio.formats import EXTENSIONS
-from rvc.config import kit, named, paths
+from rvc.config import as_name, kit, named, paths
 from rvc.errors import BadInput, NotFound
 from rvc.params import Params
 from rvc.params.base import base_type, reads, writes
@@ -101,7 +101,7 @@ def upload_name(name: str, kinds: tuple[str, ...] = AUDIO) -> str:
     if not dot or f".{ending.lower()}" not in kinds:
         raise BadInput(f"{last!r} is not a kind of file that can be used here.",
                        f"Use one of {', '.join(kinds)}.")  # fmt: skip
-    clean = re.sub(r"[^\w -]+", "_", stem).strip(" _")[:48] or "recording"
+    clean = as_name(stem.replace(".", "_"), "recording")
     return f"{clean}.{ending.lower()}"
 
 

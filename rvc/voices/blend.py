@@ -8,6 +8,7 @@ from rvc import config, params
 from rvc.errors import Mismatch
 from rvc.nets.voice_file import VoiceFile, read_voice, voice_of, write_voice
 from rvc.progress import Report, silent
+from rvc.voices import replacing
 
 
 def run(p: params.ModelBlender, report: Report = silent) -> dict[str, Any]:
@@ -17,18 +18,21 @@ def run(p: params.ModelBlender, report: Report = silent) -> dict[str, Any]:
         Mismatch: the voices differ in what has to agree; every difference is named.
     """
     folder = config.experiment(p.model_name)
+    file = folder / f"{folder.name}.pth"
+    p.refuse_existing(file)
     report(0, 3, "Reading the voices")
     first, second = read_voice(p.pth_path_1), read_voice(p.pth_path_2)
     report(2, 3, "Blending")
     blended = blend(first, second, p.ratio, folder.name)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{folder.name}.pth"
+    old = replacing.index_of(file)
     write_voice(file, blended)
+    gone = replacing.drop_index(old)
     report(3, 3, "Blended")
     cut = "" if first.n_speakers == second.n_speakers else " with the speakers both have"
     return {
         "message": f"Blended {p.ratio:.0%} of {p.pth_path_1.name} and {1 - p.ratio:.0%} of "
-        f"{p.pth_path_2.name} into {file}{cut}.",
+        f"{p.pth_path_2.name} into {file}{cut}.{gone}",
         "file": str(file),
         "speakers": blended.n_speakers,
     }

@@ -16,6 +16,7 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.state_dict import Weights
 from rvc.nets.voice_file import TRACES, read_voice, voice_from, voice_of, write_voice
 from rvc.progress import Report, silent
+from rvc.voices import replacing
 
 Result = dict[str, Any]
 KINDS = (".pth", ".safetensors")
@@ -30,6 +31,7 @@ def extract(p: params.ModelExtract, report: Report = silent) -> Result:
     """
     target = p.output_path or config.experiment(p.model_name) / f"{p.model_name.strip()}.pth"
     _check_kind(target)
+    p.refuse_existing(target)
     report(0, 2, "Reading the checkpoint")
     checkpoint = read_checkpoint(p.pth_path)
     if "emb_g.weight" not in checkpoint.model:
@@ -51,9 +53,12 @@ def extract(p: params.ModelExtract, report: Report = silent) -> Result:
     content = {"weight": voice.weights, "config": found.as_list(voice.n_speakers), **voice.meta}
     voice = voice_from(content, str(p.pth_path))  # proves that the settings fit the weights
     target.parent.mkdir(parents=True, exist_ok=True)
+    old = None if target.parent == p.pth_path.parent else replacing.index_of(target)
     write_voice(target, voice)
+    gone = replacing.drop_index(old)
     report(2, 2, "Written")
-    return _done(target, f"Made {target} from epoch {checkpoint.iteration} of {p.pth_path.name}")
+    made = f"Made {target} from epoch {checkpoint.iteration} of {p.pth_path.name}.{gone}"
+    return _done(target, made.removesuffix("."))
 
 
 def edit(p: params.ModelEdit, report: Report = silent) -> Result:
@@ -65,6 +70,8 @@ def edit(p: params.ModelEdit, report: Report = silent) -> Result:
         raise BadInput("Nothing to change was given.", "Give --author or --model-name.")
     target = p.output_path or p.implied_outputs()["output_path"]
     _check_kind(target)
+    if target.resolve() != p.pth_path.resolve():
+        p.refuse_existing(target)
     voice = read_voice(p.pth_path)
     report(1, 2, "Writing")
     write_voice(target, replace(voice, meta=voice.meta | changes))
@@ -77,6 +84,7 @@ def convert(p: params.ModelConvert, report: Report = silent) -> Result:
     """Write the same voice in the other file format."""
     target = p.output_path or p.implied_outputs()["output_path"]
     _check_kind(target)
+    p.refuse_existing(target)
     voice = read_voice(p.pth_path)
     report(1, 2, "Writing")
     write_voice(target, voice)

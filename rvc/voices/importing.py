@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import tempfile
-from collections import defaultdict
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rvc import config, params
-from rvc.config import paths
 from rvc.errors import BadInput, Mismatch, VoiceError
+from rvc.hub import kinds
 from rvc.hub.digest import sha256
 from rvc.nets.voice_file import VoiceFile, read_voice, write_voice
 from rvc.onnx import voice as onnx
 from rvc.progress import Report, silent
 from rvc.retrieval import faissfile, index, reader
-from rvc.voices import archive, library, sharing
+from rvc.voices import archive, heads, library, sharing
 from rvc.voices.archive import Found
+from rvc.voices.duplicates import Present
 from rvc.voices.information import voice_facts
 from rvc.voices.library import Voice
 
@@ -38,11 +40,9 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
     paths.logs.mkdir(parents=True, exist_ok=True)
     present = Present()
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=paths.logs) as room:
-        found = _found(p.source, Path(room), report)
-        files = [f for f in found if f.path.suffix.lower() in library.KINDS]
-        if len(files) > 1:
-            files = [f for f in files if not f.name.startswith(("G_", "D_"))]
-        indexes = [f for f in found if f.path.suffix.lower() == ".index"]
+        found = _found(p.source, Path(room), report, p.model_name)
+        files = _voices(found, p.model_name)
+        indexes = _indexes(found)
         if not files:
             raise BadInput(f"There is no voice in {p.source}.", "It needs a small .pth file.")
         if p.index_path is not None:
@@ -77,13 +77,31 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
     }
 
 
-def _found(source: str, room: Path, report: Report) -> list[Found]:
+def _voices(found: list[Found], wanted: str | None) -> list[Found]:
+    """The voices among what came, without checkpoints of trainings; of many, the one that is
+    called like the name that was asked for."""
+    files = [f for f in found if f.path.suffix.lower() in library.KINDS]
+    if len(files) > 1:
+        files = [f for f in files if not f.name.startswith(("G_", "D_"))]
+    named = [f for f in files if wanted and bare_name(f) == wanted.lower()]
+    return named if len(named) == 1 else files
+
+
+def _indexes(found: list[Found]) -> list[Found]:
+    """The indexes that hold a voice's features: of a pair, trained_… is only the empty frame."""
+    every = [f for f in found if f.path.suffix.lower() == ".index"]
+    return [f for f in every if not f.name.lower().startswith("trained_")] or every
+
+
+def _found(source: str, room: Path, report: Report, wanted: str | None) -> list[Found]:
     if sharing.is_link(source):
-        return sharing.get(source, room / "link", report)
+        return sharing.get(source, room / "link", report, wanted)
     path = Path(source).expanduser()
-    if path.suffix.lower() == ".zip" and path.is_file():
-        return archive.unpack(path, room / "zip")
     if path.is_file():
+        kinds.refuse_foreign(path)
+        packed = zipfile.is_zipfile(path) and not sharing.is_torch(path)
+        if packed or path.suffix.lower() == ".zip":
+            return archive.unpack(path, room / "zip")
         beside = sorted(path.parent.glob("*.index"))
         return [Found(path.name, path), *(Found(i.name, i) for i in beside)]
     if not path.is_dir():
@@ -95,9 +113,9 @@ def _installed(folder: Path) -> list[Path]:
     """Voices and indexes of a folder; of an RVC or Applio installation where it is one."""
     roots = [folder / n for n in ("logs", "assets/weights", "weights", "assets/indices")]
     roots = [r for r in roots if r.is_dir()] or [folder]
-    kinds = (*library.KINDS, ".index")
-    files = [f for r in roots for f in r.rglob("*") if f.suffix.lower() in kinds and f.is_file()]
-    return [f for f in dict.fromkeys(files) if not f.name.startswith("trained_")]
+    endings = (*library.KINDS, ".index")
+    files = [f for r in roots for f in r.rglob("*") if f.suffix.lower() in endings and f.is_file()]
+    return list(dict.fromkeys(files))
 
 
 def _one(file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice) -> Result:
@@ -111,14 +129,13 @@ def _one(file: Found, files: list[Found], indexes: list[Found], p: params.Import
     if sharing.is_link(p.source):  # a folder is nobody's business, nor is what follows a ?
         origin["source"] = p.source.split("?")[0][:300]
     chosen, others = pair(file, files, voice, indexes, p.index_path is not None)
-    folder = _free(name)
-    folder.mkdir(parents=True)
+    folder = _made(name)
     try:
         target = folder / f"{folder.name}{file.path.suffix.lower()}"
         if as_onnx:
             shutil.copyfile(file.path, target)
         else:
-            told = {"imported_from": origin, library.ORIGIN: origin["sha256"]}
+            told = {"imported_from": origin, heads.ORIGIN: origin["sha256"]}
             write_voice(target, replace(voice, meta=voice.meta | told))
         table = None if chosen is None else store(chosen.path, folder, voice)
     except BaseException:
@@ -160,16 +177,19 @@ def _again(
 
 def _name(file: Found, voice: VoiceFile) -> str:
     stem = library.EPOCH.sub("", Path(file.name).stem)
-    kept = "".join(c if c.isalnum() or c in " ._-" else "_" for c in stem)
-    return kept.strip(" ._-")[:48] or str(voice.meta.get("model_name") or "voice")[:48]
+    return config.as_name(stem, config.as_name(str(voice.meta.get("model_name") or ""), "voice"))
 
 
-def _free(name: str) -> Path:
-    """`logs/<name>`, or with a number where that is taken."""
+def _made(name: str) -> Path:
+    """The new folder `logs/<name>`, or with a number where that is taken, also a moment ago."""
     folder = config.experiment(name)
-    number = 2
-    while folder.exists():
-        folder, number = config.experiment(f"{name} {number}"), number + 1
+    for number in itertools.count(2):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            folder = config.experiment(f"{name} {number}")
+        else:
+            break
     return folder
 
 
@@ -230,29 +250,3 @@ def store(source: Path, folder: Path, voice: VoiceFile) -> str:
     else:
         faissfile.write(table, target)
     return str(target)
-
-
-class Present:
-    """The voices in logs by their content: their own, and that of the file they came from."""
-
-    def __init__(self) -> None:
-        self.sizes: dict[int, list[Voice]] = defaultdict(list)
-        self.origins: dict[str, Voice] = {}
-        for voice in library.voices():
-            if paths().logs in voice.pth.parents:
-                self._note(voice)
-
-    def _note(self, voice: Voice) -> None:
-        self.sizes[voice.pth.stat().st_size].append(voice)
-        self.origins[str(voice.facts.get(library.ORIGIN))] = voice
-
-    def find(self, file: Path) -> Voice | None:
-        """The voice that `file` is or was made into; None for a new one."""
-        size, digest = file.stat().st_size, sha256(file)
-        same = next((v for v in self.sizes[size] if sha256(v.pth) == digest), None)
-        return same or self.origins.get(digest)
-
-    def add(self, pth: Path) -> None:
-        """Remember a voice that has come in since; its index is the one beside it."""
-        index = next(iter(pth.parent.glob("*.index")), None)
-        self._note(Voice(pth.stem, pth, index, library.facts(pth)))

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import functools
-import json
-import pickletools
+import os
 import re
 import struct
-import zipfile
-import zlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rvc.config import kit, paths
+from rvc.voices.heads import facts
 
-ORIGIN = "origin_sha256"  # digest of the file that an imported voice was made from
-FACTS = ("sr", "epoch", "step", "embedder_model", "vocoder", "version", "f0", "speakers_id",
-         "dataset_length", "author", "creation_date", "model_name", "width", ORIGIN)  # fmt: skip
 KINDS = (".pth", ".safetensors", ".onnx")
 FLAT_KINDS = (b"IwFl", b"IxF2", b"IxFI")
-MAX_PICKLE_BYTES = 8 << 20
+DEEPEST = 2  # folders below logs in which voices lie
+SETTLED_NS = 2_000_000_000  # a folder changed less long ago may change again in the same tick
 TRAINING = re.compile(r"^[GD]_.*\.pth$")
 EPOCH = re.compile(r"_(?:(\d+)e(?:_\d+s)?|e(\d+)(?:_s\d+)?)$")  # of Applio, of RVC
 RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", re.IGNORECASE)
-LONGEST_FACT = 200
-HEADER_LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -64,18 +59,79 @@ def _hz(said: Any) -> int:
 def voices() -> list[Voice]:
     """Every voice under logs/, by name and epoch; last the one that ships with the program."""
     root = paths().logs
-    seen = [p for p in root.rglob("*") if not _hidden(p.relative_to(root))]
-    files = [p for p in seen if is_voice(p)]
-    indexes = [p for p in seen if p.suffix == ".index" and p.is_file() and p.stat().st_size > 0]
-    found = [Voice(_name(p), p, match(p, indexes), facts(p)) for p in files]
-    found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
+    seen = _files(root, DEEPEST)
+    files = tuple((p, _mark(p)) for p in seen if is_voice(p))
+    marks = ((p, _mark(p)) for p in seen if p.suffix == ".index")
+    indexes = tuple((p, mark) for p, mark in marks if mark[1] > 0)
     shipped = sorted((kit() or root / "-").glob("*/demo.pth"))
-    return found + [Voice(p.stem, p, p.with_suffix(".index"), facts(p)) for p in shipped]
+    return [*_sorted(files, indexes), *(Voice(p.stem, p, p.with_suffix(".index"), facts(p))
+                                        for p in shipped)]  # fmt: skip
 
 
-def _hidden(path: Path) -> bool:
-    """What begins with a dot is in the making, or nobody's business."""
-    return any(part.startswith(".") for part in path.parts)
+Mark = tuple[int, int]  # time of change in ns, bytes
+
+
+def _mark(path: Path) -> Mark:
+    """What changes when a file does; (0, 0) for one that has gone meanwhile."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size
+
+
+@functools.lru_cache(maxsize=2)
+def _sorted(
+    files: tuple[tuple[Path, Mark], ...], indexes: tuple[tuple[Path, Mark], ...]
+) -> tuple[Voice, ...]:
+    """The voices among files that have not changed since the last time somebody asked."""
+    tables = [index for index, _ in indexes]
+    found = [Voice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark[1]]
+    found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
+    return tuple(found)
+
+
+def _files(folder: Path, depth: int) -> list[Path]:
+    """Voices and indexes in a folder and those in it; what begins with a dot is left out, as it is
+    in the making."""
+    try:
+        changed_ns = folder.stat().st_mtime_ns
+    except OSError:
+        return []
+    known = _known.get(folder)
+    if known is None or known.changed_ns != changed_ns:
+        known = _Folder.read(folder, changed_ns)
+        if time.time_ns() - changed_ns > SETTLED_NS:
+            _known[folder] = known
+    below = (f for sub in known.folders for f in _files(sub, depth - 1)) if depth else ()
+    return [*known.files, *below]
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What a folder held when it was last changed; names only, their contents change unseen."""
+
+    changed_ns: int
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+
+    @staticmethod
+    def read(folder: Path, changed_ns: int) -> _Folder:
+        entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
+        entries.sort(key=lambda e: e.name)
+        wanted = (*KINDS, ".index")
+        files = tuple(Path(e.path) for e in entries if e.name.lower().endswith(wanted))
+        return _Folder(changed_ns, files, tuple(Path(e.path) for e in entries if _real_folder(e)))
+
+
+def _real_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+_known: dict[Path, _Folder] = {}
 
 
 def _name(pth: Path) -> str:
@@ -91,13 +147,10 @@ def is_voice(path: Path) -> bool:
 
 def match(pth: Path, indexes: list[Path]) -> Path | None:
     """The index of a voice, or None where none or more than one could be meant."""
-    return next(iter(candidates(pth, indexes)), None) if sure(pth, indexes) else None
-
-
-def sure(pth: Path, indexes: list[Path]) -> bool:
-    """Whether the first candidate is beyond doubt."""
-    ranks = [rank for rank, _ in _ranked(pth, indexes)]
-    return bool(ranks) and ranks[0] < DOUBT and ranks.count(ranks[0]) == 1
+    ranked = _ranked(pth, indexes)
+    ranks = [rank for rank, _ in ranked]
+    sure = bool(ranks) and ranks[0] < DOUBT and ranks.count(ranks[0]) == 1
+    return ranked[0][1] if sure else None
 
 
 def candidates(pth: Path, indexes: list[Path]) -> list[Path]:
@@ -139,88 +192,28 @@ def _rank(pth: Path, index: Path, alone: bool) -> int | None:
 
 def mentions(title: str, name: str) -> bool:
     """Whether an index's title has a voice's name as words of its own: anna, but not joanna."""
-    words, wanted = (re.sub(r"[\W_]+", "_", text).strip("_").lower() for text in (title, name))
+    words, wanted = _words(title), _words(name)
     return bool(wanted) and f"_{wanted}_" in f"_{words}_"
+
+
+@functools.lru_cache(maxsize=2048)
+def _words(text: str) -> str:
+    return re.sub(r"[\W_]+", "_", text).strip("_").lower()
 
 
 def width_of(index: Path) -> int | None:
     """Width of the vectors in an index file; None where its head does not say."""
+    return _width(index, *_mark(index))
+
+
+@functools.lru_cache(maxsize=2048)
+def _width(index: Path, changed_ns: int, size: int) -> int | None:
     with index.open("rb") as stream:
         head = stream.read(8)
     if len(head) < 8 or head[:4] not in FLAT_KINDS:
         return None
     out: int | None = struct.unpack("<i", head[4:])[0]
     return out
-
-
-def facts(pth: Path) -> dict[str, Any]:
-    """What a voice file says about itself; empty when it cannot be read."""
-    stat = pth.stat()
-    return dict(_facts(str(pth), stat.st_mtime_ns, stat.st_size))
-
-
-@functools.lru_cache(maxsize=512)
-def _facts(pth: str, mtime_ns: int, size: int) -> tuple[tuple[str, Any], ...]:
-    try:
-        if pth.endswith(".safetensors"):
-            return _fit(_said(Path(pth)))
-        with zipfile.ZipFile(pth) as archive:
-            inner = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
-            if archive.getinfo(inner).file_size > MAX_PICKLE_BYTES:
-                return ()
-            return _fit(_scan(archive.read(inner)))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, struct.error):
-        return ()  # damaged
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError, StopIteration):
-        return ()  # packed in an unusual way
-
-
-def _fit(found: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """The facts that are of a kind that can be shown in a line."""
-    out: dict[str, Any] = {}
-    for key, value in found.items():
-        if isinstance(value, str):
-            out[key] = "".join(c for c in value[:LONGEST_FACT] if c.isprintable())
-        elif isinstance(value, (int, float)) and abs(value) < 1 << 63:
-            out[key] = value
-    return tuple(out.items())
-
-
-def _said(file: Path) -> dict[str, Any]:
-    """The facts in the header of a safetensors file."""
-    with file.open("rb") as stream:
-        (size,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(min(size, HEADER_LIMIT_BYTES)))
-    said = json.loads(header["__metadata__"]["voice"])
-    told = said.get("embedder")
-    width = told.get("width") if isinstance(told, dict) else None
-    return {k: said[k] for k in FACTS if k in said} | ({"width": width} if width else {})
-
-
-def _scan(data: bytes) -> dict[str, Any]:
-    """Plain values that follow known keys in a pickle's opcodes; nothing is executed."""
-    found: dict[str, Any] = {}
-    memo: dict[Any, Any] = {}
-    key, last = None, None
-    for opcode, argument, _ in pickletools.genops(data):
-        name = opcode.name
-        if name in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = last
-            continue
-        if name in ("BINGET", "LONG_BINGET"):
-            last = memo.get(argument)
-        elif name in ("NEWTRUE", "NEWFALSE"):
-            last = name == "NEWTRUE"
-        elif isinstance(argument, (int, float, str)) and "GLOBAL" not in name:
-            last = argument
-        else:
-            key, last = None, None
-            continue
-        if key is not None:
-            found[key], key = last, None
-        elif isinstance(last, str) and last in FACTS:
-            key = last
-    return found
 
 
 def _epoch(voice: Voice) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from rvc.errors import DownloadFailed, MissingModel
-from rvc.hub import fetch, links
+from rvc.hub import fetch, kinds, links
 from rvc.hub.catalog import Asset
 from rvc.hub.transfer import Transfer, Unusable
 from rvc.progress import Report, silent
@@ -27,6 +28,10 @@ DRIVE = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 DRIVE_FILES = "https://drive.usercontent.google.com/download"
 DRIVE_ID = re.compile(r"/(?:file/)?d/([\w-]{10,})")
 NAMED = re.compile(r"filename\*?=(?:UTF-8'')?\"?([^\";]+)", re.IGNORECASE)
+PIXELDRAIN = re.compile(r"/(u|l)/(\w+)/?")
+GITHUB_BLOB = re.compile(r"^(/[^/]+/[^/]+)/blob/")
+ENCRYPTED = ("mega.nz", "mega.co.nz", "mega.io")
+MOST_VOICES, MOST_LISTED = 8, 40  # that come by one link, that a message lists
 INDEX_STARTS = (b"IwFl", b"IxF2", b"IxFI", b"IHNf", b"IwSq", b"IwPQ", b"IxPT")
 
 
@@ -34,8 +39,10 @@ def is_link(text: str) -> bool:
     return bool(re.match(r"https?://", text.strip(), re.IGNORECASE))
 
 
-def get(link: str, folder: Path, report: Report = silent) -> list[Found]:
+def get(link: str, folder: Path, report: Report = silent, wanted: str | None = None) -> list[Found]:
     """Fetch what a link leads to into `folder`; zips are unpacked.
+
+    Of a collection all voices come, or the one whose file is called `wanted`.
 
     A link to Hugging Face is looked for on every mirror in turn, the user's own first.
 
@@ -49,7 +56,7 @@ def get(link: str, folder: Path, report: Report = silent) -> list[Found]:
     candidates = _mirrored(links.vet(link.strip(), fetch.trusted()))
     for number, candidate in enumerate(candidates):
         try:
-            return _from(candidate, folder / f"mirror-{number}", report)
+            return _from(candidate, folder / f"mirror-{number}", report, wanted)
         except links.Refused:
             raise
         except DownloadFailed as error:
@@ -67,25 +74,32 @@ def _mirrored(link: str) -> list[str]:
     return [f"{endpoint}{parts.path}" for endpoint in fetch.endpoints()]
 
 
-def _from(link: str, folder: Path, report: Report) -> list[Found]:
+def _from(link: str, folder: Path, report: Report, wanted: str | None) -> list[Found]:
     folder.mkdir(parents=True, exist_ok=True)
     found: list[Found] = []
-    for number, url in enumerate(direct(link)):
+    for number, url in enumerate(direct(link, wanted)):
         found += _open(_fetch(url, folder / f"download-{number}", report), folder / str(number))
     if not found:
         raise DownloadFailed(f"{link} leads to no voice.", "Give a link to a .pth or .zip.")
     return found
 
 
-def direct(link: str) -> list[str]:
-    """The addresses of the files behind a link that people copy from their browser."""
+def direct(link: str, wanted: str | None = None) -> list[str]:
+    """The addresses of the files behind a link that people copy from their browser.
+
+    Args:
+        wanted: name of one voice, where the link is that of a collection.
+
+    Raises:
+        DownloadFailed: no file can be had by such a link, or there are too many.
+    """
     parts = urlsplit(link)
     host = (parts.hostname or "").lower()
     endpoint = f"{parts.scheme}://{parts.netloc}"
     if host in DRIVE:
         return [_drive(link)]
     if host not in HUGGING_FACE and endpoint not in fetch.endpoints():
-        return [link]
+        return [_of_host(link, host)]
     path = parts.path.strip("/").split("/")
     if len(path) == 1 and host not in HUGGING_FACE and path[0].lower().endswith((*KINDS, ".zip")):
         return [link]
@@ -97,10 +111,31 @@ def direct(link: str) -> list[str]:
     under = "/".join(path[4:]) if len(path) > 4 and path[2] == "tree" else ""
     revision = path[3] if len(path) > 3 and path[2] == "tree" else "main"
     names = _listed(f"{endpoint}/api/models/{repo}/tree/{revision}/{under}?recursive=true")
-    chosen = _chosen(names)
+    chosen = _chosen(names, link, wanted)
     if not chosen:
         raise DownloadFailed(f"{link} holds no voice.", "Give the link of one of its files.")
     return [f"{endpoint}/{repo}/resolve/{revision}/{quote(name)}" for name in chosen]
+
+
+def _of_host(link: str, host: str) -> str:
+    """The file behind a share link of the other hosts that people use, or the link as it is."""
+    parts = urlsplit(link)
+    if host.removeprefix("www.") == "pixeldrain.com":
+        one = PIXELDRAIN.fullmatch(parts.path)
+        if one:
+            tail = f"file/{one[2]}" if one[1] == "u" else f"list/{one[2]}/zip"
+            return f"https://pixeldrain.com/api/{tail}"
+    if host.removeprefix("www.") == "dropbox.com":
+        query = dict(parse_qsl(parts.query)) | {"dl": "1"}
+        return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
+    if host.removeprefix("www.") == "github.com":
+        return urlunsplit(parts._replace(path=GITHUB_BLOB.sub(r"\1/raw/", parts.path)))
+    if host.removeprefix("www.") in ENCRYPTED:
+        raise DownloadFailed(
+            f"Files of {host} can only be opened in a browser.",
+            "Download it there and import the file.",
+        )
+    return link
 
 
 def _drive(link: str) -> str:
@@ -129,14 +164,34 @@ def _listed(url: str) -> list[str]:
     return [str(r.get("path")) for r in rows if isinstance(r, dict) and r.get("type") == "file"]
 
 
-def _chosen(names: list[str]) -> list[str]:
-    """One zip, or the voices with their indexes; checkpoints of trainings are left out."""
+def _chosen(names: list[str], link: str, wanted: str | None) -> list[str]:
+    """Every voice with the indexes, loose or packed; checkpoints of trainings are left out.
+
+    Raises:
+        DownloadFailed: more than anybody fetches by mistake; they are listed.
+    """
     tails = {name: PurePosixPath(name).name for name in names}
     loose = [n for n, t in tails.items() if t.lower().endswith((".pth", ".safetensors"))]
     loose = [n for n in loose if not tails[n].startswith(("G_", "D_"))]
-    if loose:
-        return loose[:4] + [n for n, t in tails.items() if t.endswith(".index")][:4]
-    return [n for n, t in tails.items() if t.lower().endswith(".zip")][:1]
+    known = {_stem(n) for n in loose}  # what is there both loose and packed comes once
+    packed = [n for n, t in tails.items() if t.lower().endswith(".zip") and _stem(n) not in known]
+    indexes = [n for n, t in tails.items() if t.lower().endswith(".index")]
+    voices = loose + packed
+    asked = [n for n in voices if wanted and _stem(n) == wanted.lower()]
+    if len(asked) == 1:
+        voices = asked
+    elif len(voices) > MOST_VOICES:
+        listed = ", ".join(tails[n] for n in voices[:MOST_LISTED])
+        more = f" and {len(voices) - MOST_LISTED} more" if len(voices) > MOST_LISTED else ""
+        raise DownloadFailed(
+            f"{link} is a collection of {len(voices)} voices: {listed}{more}.",
+            "Choose one by its name (--model-name), or give the link of its file.",
+        )
+    return voices + (indexes if set(voices) & set(loose) else [])
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.lower()
 
 
 class _Named(Transfer):
@@ -177,7 +232,8 @@ def _open(found: Found, folder: Path) -> list[Found]:
     with found.path.open("rb") as stream:
         start = stream.read(4)
     suffix = Path(found.name).suffix.lower()
-    if start[:2] == b"PK" and not _is_torch(found.path):
+    kinds.refuse_foreign(found.path)
+    if start[:2] == b"PK" and not is_torch(found.path):
         return unpack(found.path, folder)
     if start in INDEX_STARTS:
         suffix = ".index"
@@ -189,9 +245,8 @@ def _open(found: Found, folder: Path) -> list[Found]:
     return [Found(Path(found.name).stem + suffix, path)]
 
 
-def _is_torch(path: Path) -> bool:
-    import zipfile
-
+def is_torch(path: Path) -> bool:
+    """Whether a zip is a model file of torch, rather than an archive of files."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist()[:50])

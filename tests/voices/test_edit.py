@@ -1,6 +1,7 @@
 """Tools for voice files: information, blending, extraction, editing, conversion."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,3 +149,25 @@ def test_an_index_is_described_too(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(BadInput, match="no model file"):
         information.describe(tmp_path / "a.txt")
+
+
+def test_no_voice_is_overwritten_unasked_and_no_index_outlives_its_own(home, two):
+    blend = {"model_name": "mix", "pth_path_1": two[0], "pth_path_2": two[1]}
+    file = Path(tasks.run("model-blender", params.ModelBlender(**blend))["file"])
+    table = file.with_suffix(".index")
+    rows = np.random.default_rng(0).standard_normal((200, tiny.EMBED_WIDTH))
+    index.write(index.build(rows.astype(np.float32)), table)
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="there already") as told:
+        tasks.run("model-blender", params.ModelBlender(**blend, ratio=0.1))
+    assert "--overwrite" in told.value.hint
+    for kind, more in {"model-convert": {}, "model-edit": {"author": "x"}}.items():
+        p = tasks.VERBS[kind].params(pth_path=two[0], output_path=file, **more)
+        with pytest.raises(BadInput, match="there already"):
+            tasks.run(kind, p)
+    assert file.read_bytes() == before
+    assert table.is_file()
+    done = tasks.run("model-blender", params.ModelBlender(**blend, ratio=0.1, overwrite=True))
+    assert file.read_bytes() != before
+    assert not table.exists()
+    assert "index" in done["message"]

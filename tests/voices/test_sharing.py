@@ -129,7 +129,8 @@ def test_hugging_face_links_are_read(monkeypatch):
     asked: list[str] = []
     listed = ["x.pth", "D_1.pth", "x.index", "y.zip"]
     monkeypatch.setattr(sharing, "_listed", lambda url: asked.append(url) or listed)
-    assert sharing.direct(base) == [f"{base}/resolve/main/x.pth", f"{base}/resolve/main/x.index"]
+    chosen = ["x.pth", "y.zip", "x.index"]
+    assert sharing.direct(base) == [f"{base}/resolve/main/{name}" for name in chosen]
     assert asked == ["https://huggingface.co/api/models/some/one/tree/main/?recursive=true"]
 
 
@@ -185,3 +186,70 @@ def test_offline_asks_nobody(host, monkeypatch):
     with pytest.raises(MissingModel, match="offline"):
         download(f"{host.url}/a/b/blob/main/Zoe.pth")
     assert host.asked == []
+
+
+@pytest.mark.parametrize(
+    ("link", "file"),
+    [
+        ("https://pixeldrain.com/u/abc123", "https://pixeldrain.com/api/file/abc123"),
+        ("https://pixeldrain.com/l/XyZ9", "https://pixeldrain.com/api/list/XyZ9/zip"),
+        ("https://pixeldrain.com/api/file/abc", "https://pixeldrain.com/api/file/abc"),
+        ("https://www.dropbox.com/s/x/a.zip?dl=0", "https://www.dropbox.com/s/x/a.zip?dl=1"),
+        (
+            "https://www.dropbox.com/scl/fi/k/a.zip?rlkey=z&dl=0",
+            "https://www.dropbox.com/scl/fi/k/a.zip?rlkey=z&dl=1",
+        ),
+        ("https://github.com/o/r/blob/main/b/a.zip", "https://github.com/o/r/raw/main/b/a.zip"),
+        (
+            "https://github.com/o/r/releases/download/v1/a.zip",
+            "https://github.com/o/r/releases/download/v1/a.zip",
+        ),
+        ("https://notdropbox.com/s/x/a.zip?dl=0", "https://notdropbox.com/s/x/a.zip?dl=0"),
+    ],
+)
+def test_share_links_lead_to_the_file(link, file):
+    assert sharing.direct(link) == [file]
+
+
+def test_a_host_that_only_browsers_can_read_is_named():
+    with pytest.raises(DownloadFailed, match=r"mega\.nz"):
+        sharing.direct("https://mega.nz/file/abc#key")
+
+
+def collection(host, count):
+    for number in range(count):
+        host.files[f"v{number}.zip"] = host.voices[number % len(host.voices)]
+    rows = [{"type": "file", "path": f"v{number}.zip"} for number in range(count)]
+    host.files["main/?recursive=true"] = json.dumps(rows).encode()
+
+
+@pytest.fixture
+def many(host, tmp_path):
+    files = [tiny.voice(tmp_path / f"star{n}.pth", seed=n) for n in range(5)]
+    host.voices = [packed(file) for file in files]
+    return host
+
+
+def test_all_voices_of_a_collection_come(many):
+    collection(many, 5)
+    done = tasks.run("download", params.Download(model_link=f"{many.url}/x/many"))
+    assert sorted(d["name"] for d in done["imported"]) == [f"star{n}" for n in range(5)]
+
+
+def test_a_large_collection_is_a_list_to_choose_from(many, home):
+    collection(many, 30)
+    with pytest.raises(DownloadFailed) as told:
+        download(f"{many.url}/x/many")
+    assert all(f"v{number}.zip" in told.value.message for number in range(30))
+    assert "--model-name" in told.value.hint
+    assert len(many.asked) == 1
+    assert download(f"{many.url}/x/many", model_name="v17")["name"] == "v17"
+
+
+def test_what_asks_for_a_login_is_said_to_be_private(host):
+    def closed(handler, content):
+        handler.send_error(401)
+
+    host.faults.append(closed)
+    with pytest.raises(DownloadFailed, match="private"):
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")

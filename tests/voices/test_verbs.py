@@ -265,3 +265,39 @@ def test_deleting_wants_the_name_twice(home, outside):
     tasks.run("delete-voice", params.DeleteVoice(model_name="a", confirm="a"))
     assert names(home) == []
     shutil.rmtree(outside)
+
+
+@pytest.mark.parametrize("form", ["zip", "file", "folder"])
+def test_of_a_pair_of_indexes_the_one_with_the_features_comes(home, outside, form):
+    tiny.voice(outside / "first.pth")
+    added = "added_IVF1_Flat_nprobe_1_first_v2.index"
+    table(outside / added, seed=1)
+    table(outside / added.replace("added", "trained"), seed=2)
+    source = {"file": outside / "first.pth", "folder": outside, "zip": outside / "all.zip"}[form]
+    with zipfile.ZipFile(outside / "all.zip", "w") as packed:
+        for file in (*outside.glob("*.pth"), *outside.glob("*.index")):
+            packed.write(file, file.name)
+    if form != "zip":
+        (outside / "all.zip").unlink()
+    made = index.Retriever.load(bring(source)["imported"][0]["index_path"]).table
+    wanted = index.Retriever.load(outside / added).table
+    assert np.array_equal(np.sort(made.vectors, 0), np.sort(wanted.vectors, 0))
+
+
+def test_an_archive_that_is_called_a_voice_is_opened(home, outside):
+    tiny.voice(outside / "Ann.pth")
+    with zipfile.ZipFile(outside / "z.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(outside / "Ann.pth", "Ann.pth")
+    assert bring(outside / "z.pth")["imported"][0]["name"] == "Ann"
+
+
+def test_one_voice_of_several_is_chosen_by_its_name(home, outside):
+    for number, name in enumerate(("ann", "bob", "cid")):
+        tiny.voice(outside / f"{name}.pth", seed=number)
+    assert [d["name"] for d in bring(outside, model_name="bob")["imported"]] == ["bob"]
+
+
+@pytest.mark.parametrize("name", ["हिन्दी", "น้ำ", "বাংলা", "தமிழ்", "étoile", "مُح", "می‌خواهم"])
+def test_names_of_any_script_are_kept(home, outside, name):
+    tiny.voice(outside / f"{name}.pth")
+    assert bring(outside / f"{name}.pth")["imported"][0]["name"] == name
