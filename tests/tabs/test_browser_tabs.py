@@ -14,6 +14,7 @@ import soundfile
 from rvc.config import KIT
 from tests import tiny
 from tests.hub.hosts import Host
+from tests.songs import band
 from tests.tabs.browsing import Server, choose, holds, launched, panel, reload, upload
 
 pytest_plugins = ["tests.tabs.browsing"]
@@ -156,6 +157,34 @@ def test_a_text_is_spoken(page, server):
         page.wait_for_function(
             "() => document.querySelector('#tab-tts ab-player audio').duration > 0.4"
         )
+
+
+def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(page, server, tmp_path):
+    tab(page, "songs")
+    song = band.write(tmp_path / "my song.wav", band.mixed(2.0))
+    page.locator("#song input[type=file]").set_input_files(song)
+    holds(page.locator("#chosen-song input"), "my song.*")
+    use_demo(page, "#song-voice")
+    page.locator("#make-cover").click()
+    done = panel(page, "done", "#tab-songs", "Made a cover")
+    mixer = done.locator("stem-mixer[data-ready]")
+    mixer.wait_for(timeout=LIMIT_MS)
+    names = mixer.locator(".stem-name").all_inner_texts()
+    assert names == ["Original", "Voice in the song", "Converted voice", "Accompaniment"]
+    mixer.get_by_role("button", name="Mute: Accompaniment").click()
+    mixer.get_by_role("button", name="Mix again with these gains").click()
+    page.wait_for_function(
+        """() => {
+            const job = document.querySelector("#tab-songs job-panel").job;
+            return job.params.acapella_path && job.state === "done";
+        }""",
+        timeout=LIMIT_MS,
+    )
+    folder = server.home / "assets" / "audios"
+    mixed, alone = (
+        soundfile.read(folder / f"my song (demo{part}).wav")[0] for part in ("", ") (acapella")
+    )
+    assert np.abs(mixed - alone).max() < 0.02
 
 
 def test_two_voices_are_blended(page, server):
