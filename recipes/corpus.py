@@ -1,12 +1,13 @@
 """The kit's second corpus: natural speech at 24 kHz in ten languages by people who do not exist.
 
-48 speakers (blends of Kokoro-82M's published style tables), one Piper reader, and the prompts that
-real people recorded for Asterisk. Every utterance is drawn from its number alone, so the corpus is
-the same on every machine, may be stopped at any time and goes on where it was. Of each there is
-also one version that went through a telephone, a room or noise. Development-time only.
+48 speakers (blends of Kokoro-82M's published style tables), one Piper reader, a little formant
+speech of espeak-ng, and the prompts that real people recorded for Asterisk. Every utterance is
+drawn from its number alone, so the corpus is the same on every machine, may be stopped at any time
+and goes on where it was. Of each there is also one version that went through a telephone, a room or
+noise. Development-time only.
 
-Writes OUT/kokoro, OUT/joe, OUT/prompts (FLAC) and OUT/manifest.jsonl: one line for every utterance,
-written when its sound is there.
+Writes OUT/kokoro, OUT/joe, OUT/espeak, OUT/prompts (FLAC) and OUT/manifest.jsonl: one line for
+every utterance, written when its sound is there.
 Use: python recipes/corpus.py OUT --voices VOICES [--hours H] [--guide FOLDER] [--prompts FOLDER]
 """
 
@@ -25,7 +26,7 @@ import numpy as np
 import soundfile as sf
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from recipes import joe, prompts
+from recipes import formant, joe, prompts
 from recipes.degrade import KINDS, degraded
 from recipes.kokoro import RATE_HZ, Kokoro, Melody, blend, tables
 from recipes.phonemes import ipa
@@ -40,6 +41,8 @@ AT_HOME = 0.7  # share of a language that is spoken by its own speakers
 TWIN = 6  # one utterance in so many is the one before it by another speaker, frame by frame
 JOE = 25  # one in so many is Piper's
 SUNG, SHIFTED = 0.10, 0.12  # shares with an edited pitch
+FORMANT = 40  # utterances of espeak-ng in each language
+FORMANT_UNSEEN = "f1"
 SEX_GAP = 9.0  # semitones between a man's and a woman's speech
 
 
@@ -183,6 +186,32 @@ class Corpus:
         self.done[file] = row["seconds"]
 
 
+def formants(corpus: Corpus, guide: Path) -> None:
+    """Speak the first sentences of every language with espeak-ng, its variants in turn."""
+    voice: formant.Formant | None = None
+    for base, language in enumerate(formant.VOICES):
+        for place, text in enumerate(sentences(language, guide)[:FORMANT]):
+            number = base * FORMANT + place
+            file = f"espeak/{language}/{number:06d}.flac"
+            if file in corpus.done:
+                continue
+            voice = voice or formant.Formant()
+            variant = formant.VARIANTS[place % len(formant.VARIANTS)]
+            spoken = voice.speak(text, language, variant, number)
+            facts = {
+                "number": number,
+                "language": language,
+                "text": text,
+                "speaker": f"espeak-{variant}",
+                "sex": variant[0],
+                "split": "held_out" if variant == FORMANT_UNSEEN else "train",
+                "timing": f"espeak-{variant}",
+                "speed": number,  # drawn for each: no two are alike in time
+                "phones": spoken.phones,
+            }
+            corpus.add(file, spoken.wave, number, facts)
+
+
 def synthesise(corpus: Corpus, voices: Path, guide: Path, hours: float) -> None:
     """Speak until there are `hours` of synthetic speech."""
     kokoro, published = Kokoro(corpus.out / "network"), tables(voices)
@@ -230,6 +259,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=Path("/usr/share"), help="of Asterisk")
     a = parser.parse_args()
     corpus = Corpus(a.out)
+    formants(corpus, a.guide)  # before Kokoro, whose phonemes need the same library otherwise
     synthesise(corpus, a.voices, a.guide, a.hours)
     for number, (file, wave, facts) in enumerate(prompts.all_prompts(a.prompts)):
         if file not in corpus.done:

@@ -65,18 +65,17 @@ def segments(phones: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
     """Phonemes with their ends in s: marks of stress, length and tone joined to their sound."""
     found: list[tuple[str, float]] = []
     for sign, end_s in phones:
-        if sign and sign in STRESS:
-            continue  # its time is the next sound's: only ends are kept
-        if sign and sign in BEHIND and found:
-            found[-1] = (found[-1][0], end_s)
-        else:
-            found.append(("" if not sign or sign in SILENCE else sign, end_s))
+        sound = "".join(c for c in sign if c not in STRESS + BEHIND)
+        if sound or not sign:
+            found.append(("" if sound in SILENCE else sound, end_s))
+        elif sign[0] in BEHIND and found:
+            found[-1] = (found[-1][0], end_s)  # a stress's time is the next sound's
     return found
 
 
-def chosen(corpus: Path, languages: Sequence[str]) -> list[Row]:
-    """Utterances with known phoneme times, up to MOST of a language; no twins."""
-    rows = [row for row in manifest.rows(corpus) if row["phones"]]
+def chosen(corpus: Path, maker: str, languages: Sequence[str]) -> list[Row]:
+    """Utterances of a maker (kokoro, espeak), up to MOST of a language; no twins."""
+    rows = [row for row in manifest.rows(corpus) if row["file"].startswith(maker)]
     rows = [row for row in rows if row["speaker"] == row["timing"]]
     random.Random(SEED).shuffle(rows)
     kept: list[Row] = []
@@ -202,10 +201,11 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("embedders", nargs="+")
     parser.add_argument("--languages", default="en,es,fr,it,pt,de,ru,ja,zh,cs")
+    parser.add_argument("--maker", choices=("kokoro", "espeak"), default="kokoro")
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
     torch.set_num_threads(1)
-    rows = chosen(a.corpus, a.languages.split(","))
+    rows = chosen(a.corpus, a.maker, a.languages.split(","))
     waves = [manifest.wave_16k(a.corpus / row["file"]) for row in rows]
     print(Counter(row["language"] for row in rows), flush=True)
     found: dict[str, Any] = {}
