@@ -94,15 +94,15 @@ def heard(embedder: Embedder, wave: np.ndarray, row: Row) -> Frames:
     return Frames(row["language"], row["speaker"], row["number"], values, phones)
 
 
-def linear(x: np.ndarray, y: np.ndarray, classes: int) -> torch.nn.Linear:
+def linear(x: np.ndarray, y: np.ndarray, classes: int, steps: int) -> torch.nn.Linear:
     """A linear classifier of standardised frames, its mean and scale folded in."""
     torch.manual_seed(SEED)
     mean, std = x.mean(0), x.std(0) + 1e-4
     inputs, labels = torch.from_numpy((x - mean) / std), torch.from_numpy(y)
     layer = torch.nn.Linear(x.shape[1], classes)
     optimiser = torch.optim.Adam(layer.parameters(), 3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
         batch = torch.randint(len(inputs), (BATCH,))
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(layer(inputs[batch]), labels[batch])
@@ -138,7 +138,7 @@ def sequence(labels: Sequence[int], silence: int) -> list[int]:
     return [label for i, label in enumerate(long) if i == 0 or label != long[i - 1]]
 
 
-def judged(data: list[Frames]) -> Scores:
+def judged(data: list[Frames], steps: int = STEPS) -> Scores:
     """Both probes on what one embedder hears."""
     speakers = sorted({f.speaker for f in data})
     unseen = set(speakers[1::TEST_SPEAKERS])
@@ -149,7 +149,7 @@ def judged(data: list[Frames]) -> Scores:
     train = [f for f in data if f.speaker not in unseen]
     x = np.concatenate([f.values for f in train])
     y = np.array([index.get(p, -1) for f in train for p in f.phones])
-    probe = linear(x[y >= 0], y[y >= 0], len(names))
+    probe = linear(x[y >= 0], y[y >= 0], len(names), steps)
     scores = Scores(width=x.shape[1])
     right: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for f in (f for f in data if f.speaker in unseen):
@@ -163,11 +163,11 @@ def judged(data: list[Frames]) -> Scores:
     for language, (hits, frames, wrong, phones) in right.items():
         scores.phone[language] = round(hits / max(1, frames), 4)
         scores.error[language] = round(wrong / max(1, phones), 4)
-    scores.speaker = speaker_accuracy(train)
+    scores.speaker = speaker_accuracy(train, steps)
     return scores
 
 
-def speaker_accuracy(data: list[Frames]) -> float:
+def speaker_accuracy(data: list[Frames], steps: int) -> float:
     """Frames of every third utterance whose speaker a probe learnt from the others names."""
     names = sorted({f.speaker for f in data})
     early = [f for f in data if f.number % 3]
@@ -178,7 +178,7 @@ def speaker_accuracy(data: list[Frames]) -> float:
         loud = [f.values[[i for i, p in enumerate(f.phones) if p]] for f in part]
         return np.concatenate(loud), np.array(label)
 
-    probe = linear(*stack(early), len(names))
+    probe = linear(*stack(early), len(names), steps)
     x, y = stack(late)
     with torch.no_grad():
         found = probe(torch.from_numpy(x)).argmax(1).numpy()
