@@ -63,6 +63,7 @@ NEEDS = {  # shown only while another control has a certain value (besides name_
 SHORT = ("Effects",)  # groups of so many controls that the help text serves as label
 Model = TypeVar("Model", bound=BaseModel)
 WIDE = 1000  # whole numbers over a wider range are typed, not dragged
+FINE = {"pitch": 0.01}  # steps of sliders whose small parts are heard
 STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
 
 
@@ -215,7 +216,8 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
         return gr.Dropdown(pairs, value=value, multiselect=many or None, **text)
     low, high = limits(declared)
     if low is not None and high is not None and not (kind is int and high - low > WIDE):
-        step = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
+        usual = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
+        step = FINE.get(name, usual)
         return gr.Slider(low, high, value, step=step, buttons=[], **text)
     if kind in (int, float):
         precision = 0 if kind is int else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.params import Convert, Tts
 from rvc.server import fence
+from rvc.tts import speak as speech_text
 from tabs import controls
 from tabs.events import starts
 from tabs.inference import chosen_voice, usable, voice_choice
@@ -25,6 +27,7 @@ CHOSEN_HERE = (
     "pth_path",
     "index_path",
 )
+LONGEST_TEXT = 100_000  # characters of a file shown in the text field
 EMPTY = "Write a text, choose a voice and press Speak."
 
 
@@ -84,5 +87,4 @@ def start(page: Page, text: str, pth: str | None, values: dict[str, Any]) -> str
 
 
 def _read(file: str) -> str:
-    with open(file, encoding="utf-8", errors="replace") as stream:
-        return stream.read(100_000)
+    return speech_text.read_text(Path(file))[:LONGEST_TEXT]

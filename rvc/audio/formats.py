@@ -7,7 +7,8 @@ these endings that holds no sound is refused when it is opened.
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import re
+from pathlib import Path, PurePath
 
 PLAYED = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")  # written here, played by browsers
 _MORE = (
@@ -22,3 +23,20 @@ _KNOWN = frozenset(EXTENSIONS)
 def is_sound_name(path: PurePath | str) -> bool:
     """Whether a file is taken for a recording by its ending, upper case or lower."""
     return PurePath(path).suffix.lower() in _KNOWN
+
+
+_BEGINNINGS = re.compile(  # of files that hold sound, whatever they are called
+    rb"RIFF....WAVE|RF64....WAVE|riff\x2e\x91\xcf\x11|FORM....AIF[FC]|caff|\.snd|fLaC|OggS|ID3[\x02-\x04]"
+    rb"|\xff[\xfb\xf3\xf2\xfa\xfd][^\xff]|\xff[\xf1\xf9][^\xff]|....ftyp(?:M4[ABV]|mp4|iso|3g|qt)"
+    rb"|\x1a\x45\xdf\xa3|wvpk|TTA1|MAC |#!AMR|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x0b\x77",
+    re.DOTALL,
+)
+
+
+def holds_sound(path: Path) -> bool:
+    """Whether a file of an unknown ending begins as recordings do; not when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return bool(_BEGINNINGS.match(file.read(16)))
+    except OSError:
+        return False

@@ -20,7 +20,9 @@ from rvc.dataset.scan import Dataset, scan
 from rvc.dataset.slice_set import Sources
 from rvc.dataset.slices import (
     CLIPPED_SHARE,
+    EMPTY,
     FOLDERS,
+    SILENT,
     VERSION,
     Job,
     Options,
@@ -33,6 +35,7 @@ from rvc.progress import Report
 
 LOG = logging.getLogger(__name__)
 STAGE = "preprocess"
+DAMAGED_LIMIT = 0.5  # share of the recordings; what is silent, empty or too short does not count
 NOTE = "Cutting"
 
 
@@ -51,7 +54,7 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
         raise BadInput(f"There is no configuration for {p.sample_rate} Hz.", "Choose another.")
     before = manifest.stage(folder, STAGE) or Stage(STAGE)
     known = {int(k): v for k, v in before.details.get("speakers", {}).items()}
-    dataset = scan(p.dataset_path, known)
+    dataset = scan(p.dataset_path, known, one=p.speakers == "one")
     with lock.hold(folder):
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -60,12 +63,12 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
         try:
             _make(dataset, options, folder, done, old, p.cpu_cores, report)
             stage = _stage(dataset, options, done, time.monotonic() - began)
-            manifest.judge(stage)
+            _judge(stage)
         except BaseException:
             slice_set.drop(folder, {done[key]["number"] for key in done.keys() - kept})
             raise
         _commit(folder, stage, before)
-    return _result(p, stage, done, kept, before)
+    return _result(p, stage, dataset, kept, before)
 
 
 def _options(p: params.Preprocess) -> Options:
@@ -114,6 +117,7 @@ def _make(
             jobs += split(recording.path, recording.key, stem, options, folder)
         except BadInput as error:
             entry["cause"] = error.message
+            entry["kind"] = EMPTY if _is_empty(recording.path) else ""
         except OSError as error:
             entry["cause"] = f"{recording.path} cannot be read: {error.strerror or error}."
     for outcome in workers.spread(jobs, work, _crashed, cores, report, NOTE):
@@ -134,7 +138,12 @@ def _enter(entry: dict[str, Any], outcome: Outcome) -> None:
     if outcome.cause and entry["slices"]:
         entry["warnings"].append(f"{outcome.key}: only a part could be used: {outcome.cause}")
     elif outcome.cause:
-        entry["cause"] = outcome.cause
+        entry["cause"], entry["kind"] = outcome.cause, outcome.kind
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is nothing: no byte, or a link to nowhere."""
+    return path.stat().st_size == 0 if path.exists() else path.is_symlink()
 
 
 def _fingerprint(options: Options) -> dict[str, Any]:
@@ -145,9 +154,12 @@ def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) ->
     """The record of the whole set."""
     stage = Stage(STAGE, _fingerprint(options), inputs=len(dataset.recordings), seconds=seconds)
     sources = {r.key: done[r.key] for r in dataset.recordings}
+    kinds: dict[str, int] = {}
     for key, entry in sources.items():
         if not entry["slices"]:
             stage.fail(key, entry["cause"] or "it is silent.")
+            kind = entry.get("kind") or ("damaged" if entry["cause"] else SILENT)
+            kinds[kind] = kinds.get(kind, 0) + 1
         stage.outputs += sorted(entry["slices"])
         stage.warnings += entry["warnings"]
         if entry["clipped"] > CLIPPED_SHARE * entry["seconds"]:
@@ -157,10 +169,22 @@ def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) ->
     stage.fingerprint["data"] = manifest.digest(content)
     stage.details = {
         "sources": sources,
+        "left_out": kinds,
         "speakers": {str(number): name for number, name in sorted(dataset.names.items())},
         "total_seconds": round(sum(e["seconds"] for e in sources.values() if e["slices"]), 3),
     }
     return stage
+
+
+def _judge(stage: Stage) -> None:
+    """Refuse a set of which nothing is left, or of which damage took more than half.
+
+    Raises:
+        StageFailed: so it is.
+    """
+    damaged = stage.details["left_out"].get("damaged", 0)
+    limit = DAMAGED_LIMIT if damaged > DAMAGED_LIMIT * stage.inputs else 1.0
+    manifest.judge(stage, limit)
 
 
 def _commit(folder: Path, stage: Stage, before: Stage) -> None:
@@ -175,17 +199,36 @@ def _commit(folder: Path, stage: Stage, before: Stage) -> None:
     experiment.write_config(folder, stage.fingerprint["sample_rate"])
 
 
+def _failed(stage: Stage) -> str:
+    """How many recordings were left out for what, with the first of them."""
+    if not stage.failures:
+        return ""
+    counts = ", ".join(f"{count} {kind}" for kind, count in stage.details["left_out"].items())
+    first = " ".join(str(failure) for failure in stage.failures[:3])
+    return f"Left out: {counts}. {first}" + (" …" if len(stage.failures) > 3 else "")
+
+
+def _understood(p: params.Preprocess, dataset: Dataset, speakers: list[int]) -> str:
+    """How folders were taken, where that could have been meant otherwise."""
+    if len(speakers) > 1:
+        return "Each folder was taken for a speaker; --speakers one takes them for one."
+    inside = any("/" in recording.key for recording in dataset.recordings)
+    return "All folders were taken for one speaker." * (inside and p.speakers == "one")
+
+
 def _result(
-    p: params.Preprocess, stage: Stage, done: Sources, kept: set[str], before: Stage
+    p: params.Preprocess, stage: Stage, dataset: Dataset, kept: set[str], before: Stage
 ) -> dict[str, Any]:
     total = stage.details["total_seconds"]
-    speakers = sorted({entry["speaker"] for entry in done.values()})
-    bad = "".join(f" Failed: {failure}" for failure in stage.failures[:3])
+    sources: Sources = stage.details["sources"]
+    speakers = sorted({entry["speaker"] for entry in sources.values() if entry["slices"]})
+    said = [_failed(stage), dataset.left_out(), _understood(p, dataset, speakers)]
     message = (
         f"{p.model_name}: {total / 60:.1f} minutes in {stage.inputs - len(stage.failures)} "
         f"recordings of {len(speakers)} speaker(s) gave {len(stage.outputs)} slices in "
-        f"{stage.seconds:.1f} s; {len(kept)} recordings were up to date.{bad}"
+        f"{stage.seconds:.1f} s; {len(kept)} recordings were up to date."
     )
+    message = " ".join([message, *filter(None, said)])
     for text in stage.warnings:
         LOG.warning("%s", text)
     return {
@@ -196,7 +239,10 @@ def _result(
         "speakers": {str(n): stage.details["speakers"].get(str(n), str(n)) for n in speakers},
         "up_to_date": len(kept),
         "cut": stage.inputs - len(kept),
-        "removed": len(before.details.get("sources", {}).keys() - done.keys()),
+        "removed": len(before.details.get("sources", {}).keys() - sources.keys()),
+        "left_out": stage.details["left_out"],
+        "system_folders": dataset.system_folders,
+        "other_files": dataset.endings,
         "failures": [asdict(failure) for failure in stage.failures],
         "warnings": stage.warnings,
         "seconds": round(stage.seconds, 2),

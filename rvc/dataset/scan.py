@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rvc.audio import io
+from rvc.audio.formats import holds_sound, is_sound_name
 from rvc.errors import BadInput
 
 MOST_SPEAKERS = 109  # rows of the speaker table
-IGNORED_FOLDERS = {"__MACOSX"}
+SYSTEM_FOLDERS = frozenset(  # in lower case: recycle bins, snapshots and previews of systems
+    {
+        *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000"),
+        *("#recycle", "#snapshot", "~snapshot", "lost+found", "@eadir", "@recycle", "@tmp"),
+        *("@recently-snapshot", "@snapshot", "@sharebin", "@__thumb", "@recyclebin"),
+        *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder"),
+        *("__pycache__", "desktop folder db"),
+    }
+)
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 
 
 @dataclass(frozen=True)
@@ -25,14 +35,33 @@ class Recording:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All recordings, in a stable order, and the names of those speakers that have one."""
+    """All recordings, in a stable order, and the names of those speakers that have one.
+
+    Attributes:
+        ignored: number of files that are no recordings.
+        endings: of those files, with how many there are of each.
+        system_folders: left out with all that is in them; paths inside the dataset.
+    """
 
     recordings: list[Recording]
     names: dict[int, str]
     ignored: int
+    endings: dict[str, int] = field(default_factory=dict)
+    system_folders: list[str] = field(default_factory=list)
+
+    def left_out(self) -> str:
+        """What was not taken for recordings, as a sentence; empty where nothing was."""
+        said = [f"{name}/" for name in self.system_folders[:3]]
+        if len(self.system_folders) > 3:
+            said.append(f"{len(self.system_folders) - 3} more folders of the system")
+        if self.ignored:
+            kinds = sorted(self.endings.items(), key=lambda kind: (-kind[1], kind[0]))
+            named = ", ".join(f"{count} {ending}" for ending, count in kinds[:6])
+            said.append(f"{self.ignored} other file(s) ({named})")
+        return f"Not recordings: {', '.join(said)}." if said else ""
 
 
-def scan(folder: Path, known: Mapping[int, str] | None = None) -> Dataset:
+def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False) -> Dataset:
     """Find the recordings in `folder` and its sub-folders.
 
     Each folder directly inside is a speaker. A number below 109 is the speaker's id, as in
@@ -41,6 +70,7 @@ def scan(folder: Path, known: Mapping[int, str] | None = None) -> Dataset:
 
     Args:
         known: names given in an earlier run, which keep their ids.
+        one: the folders are chapters or albums of one speaker, who is speaker 0.
 
     Raises:
         BadInput: no such folder, nothing to hear in it, or too many speakers.
@@ -50,29 +80,31 @@ def scan(folder: Path, known: Mapping[int, str] | None = None) -> Dataset:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise BadInput(f"The dataset {folder} {what}.", "Give the folder of your recordings.")
-    files, ignored = [], 0
-    for path in sorted(_files(folder), key=lambda p: p.relative_to(folder).parts):
-        if path.suffix.lower() in io.EXTENSIONS:
+    files, system = [], list[str]()
+    endings: Counter[str] = Counter()
+    found = _files(folder, system)
+    for path in sorted(found, key=lambda p: p.relative_to(folder).parts):
+        if is_sound_name(path) or holds_sound(path):
             files.append(path)
-        else:
-            ignored += 1
+        elif path.name.lower() not in SYSTEM_FILES:
+            endings[path.suffix.lower() or "without ending"] += 1
     if not files:
         raise BadInput(
             f"The dataset {folder} holds no recordings.",
             "Put WAV, FLAC, MP3, OGG, OPUS, M4A, MP4 or WebM files into it.",
         )
-    owners = [path.relative_to(folder).parts[:-1][:1] for path in files]
+    owners = [() if one else path.relative_to(folder).parts[:-1][:1] for path in files]
     ids = _ids({owner[0] for owner in owners if owner}, () in owners, known or {})
     recordings = [
         Recording(path, path.relative_to(folder).as_posix(), ids[owner[0]] if owner else 0)
         for path, owner in zip(files, owners, strict=True)
     ]
     names = {number: name for name, number in ids.items() if _number(name) is None}
-    return Dataset(recordings, names, ignored)
+    return Dataset(recordings, names, endings.total(), dict(endings), sorted(system))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All visible files; links to folders are followed, once."""
+def _files(folder: Path, system: list[str]) -> Iterator[Path]:
+    """All visible files; links to folders are followed, once. Notes the folders of systems."""
     seen = set()
     for top, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(top)
@@ -80,7 +112,9 @@ def _files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in IGNORED_FOLDERS]
+        strange = {f for f in folders if f.startswith(".") or f.lower() in SYSTEM_FOLDERS}
+        system += [Path(top, f).relative_to(folder).as_posix() for f in strange]
+        folders[:] = [f for f in folders if f not in strange]
         yield from (Path(top, name) for name in files if not name.startswith("."))
 
 

@@ -45,6 +45,7 @@ def entry(recording: Recording, number: int) -> dict[str, Any]:
         "slices": [],
         "warnings": [],
         "cause": "",
+        "kind": "",
     }
 
 

@@ -19,7 +19,9 @@ HOP_S = 0.02
 RATE_16K = 16000
 TINY = 1e-5  # -100 dBFS; below it there is nothing
 CLIPPED_SHARE = 1e-3
+TOO_SHORT, SILENT, EMPTY = "too short", "silent", "empty"  # takes that harm nothing
 FULL_SCALE = 0.999
+SHORTEST_S = 0.05  # of a recording; less is no sound that anybody makes
 UNSOUND_SHARE = 0.5  # a stretch with more values that are not numbers is not cut at all
 PARTS_NUMBERED = 1000  # slice numbers reserved for each part
 FOLDERS = ("sliced_audios", "sliced_audios_16k")
@@ -69,6 +71,7 @@ class Outcome:
     seconds: float = 0.0
     digest: str = ""
     cause: str = ""
+    kind: str = ""  # of the cause, where it is the recording's nature and no damage
     warnings: list[str] = field(default_factory=list)
     clipped: float = 0.0
 
@@ -83,6 +86,10 @@ def work(job: Job) -> Outcome:
     loudest = _peak(job) if job.options.normalise == "pre" else None
     for wave, rate, position in _parts(job, outcome):
         outcome.seconds += len(wave) / rate
+        if position == 0 and job.stop is None and len(wave) < SHORTEST_S * rate:
+            outcome.cause = f"it is too short ({1000 * len(wave) / rate:.0f} ms)."
+            outcome.kind = TOO_SHORT
+            break
         outcome.clipped += float((np.abs(wave) >= FULL_SCALE).sum()) / rate
         _slice(wave, rate, position, loudest, job, outcome)
     if not outcome.cause and not job.start:

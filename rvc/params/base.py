@@ -12,12 +12,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from rvc.config import tidy
 from rvc.embedders import EmbedderName
 from rvc.errors import BadInput
+from rvc.params import pasted
 
 SampleRate = Literal[24000, 32000, 40000, 48000]
 ALL_CORES = max(1, min(64, os.cpu_count() or 1))
@@ -85,9 +93,29 @@ class Params(BaseModel):
         """One voice has one name, whatever blanks somebody typed around it."""
         return (tidy(value) or value) if isinstance(value, str) else value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _pasted(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        named = [name for name in values if name in cls.model_fields]
+        named = [name for name in named if _is_path(cls.model_fields[name])]
+        return {**values, **{name: _meant(values[name]) for name in named}}
+
     def implied_outputs(self) -> dict[str, Path]:
         """Files written beside an input where nothing else is asked for, by field."""
         return {}
+
+
+def _is_path(field: FieldInfo) -> bool:
+    return base_type(field.annotation)[0] is Path or reads(field) or writes(field)
+
+
+def _meant(value: Any) -> Any:
+    """The same with every text among it taken for a pasted path."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_meant(each) for each in value)
+    return pasted.path(value) if isinstance(value, str) else value
 
 
 def flag(name: str) -> str:

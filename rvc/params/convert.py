@@ -20,7 +20,7 @@ else:  # packages add names that no type checker knows
 class Convert(Hardware):
     """How a voice is applied to sound."""
 
-    pitch: int = option(0, "Pitch shift in semitones.", ge=-24, le=24)
+    pitch: float = option(0, "Pitch shift in semitones.", ge=-24, le=24)
     index_rate: float = option(0.3, "How much of the voice's index is mixed in.", ge=0, le=1)
     volume_envelope: float = option(
         1.0, "1 keeps the loudness of the result, 0 forces that of the input.", ge=0, le=1

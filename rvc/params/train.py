@@ -27,6 +27,11 @@ class Preprocess(Params):
         help="Folder with recordings; one sub-folder per speaker if several.", reads=True
     )
     sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
+    speakers: Literal["folders", "one"] = option(
+        "folders",
+        "Whose voice the sub-folders hold: a speaker's each, or all one's (chapters, albums).",
+        "Advanced",
+    )
     cpu_cores: int = option(
         ALL_CORES, "Processes to use; all cores by default.", "Advanced", ge=1, le=64
     )

@@ -41,7 +41,7 @@ def run(p: Cover, report: Report = silent) -> Result:
         raise BadInput(f"{own[0]} cannot belong to {len(songs)} songs.", "Give one song.")
     if p.pitch % OCTAVE and not p.key:
         LOG.warning(
-            "The voice alone moves by %s semitones and leaves the song's key; --key moves the "
+            "The voice alone moves by %g semitones and leaves the song's key; --key moves the "
             "accompaniment, too.",
             p.pitch,
         )

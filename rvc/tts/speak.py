@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rvc import params
+from rvc import files, params, texts
 from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput
@@ -17,12 +20,15 @@ from rvc.plugins import attribute
 from rvc.progress import Report, silent
 from rvc.tts import ENGINES, piper
 
+LOG = logging.getLogger(__name__)
 LONGEST_TEXT_BYTES = 4 << 20
 EDGE_VOICE = re.compile(r"^[a-z]{2,3}-[A-Za-z-]+Neural$", re.IGNORECASE)
 
 
 def run(p: params.Tts, report: Report = silent) -> dict[str, Any]:
-    """Speak and convert; what is converted is always the speech made now.
+    """Speak and convert; what is converted is always the speech made now, by this call.
+
+    Others may write the same `output_tts_path` meanwhile: what is converted is a copy of its own.
 
     Raises:
         BadInput: no text or no such voice. MissingModel, DownloadFailed: the engine cannot work.
@@ -39,9 +45,15 @@ def run(p: params.Tts, report: Report = silent) -> dict[str, Any]:
     for file in (speech, result):
         file.parent.mkdir(parents=True, exist_ok=True)
     speech = speech.with_suffix(".wav") if not speech.suffix else speech
-    io.save(speech, wave, rate)
     shared = {k: v for k, v in p if k in params.Infer.model_fields}
-    done = infer.infer(params.Infer(**shared, input_path=speech, output_path=result), report)
+    scratch = paths().cache
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tts-", dir=scratch) as own:
+        spoken = Path(own) / speech.name
+        io.save(spoken, wave, rate)
+        with files.replacing(speech) as part:
+            shutil.copyfile(spoken, part)
+        done = infer.infer(params.Infer(**shared, input_path=spoken, output_path=result), report)
     return done | {
         "message": f"Spoke {len(wave) / rate:.1f} s with {engine}. {done['message']}",
         "speech_path": str(speech),
@@ -71,22 +83,23 @@ def engine_of(p: params.Tts) -> str:
 def _text(p: params.Tts) -> str:
     text = p.tts_text or ""
     if p.tts_file is not None:
-        text = _read(p.tts_file)
+        text = read_text(p.tts_file)
     if not text.strip():
         raise BadInput("There is no text to speak.", "Give --tts-text or --tts-file.")
     return text.strip()
 
 
-def _read(file: Path) -> str:
-    """A text file in UTF-8 or, with its mark, UTF-16; anything else as Latin-1."""
+def read_text(file: Path) -> str:
+    """The text of a file, see `texts.decode`; a guessed encoding is told.
+
+    Raises:
+        BadInput: no such file, or too long.
+    """
     if not file.is_file():
         raise BadInput(f"{file} does not exist.", "Check --tts-file.")
     if file.stat().st_size > LONGEST_TEXT_BYTES:
         raise BadInput(f"{file} is too long to speak.", "Split it.")
-    data = file.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    text, guessed = texts.decode(file.read_bytes())
+    if guessed:
+        LOG.warning("%s does not say how it is encoded; it was read as %s.", file.name, guessed)
+    return text

@@ -344,8 +344,9 @@ def test_one_bad_recording_among_many_is_reported_and_the_rest_is_done(tmp_path,
     result = run(tmp_path / "d")
     assert result["slices"] == 20
     assert [f["file"] for f in result["failures"]] == ["bad.wav"]
-    (tmp_path / "d" / "worse.wav").touch()
-    with pytest.raises(StageFailed, match="2 of 22"):
+    for i in range(21):
+        (tmp_path / "d" / f"worse {i}.wav").write_text("text")
+    with pytest.raises(StageFailed, match="22 of 42"):
         run(tmp_path / "d")
     assert len(names(folder)) == 20  # the earlier set is whole
     assert len(manifest.stage(folder, "preprocess").outputs) == 20
@@ -372,11 +373,16 @@ def test_a_clipped_recording_is_named_and_kept(tmp_path):
 @pytest.mark.parametrize("samples", [1, 2, 100, 5000])
 @pytest.mark.parametrize("cut", ["Automatic", "Simple", "Skip"])
 def test_tiny_recordings(tmp_path, folder, samples, cut):
-    add(tmp_path / "d", "a.wav", speech(1)[1000 : 1000 + samples] + 0.1)
+    add(tmp_path / "d", "a.wav", speech(1))
+    for i in range(5):
+        add(tmp_path / "d", f"tiny {i}.wav", speech(1)[1000 : 1000 + samples] + 0.1)
     result = run(
         tmp_path / "d", cut_preprocess=cut, process_effects=True, normalization_mode="post"
     )
-    assert result["slices"] == 1
+    long_enough = samples > slices.SHORTEST_S * RATE
+    assert result["slices"] == (6 if long_enough else 1)
+    assert result["left_out"] == ({} if long_enough else {"too short": 5})
+    assert ("5 too short" in result["message"]) == (not long_enough)
     wave, _ = soundfile.read(folder / "sliced_audios/0_0_0.wav")
     assert np.isfinite(wave).all()
 
@@ -538,5 +544,72 @@ def test_an_unreadable_recording_is_named(data, monkeypatch):
         return real(path)
 
     monkeypatch.setattr(slices.io, "info", refuse)
-    with pytest.raises(StageFailed, match="b.wav cannot be read: Permission denied"):
-        run(data)
+    result = run(data)
+    assert [f["file"] for f in result["failures"]] == ["b.wav"]
+    assert "b.wav cannot be read: Permission denied" in result["message"]
+
+
+@pytest.mark.parametrize("kind", ["silent", "empty", "dangling"])
+def test_a_take_without_sound_is_left_out_and_named(tmp_path, folder, kind):
+    add(tmp_path / "d", "good.wav", speech(1))
+    for i in range(3):
+        bad = tmp_path / "d" / f"z{i}.wav"
+        if kind == "silent":
+            soundfile.write(bad, np.zeros(RATE), RATE)
+        elif kind == "empty":
+            bad.touch()
+        else:
+            bad.symlink_to(tmp_path / "nowhere.wav")
+    result = run(tmp_path / "d")
+    assert (result["slices"], result["speakers"]) == (1, {"0": "0"})
+    assert "1 recordings" in result["message"]
+    assert "z0.wav" in result["message"]
+    assert result["left_out"] == {"silent" if kind == "silent" else "empty": 3}
+    assert run(tmp_path / "d")["left_out"] == result["left_out"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "#recycle",
+        "$RECYCLE.BIN",
+        "@eaDir",
+        "lost+found",
+        "~snapshot",
+        "System Volume Information",
+        ".Trash-1000",
+    ],
+)
+def test_folders_of_systems_are_nobodys_voice(tmp_path, folder, name):
+    add(tmp_path / "d", "a.wav", speech(1))
+    add(tmp_path / "d", f"{name}/deleted.wav", speech(1, 1))
+    add(tmp_path / "d", f"sub/{name}/deleted.wav", speech(1, 1))
+    (tmp_path / "d" / "Thumbs.db").write_bytes(b"x")
+    result = run(tmp_path / "d")
+    assert (result["slices"], len(result["speakers"])) == (1, 1)
+    assert result["system_folders"] == [name, f"sub/{name}"]
+    assert f"{name}/" in result["message"]
+    assert result["other_files"] == {}
+
+
+def test_other_files_are_counted_and_sound_is_known_by_its_content(tmp_path, folder):
+    add(tmp_path / "d", "a.wav", speech(1))
+    add(tmp_path, "b.wav", speech(1)).rename(tmp_path / "d" / "b.take")
+    (tmp_path / "d" / "notes.txt").write_text("hello")
+    (tmp_path / "d" / "README").write_text("hello")
+    result = run(tmp_path / "d")
+    assert result["slices"] == 2
+    assert result["other_files"] == {".txt": 1, "without ending": 1}
+    assert "2 other file(s)" in result["message"]
+
+
+def test_folders_by_chapter_are_one_speaker_when_said(tmp_path, folder):
+    for name in ("1/a.wav", "chapter two/b.wav"):
+        add(tmp_path / "d", name, speech(1))
+    result = run(tmp_path / "d")
+    assert len(result["speakers"]) == 2
+    assert "--speakers one" in result["message"]
+    again = run(tmp_path / "d", speakers="one")
+    assert again["speakers"] == {"0": "0"}
+    assert "one speaker" in again["message"]
+    assert all(name.startswith("0_") for name in names(folder))

@@ -9,7 +9,8 @@ from rvc import params, tasks
 from rvc.errors import BadInput
 from rvc.params.base import limits
 from rvc.server.fence import Fence
-from tabs import controls, i18n, layout, presets
+from rvc.tts import speak
+from tabs import controls, i18n, layout, presets, tts
 from tabs.page import Page
 
 
@@ -83,3 +84,17 @@ def test_what_is_no_preset_is_refused(home, tmp_path, text):
 def test_shipped_presets_are_valid():
     for name in presets.names():
         assert presets.read(presets.file_of(name))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_text_file_is_read_as_the_command_line_reads_it(tmp_path, encoding):
+    file = tmp_path / "note.txt"
+    file.write_bytes("Grüße, “schön” – €5.".encode(encoding))
+    assert tts._read(str(file)) == speak.read_text(file) == "Grüße, “schön” – €5."
+
+
+def test_the_pitch_can_be_set_in_parts_of_a_semitone():
+    declared = params.Convert.model_fields["pitch"]
+    slider = controls.component("pitch", declared, str, {})
+    assert slider.step <= 0.01
+    assert controls.read(params.Convert, {"pitch": -0.32}).pitch == -0.32

@@ -102,11 +102,34 @@ def test_text_becomes_speech_becomes_the_voice(tts, home):
     assert np.abs(result).max() > 0.01
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
 def test_a_file_replaces_the_text(home, encoding):
     (home / "t.txt").write_text("Grüße", encoding=encoding)
     p = params.Tts(tts_file=home / "t.txt", tts_text="no", pth_path=home / "v.pth")
     assert speak._text(p) == "Grüße"
+
+
+def test_two_at_once_convert_each_its_own_speech(tts, home, monkeypatch):
+    """Both use the usual file of the speech; the second writes it before the first converts."""
+    long, both = "one two three four five six seven eight nine ten " * 3, threading.Barrier(2)
+    convert, made = speak.infer.infer, {}
+
+    def late(p, report):
+        both.wait(60)
+        return convert(p, report)
+
+    def call(name, text):
+        target = home / f"{name}.wav"
+        made[name] = tts(tts_text=text, tts_engine="espeak", output_rvc_path=target)
+
+    monkeypatch.setattr(speak.infer, "infer", late)
+    calls = [threading.Thread(target=call, args=a) for a in (("long", long), ("short", "no"))]
+    for thread in calls:
+        thread.start()
+    for thread in calls:
+        thread.join(120)
+    assert made["long"]["seconds"] > 5 > 2 > made["short"]["seconds"]
+    assert not list((home / "cache").glob("tts-*"))
 
 
 def test_no_text_is_refused(tts, home):
