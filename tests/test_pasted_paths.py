@@ -57,8 +57,7 @@ def test_other_words_stay_as_they_are(text: str) -> None:
 
 def test_every_path_of_a_verb_is_understood(recording: Path) -> None:
     given = f'"{recording}"'
-    made = params.Infer(
-        input_path=given, output_path="~/out.wav", pth_path=f"{recording} ", f0_file=given
-    )
+    values = {"input_path": given, "output_path": "~/out.wav", "f0_file": given}
+    made = params.Infer.model_validate({**values, "pth_path": f"{recording} "})
     assert made.input_path == made.pth_path == made.f0_file == recording
     assert made.output_path == recording.parent / "out.wav"
