@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from rvc.audio import decode, encode, formats
+from rvc.audio import decode, encode, formats, mix, source
+from rvc.audio.account import Account
+from rvc.audio.pieces import Decoded
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
 EXTENSIONS = frozenset(formats.EXTENSIONS)
+LOG = logging.getLogger(__name__)
 LOUDEST = 64.0  # +36 dBFS: float files beyond this hold numbers, not sound
 
 
@@ -48,23 +51,38 @@ def info(path: Path | str) -> Info:
         BadInput: missing, empty or not audio.
     """
     path = _existing(path)
-    try:
-        with path.open("rb") as data, soundfile.SoundFile(data) as file:
-            bits = BITS.get(file.subtype, 0)
-            return Info(
-                file.samplerate, file.channels, file.frames, file.format, file.subtype, bits
-            )
-    except soundfile.LibsndfileError:
-        found = decode.describe(path)
-        return Info(**vars(found), exact=False)
+    found = source.find(path)
+    if found.coded:
+        head = decode.describe(path, found.form)
+        exact = head.format == "flac" and head.frames > 0
+        return Info(**vars(head), exact=exact)
+    with source.opened(path, found) as files:
+        first = files[0]
+        frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)
+        bits = BITS.get(first.subtype, 0)
+        return Info(
+            first.samplerate,
+            first.channels,
+            frames,
+            first.format,
+            first.subtype,
+            bits,
+            exact=len(files) == 1,
+        )
 
 
-def load(path: Path | str, rate: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
+def load(
+    path: Path | str,
+    rate: int | None = None,
+    mono: bool = True,
+    account: Account | None = None,
+) -> tuple[np.ndarray, int]:
     """Read a whole file.
 
     Args:
         rate: resample to this many Hz (soxr VHQ); None keeps the file's own.
-        mono: average the channels.
+        mono: mix the channels to one.
+        account: told what was lost or decided; None logs it.
 
     Returns:
         (wave float32 (T,) when mono, else (T, C); rate in Hz).
@@ -72,7 +90,7 @@ def load(path: Path | str, rate: int | None = None, mono: bool = True) -> tuple[
     Raises:
         BadInput: missing, empty, corrupt, not audio, or with values that are not numbers.
     """
-    parts = list(blocks(path, mono=mono, block_s=600))
+    parts = list(blocks(path, mono=mono, block_s=600, account=account))
     wave = parts[0].wave if len(parts) == 1 else np.concatenate([part.wave for part in parts])
     own = parts[0].rate
     if rate is None or rate == own:
@@ -82,11 +100,15 @@ def load(path: Path | str, rate: int | None = None, mono: bool = True) -> tuple[
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of a file: `wave` float32 (T,) or (T, C), its first frame's position, the rate."""
+    """A stretch of a file: `wave` float32 (T,) or (T, C), its first frame's position, the rate.
+
+    `layout` names the places of the channels, such as ("FL", "FR"); () where nobody knows.
+    """
 
     wave: np.ndarray
     start: int
     rate: int
+    layout: tuple[str, ...] = ()
 
 
 def blocks(
@@ -96,84 +118,75 @@ def blocks(
     start: int = 0,
     stop: int | None = None,
     strict: bool = True,
+    account: Account | None = None,
 ) -> Iterator[Block]:
-    """Read a file piece by piece, in constant memory.
+    """Read a file piece by piece, in constant memory, to the end of what is there.
 
     Args:
+        mono: mix the channels to one, see `rvc.audio.mix`.
         start, stop: first and past-the-last frame (at the file's own rate).
         strict: refuse values that are not numbers; else they are handed on as they are.
+        account: told what was lost or decided; None logs it.
 
     Raises:
         BadInput: as `load`; also where the damage is met after some good blocks.
     """
     path = _existing(path)
-    position = start
-    for wave, rate in _pieces(path, block_s, start, stop):
-        mixed = wave.mean(axis=1, dtype=np.float32) if mono else wave
-        yield Block(_sane(mixed, path, strict), position, rate)
+    told = Account() if account is None else account
+    lead = _lead(path, start) if mono and start else 0
+    beyond = None if stop is None else stop + lead
+    pieces = source.pieces(path, block_s, start - lead, beyond, told)
+    parts = _gathered(pieces, block_s)
+    position = start - lead
+    for wave, rate, layout in _mixed(parts, told) if mono else parts:
+        first, last = max(0, start - position), None if stop is None else max(0, stop - position)
+        kept = wave[first:last]
+        if len(kept):
+            yield Block(_sane(kept, path, strict), position + first, rate, layout)
         position += len(wave)
-    if position == start:
+    if position <= start:
         raise BadInput(f"{path} holds no sound: its length is zero.", "Replace or remove it.")
+    if account is None:
+        for text in told.sentences():
+            LOG.warning("%s: %s", path, text)
 
 
-def _pieces(
-    path: Path, block_s: float, start: int, stop: int | None
-) -> Iterator[tuple[np.ndarray, int]]:
-    """(wave (T, C), rate) through libsndfile, or through PyAV where that knows no better."""
-    try:
-        data = path.open("rb")
-        file = soundfile.SoundFile(data)
-    except soundfile.LibsndfileError:
-        data.close()
-        yield from _decoded(path, block_s, start, stop)
-        return
-    with data, file:
-        end = file.frames if stop is None else min(stop, file.frames)
-        try:
-            _go_to(file, start)
-            left = end - start
-            while left > 0:
-                size = min(left, max(1, round(block_s * file.samplerate)))
-                wave = file.read(size, dtype="float32", always_2d=True)
-                if not len(wave):
-                    return
-                left -= len(wave)
-                yield wave, file.samplerate
-        except soundfile.LibsndfileError as error:
-            raise decode.unreadable(path, error) from error
+Part = tuple[np.ndarray, int, tuple[str, ...]]  # (T, C) or (T,), rate in Hz, layout
 
 
-def _go_to(file: soundfile.SoundFile, start: int) -> None:
-    """Seek, exactly. MP3 frames borrow bits from earlier ones: run up to the place, and keep
-    python-soundfile from seeking after every read, which would garble the start of each block."""
-    run_up = min(start, file.samplerate) if file.format in ("MP3", "MPEG") else 0
-    if start:
-        file.seek(start - run_up)
-    file.seekable = lambda: False
-    if run_up:
-        file.read(run_up, dtype="float32")
+def _lead(path: Path, start: int) -> int:
+    """Frames before `start` that the mix there depends on."""
+    head = info(path)
+    if head.channels == 1:
+        return 0
+    size = mix.cell(head.rate)
+    return start - max(0, start - mix.context(head.rate)) // size * size
 
 
-def _decoded(
-    path: Path, block_s: float, start: int, stop: int | None
-) -> Iterator[tuple[np.ndarray, int]]:
-    """PyAV's small frames, gathered into blocks and cut to start:stop."""
-    rate = decode.describe(path).rate
+def _gathered(pieces: Iterable[Decoded], block_s: float) -> Iterator[Part]:
+    """Small pieces as blocks (T, C) of one rate and one number of channels."""
     held: list[np.ndarray] = []
-    position, size = 0, 0
-    for frame in decode.frames(path):
-        piece = frame[max(0, start - position) : None if stop is None else max(0, stop - position)]
-        position += len(frame)
-        if len(piece):
-            held.append(piece)
-            size += len(piece)
-        if size >= block_s * rate:
-            yield np.concatenate(held), rate
+    size, last = 0, None
+    for piece in pieces:
+        held.append(piece.wave)
+        size, last = size + len(piece.wave), piece
+        if size >= block_s * piece.rate:
+            yield np.concatenate(held) if len(held) > 1 else held[0], piece.rate, piece.layout
             held, size = [], 0
-        if stop is not None and position >= stop:
-            break
-    if held:
-        yield np.concatenate(held), rate
+    if last is not None and size:
+        yield np.concatenate(held), last.rate, last.layout
+
+
+def _mixed(parts: Iterable[Part], account: Account) -> Iterator[Part]:
+    """Blocks (T, C) as blocks (T,)."""
+    mixer, rate = None, 0
+    for wave, rate, layout in parts:
+        if mixer is None:
+            mixer = mix.Mixer(rate, wave.shape[1], layout)
+        yield mixer(wave), rate, ()
+    if mixer is not None:
+        yield mixer.rest(), rate, ()
+        mixer.tell(account)
 
 
 def _existing(path: Path | str) -> Path:

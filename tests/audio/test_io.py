@@ -74,8 +74,8 @@ def test_resampling_keeps_pitch_and_length(tmp_path):
 
 
 def test_channels_are_averaged_or_kept(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.stack([tone(), tone() * 0], 1), RATE)
-    assert np.abs(io.load(tmp_path / "a.wav")[0]).max() == pytest.approx(0.25, abs=1e-3)
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(), tone() * 0.5], 1), RATE)
+    assert np.abs(io.load(tmp_path / "a.wav")[0]).max() == pytest.approx(0.375, abs=1e-3)
     assert io.load(tmp_path / "a.wav", mono=False)[0].shape == (RATE, 2)
 
 

@@ -1,0 +1,112 @@
+"""Whether a container is complete, and where another one begins behind it: by its outer sizes."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+MAGICS = {"asf": ASF_HEAD, "amr": b"#!AMR\n", "tta": b"TTA1\1\0", "flv": b"FLV\1"}
+WINDOW = 1 << 20
+TS_BYTES = {0: 188, 4: 192}  # of a packet, by where its first 0x47 lies
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Attributes:
+    starts: first byte of each of the files that were joined to this one.
+    cut: its own sizes reach beyond its end.
+    """
+
+    starts: list[int]
+    cut: bool
+
+
+def outline(file: BinaryIO, form: str) -> Outline:
+    """What the outer sizes of a container say.
+
+    Args:
+        form: PyAV's name of it.
+    """
+    size = file.seek(0, 2)
+    names = set(form.split(","))
+    if "mp4" in names:
+        return _boxes(file, size)
+    if "matroska" in names:
+        return Outline([0], _segment_end(file) > size)
+    if "mpegts" in names:
+        start = _read(file, 0, 5)
+        unit = TS_BYTES.get(start.find(b"G"), 0)
+        return Outline([0], bool(unit and size % unit))
+    if "avi" in names:
+        return Outline([0], struct.unpack("<4xI", _read(file, 0, 8))[0] + 8 > size + 1)
+    found = [0]
+    if names & MAGICS.keys():
+        found = _searched(file, MAGICS[next(iter(names & MAGICS.keys()))], size)
+    return Outline(found, "asf" in names and _asf_end(file, found[-1], size) > size)
+
+
+def _read(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _boxes(file: BinaryIO, size: int) -> Outline:
+    """ISO 14496-12: boxes in a row, each with its size; `ftyp` begins a file."""
+    starts, at = [0], 0
+    while at + 8 <= size:
+        length, name = struct.unpack(">I4s", _read(file, at, 8))
+        if length == 1:
+            length = struct.unpack(">Q", (_read(file, at + 8, 8) + bytes(8))[:8])[0]
+        if name == b"ftyp" and at:
+            starts.append(at)
+        if length < 8:
+            return Outline(starts, False)
+        at += length
+    return Outline(starts, at > size)
+
+
+def _searched(file: BinaryIO, magic: bytes, size: int) -> list[int]:
+    starts, at = [0], len(magic)
+    while at < size:
+        raw = _read(file, at, WINDOW + len(magic))
+        found = raw.find(magic)
+        if found >= 0 and found <= WINDOW:
+            starts.append(at + found)
+            at += found + len(magic)
+        else:
+            at += WINDOW
+    return starts
+
+
+def _segment_end(file: BinaryIO) -> int:
+    """Where Matroska's segment ends by its size; 0 where that is not known."""
+    at = 4
+    length, used = _number(_read(file, at, 8))
+    at += used + max(0, length)
+    if length < 0 or _read(file, at, 4) != b"\x18\x53\x80\x67":
+        return 0
+    length, used = _number(_read(file, at + 4, 8))
+    return 0 if length < 0 else at + 4 + used + length
+
+
+def _number(raw: bytes) -> tuple[int, int]:
+    """(value, bytes) of EBML's variable-size number; -1 means unknown."""
+    if not raw or not raw[0]:
+        return -1, 1
+    used = 9 - raw[0].bit_length()
+    value = int.from_bytes(raw[:used], "big") & ((1 << 7 * used) - 1)
+    return (-1 if value == (1 << 7 * used) - 1 else value), used
+
+
+def _asf_end(file: BinaryIO, start: int, size: int) -> int:
+    """Where the data object of an ASF file ends by its size."""
+    at = start
+    for _ in range(2):
+        head = _read(file, at, 24)
+        length = struct.unpack("<Q", head[16:24])[0] if len(head) == 24 else 0
+        if length < 24:
+            return 0
+        at += int(length)
+    return at

@@ -1,0 +1,113 @@
+"""Decoded frames as arrays, the same whatever codec and reader they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soxr
+
+from rvc.audio.account import Account
+from rvc.audio.mix import Mixer
+
+LONGEST_S = 10  # silence comes in pieces of at most this length
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A piece (T, C) float32 as it was decoded, its rate in Hz and the channels' places."""
+
+    wave: np.ndarray
+    rate: int
+    layout: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        return len(self.wave) / self.rate
+
+    def silence(self, seconds: float) -> Iterator[Decoded]:
+        """So much silence in this piece's rate and channels."""
+        left = round(seconds * self.rate)
+        while left > 0:
+            size = min(left, LONGEST_S * self.rate)
+            left -= size
+            silent = np.zeros((size, self.wave.shape[1]), np.float32)
+            yield Decoded(silent, self.rate, self.layout)
+
+
+def decoded(frame: Any) -> Decoded:
+    """PyAV's audio frame of any sample format."""
+    import av
+
+    form = frame.format.name
+    if form == "flt":
+        wave = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    elif form == "fltp":
+        wave = frame.to_ndarray().T
+    else:
+        resampler = av.AudioResampler("fltp", frame.layout, frame.sample_rate)
+        wave = np.concatenate([p.to_ndarray() for p in resampler.resample(frame)], axis=1).T
+    layout = tuple(channel.name for channel in frame.layout.channels)
+    return Decoded(np.ascontiguousarray(wave, np.float32), frame.sample_rate, layout)
+
+
+class Uniform:
+    """Brings pieces to the rate and the channels of the first one, where a stream changes."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.first: Decoded | None = None
+        self.kind: tuple[int, int] = (0, 0)
+        self.mixer: Mixer | None = None
+        self.stream: Any = None
+        self.done_s = 0.0
+
+    def __call__(self, pieces: Iterable[Decoded]) -> Iterator[Decoded]:
+        for piece in pieces:
+            if self.first is None:
+                self.first = piece
+                self.kind = (piece.rate, piece.wave.shape[1])
+            if (piece.rate, piece.wave.shape[1]) != self.kind:
+                yield from self._rest()
+                self._change(piece)
+            yield from self._fitted(piece.wave, False)
+            self.done_s += piece.seconds
+        yield from self._rest()
+
+    def _change(self, piece: Decoded) -> None:
+        assert self.first is not None
+        self.kind = (piece.rate, piece.wave.shape[1])
+        rate, channels = self.first.rate, self.first.wave.shape[1]
+        if self.kind == (rate, channels):
+            return
+        self.account.note(
+            f"from {self.done_s:.1f} s on it has {self.kind[1]} channel(s) at {self.kind[0]} Hz; "
+            f"this was brought to the {channels} channel(s) at {rate} Hz it begins with"
+        )
+        if self.kind[1] not in (1, channels):
+            self.mixer = Mixer(piece.rate, self.kind[1], piece.layout)
+        if piece.rate != rate:
+            own = channels if self.kind[1] == channels else 1
+            self.stream = soxr.ResampleStream(piece.rate, rate, own, "float32", "VHQ")
+
+    def _fitted(self, wave: np.ndarray, last: bool) -> Iterator[Decoded]:
+        assert self.first is not None
+        channels = self.first.wave.shape[1]
+        if self.mixer is not None:
+            wave = (self.mixer.rest() if last else self.mixer(wave))[:, None]
+        if self.stream is not None:
+            flat = wave[:, 0] if wave.shape[1] == 1 else wave
+            wave = self.stream.resample_chunk(np.ascontiguousarray(flat), last=last)
+            wave = wave.reshape(len(wave), -1)
+        if wave.shape[1] != channels:
+            wave = np.repeat(wave[:, :1], channels, axis=1)
+        if len(wave):
+            yield Decoded(wave, self.first.rate, self.first.layout)
+
+    def _rest(self) -> Iterator[Decoded]:
+        if self.mixer is not None or self.stream is not None:
+            own = 1 if self.mixer is not None else self.kind[1]
+            yield from self._fitted(np.zeros((0, own), np.float32), True)
+        self.mixer = self.stream = None

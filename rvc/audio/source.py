@@ -1,0 +1,149 @@
+"""Which reader a file gets, by its content: libsndfile for plain samples, PyAV for what is coded.
+
+A file may hold several sounds in a row; all of them are read, as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from rvc.audio import decode, header, ogg
+from rvc.audio.account import CUT, ENDLESS, PAGES, Account
+from rvc.audio.frames import head_of
+from rvc.audio.pieces import Decoded, Uniform
+from rvc.errors import BadInput
+
+CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
+
+
+@dataclass
+class Source:
+    """How a file is read.
+
+    Attributes:
+        parts: sounds with plain samples, [] where libsndfile knows better where they are.
+        ended: the end of the last one is there.
+        coded: it is read by PyAV. form: PyAV's name of its container, None if it is to tell.
+        damaged: known before it is decoded.
+    """
+
+    parts: list[header.Part] = field(default_factory=list)
+    ended: bool = True
+    coded: bool = False
+    form: str | None = None
+    damaged: bool = False
+
+
+def find(path: Path) -> Source:
+    """The reader for a file, told by its first bytes."""
+    damaged = False
+    with path.open("rb") as file:
+        first = file.read(16)
+        if first[:4] in (b"fLaC", b"\x1aE\xdf\xa3") or first[:3] == b"ID3" or head_of("mp3", first):
+            return Source(coded=True)  # libsndfile would only print its doubts about them
+        parts = header.parts(file)
+        file.seek(0)
+        try:
+            with soundfile.SoundFile(header.View(file, parts[0]) if parts else file) as opened:
+                form = opened.format
+        except (soundfile.LibsndfileError, TypeError):
+            return Source(coded=True)
+        if form == "OGG":
+            found = ogg.examine(file)
+            damaged = found.damaged
+            if found.whole:
+                return Source(ended=found.ended)
+    if form in CODED:
+        return Source(coded=True, form=CODED[form], damaged=damaged)
+    return Source(parts)
+
+
+@contextmanager
+def opened(path: Path, source: Source) -> Iterator[list[Any]]:
+    """The sounds of a file of plain samples, as `soundfile.SoundFile`."""
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        views: list[Any] = [header.View(file, part) for part in source.parts] or [file]
+        try:
+            yield [stack.enter_context(soundfile.SoundFile(view)) for view in views]
+        except soundfile.LibsndfileError as error:
+            raise decode.unreadable(path, error) from error
+
+
+def pieces(
+    path: Path, piece_s: float, start: int, stop: int | None, account: Account
+) -> Iterator[Decoded]:
+    """Frames [start, stop) of a file in pieces (T, C) of one rate and number of channels.
+
+    Args:
+        piece_s: how long a piece is at most where samples are plain.
+
+    Raises:
+        BadInput: nothing in it can be read.
+    """
+    source = find(path)
+    uniform = Uniform(account)
+    if source.coded:
+        form = source.form
+        try:
+            decode.describe(path, form)
+        except BadInput:
+            form = None
+        position = 0
+        whole = uniform(decode.decoded(path, account, form))
+    elif len(source.parts) > 1:
+        position, whole = 0, uniform(_plain(path, source, piece_s, 0, None, account))
+    else:
+        position, whole = start, _plain(path, source, piece_s, start, stop, account)
+    for piece in whole:
+        first = max(0, start - position)
+        last = len(piece.wave) if stop is None else stop - position
+        position += len(piece.wave)
+        if last > first and first < len(piece.wave):
+            yield Decoded(piece.wave[first:last], piece.rate, piece.layout)
+        if stop is not None and position >= stop:
+            return
+    if source.damaged and not account.losses:
+        account.lose(0.0, None, PAGES)
+
+
+def _plain(
+    path: Path, source: Source, piece_s: float, start: int, stop: int | None, account: Account
+) -> Iterator[Decoded]:
+    """The samples of every part, through libsndfile."""
+    parts = source.parts or [header.Part(0, 0, 0, 0)]
+    with opened(path, source) as files:
+        done_s = start / files[0].samplerate
+        for part, file in zip(parts, files, strict=True):
+            for note in part.notes:
+                account.note(note)
+            wanted = file.frames if stop is None else min(stop, file.frames)
+            if start:
+                file.seek(start)
+            left = wanted - start
+            while left > 0:
+                wave = _read(path, file, min(left, max(1, round(piece_s * file.samplerate))))
+                if not len(wave):
+                    account.lose(done_s, left / file.samplerate, CUT)
+                    break
+                left -= len(wave)
+                done_s += len(wave) / file.samplerate
+                yield Decoded(wave, file.samplerate, part.layout)
+            if not source.ended and stop is None:
+                account.lose(done_s, None, ENDLESS)
+            if part.missing_s > 0 and stop is None:
+                account.lose(done_s, part.missing_s, CUT)
+
+
+def _read(path: Path, file: Any, count: int) -> np.ndarray:
+    try:
+        return np.asarray(file.read(count, dtype="float32", always_2d=True))
+    except soundfile.LibsndfileError as error:
+        raise decode.unreadable(path, error) from error
