@@ -84,10 +84,12 @@ class Account:
 
     def sentences(self) -> list[str]:
         """Each thing to tell as one line; empty when all was read as it was."""
-        told = [str(loss) for loss in self.losses]
-        if self.more:
-            told.append(f"and {self.more} more")
-        return told + self.notes
+        return [str(loss) for loss in self.losses] + self.remarks()
+
+    def remarks(self) -> list[str]:
+        """All that is not one of `losses`."""
+        more = [f"{self.more} more places are lost or damaged"] if self.more else []
+        return more + self.notes
 
     def json(self) -> list[LossJson]:
         """The losses for a JSON result."""

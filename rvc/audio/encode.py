@@ -31,7 +31,14 @@ SUBTYPES = {
     ("FLAC", 32): "PCM_24",
 }
 LOSSY = {"MP3": "MPEG_LAYER_III", "OGG": "VORBIS", "OPUS": "OPUS"}
-WAV_LIMIT = 4_000_000_000  # bytes; beyond them a WAV file needs 64-bit sizes
+MOST_CHANNELS = {"WAV": 1024, "FLAC": 8, "MP3": 2, "OGG": 255, "M4A": 6, "OPUS": 255}
+AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1"}
+WAV_LIMIT = 4_000_000_000  # bytes; beyond them a WAV file needs 64-bit sizes, and becomes RF64
+KBITS = {1: 160, 2: 224}  # of MP3, OGG and OPUS by channels, unless asked otherwise
+KBITS_EACH = 96  # of a channel beyond two
+MP3_KBITS = ((32000, 32, 320), (16000, 8, 160), (0, 8, 64))  # from this rate on: least, most
+VORBIS_KBITS = (240, 121, 99, 80, 70, 61)  # of a channel at 44.1 kHz, noise, by ...
+VORBIS_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)  # ... libsndfile's degree of compression
 BLOCK = 1 << 16  # frames per call: libsndfile's Vorbis encoder overflows its stack on huge ones
 M4A_BITS_PER_SAMPLE = 4
 
@@ -59,6 +66,40 @@ def file_rate(format: Format, rate: int) -> int:
     if not allowed or rate in allowed:
         return rate
     return min((r for r in allowed if r > rate), default=allowed[-1])
+
+
+def check(path: Path, format: Format, channels: int) -> None:
+    """Refuse what a format cannot hold, before any work is done for it.
+
+    Raises:
+        BadInput: too many channels.
+    """
+    most = MOST_CHANNELS[format]
+    if channels > most:
+        raise BadInput(
+            f"{path}: {format} holds at most {most} channels, not {channels}.",
+            "Use WAV, or --stereo mono.",
+        )
+
+
+def kbits_of(channels: int) -> int:
+    """Bit rate in kbit/s that is worth having: flat to 18 kHz at 44.1 kHz."""
+    return KBITS.get(channels) or KBITS_EACH * channels
+
+
+def _compression(format: Format, rate: int, channels: int, kbits: int | None) -> dict[str, Any]:
+    """libsndfile's settings for a bit rate, the nearest that the format has at this rate."""
+    kbits = kbits or kbits_of(channels)
+    if format == "MP3":
+        least, most = next((low, high) for hz, low, high in MP3_KBITS if rate >= hz)
+        level = (most - kbits) / (most - least)
+    elif format == "OPUS":
+        level = (256 - kbits / channels) / 250
+    else:
+        each = kbits / channels * 44100 / rate
+        level = float(np.interp(-each, [-k for k in VORBIS_KBITS], VORBIS_LEVELS))
+    settings: dict[str, Any] = {"compression_level": min(max(level, 0.0), 0.99)}
+    return settings | ({"bitrate_mode": "CONSTANT"} if format == "MP3" else {})
 
 
 def write_float(path: Path, wave: np.ndarray, rate: int) -> None:
@@ -101,7 +142,7 @@ class _Sink:
         return self.file.read(size)
 
     def readinto(self, into: Any) -> int:
-        return self.file.readinto(into)  # type: ignore[attr-defined]
+        return int(self.file.readinto(into))  # type: ignore[attr-defined]
 
     def flush(self) -> None:
         self.file.flush()
@@ -124,14 +165,26 @@ class Writer:
         channels: int = 1,
         format: Format | None = None,
         bits: int = 16,
+        kbits: int | None = None,
+        frames: int = 0,
     ) -> None:
+        """Args:
+        kbits: bit rate of a lossy format in kbit/s; None takes one worth having.
+        frames: how many are to come, where that is known: a WAV too large becomes RF64.
+
+        Raises:
+            BadInput: the format cannot hold this.
+        """
         self.path = Path(path)
         self.format = format_of(path, format)
+        check(self.path, self.format, channels)
         if self.format in ("WAV", "FLAC") and (self.format, bits) not in SUBTYPES:
             raise BadInput(f"{bits} bits per sample cannot be written.", "Use 16, 24 or 32.")
         if file_rate(self.format, rate) != rate:
             raise BadInput(f"{self.format} cannot hold {rate} Hz.", "Resample first.")
         self.rate, self.channels, self.bits, self.frames = rate, channels, bits, 0
+        self.kbits = kbits
+        self.big = self.format == "WAV" and frames * channels * bits // 8 > WAV_LIMIT
         self.part = files.temporary(self.path)
 
     def __enter__(self) -> Writer:
@@ -146,13 +199,16 @@ class Writer:
 
     def _coder(self) -> Any:
         if self.format == "M4A":
-            return _Aac(self.sink, self.rate, self.channels)
+            return _Aac(self.sink, self.rate, self.channels, self.kbits)
         container = {"OPUS": "OGG"}.get(self.format, self.format)
         if self.format == "WAV":
-            container = "WAVEX" if self.channels > 2 else "WAV"
-        subtype = LOSSY.get(self.format) or SUBTYPES[self.format, self.bits]
+            container = "RF64" if self.big else "WAVEX" if self.channels > 2 else "WAV"
+        subtype, more = SUBTYPES.get((self.format, self.bits)), {}
+        if self.format in LOSSY:
+            subtype = LOSSY[self.format]
+            more = _compression(self.format, self.rate, self.channels, self.kbits)
         return soundfile.SoundFile(
-            self.sink, "w", self.rate, self.channels, subtype=subtype, format=container
+            self.sink, "w", self.rate, self.channels, subtype=subtype, format=container, **more
         )
 
     def write(self, wave: np.ndarray) -> None:
@@ -165,7 +221,7 @@ class Writer:
         if not np.isfinite(wave).all():
             raise VoiceError(f"{self.path}: the sound to write holds values that are not numbers.")
         size = (self.frames + len(wave)) * self.channels * self.bits // 8
-        if self.format == "WAV" and size > WAV_LIMIT:
+        if self.format == "WAV" and not self.big and size > WAV_LIMIT:
             raise BadInput(f"{self.path} would exceed 4 GB.", "Write FLAC instead.")
         wave = np.clip(wave, -1, 1)
         for start in range(0, len(wave), BLOCK):
@@ -209,13 +265,14 @@ class Writer:
 class _Aac:
     """AAC in an MP4 container through PyAV, with the interface of `soundfile.SoundFile`."""
 
-    def __init__(self, sink: _Sink, rate: int, channels: int) -> None:
+    def __init__(self, sink: _Sink, rate: int, channels: int, kbits: int | None) -> None:
         import av
 
         self.container = av.open(sink, "w", format="ipod")
-        layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels}c")
+        layout = AAC_LAYOUTS[channels]
         self.stream: Any = self.container.add_stream("aac", rate=rate, layout=layout)
-        self.stream.bit_rate = min(rate * channels * M4A_BITS_PER_SAMPLE, 320_000)
+        usual = min(rate * channels * M4A_BITS_PER_SAMPLE, 160_000 * channels)
+        self.stream.bit_rate = min(1000 * kbits, 6 * rate * channels) if kbits else usual
         self.layout, self.rate, self.position = layout, rate, 0
 
     def write(self, wave: np.ndarray) -> None:

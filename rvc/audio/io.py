@@ -223,6 +223,7 @@ def save(
     format: encode.Format | None = None,
     bits: int = 16,
     out_rate: int | None = None,
+    kbits: int | None = None,
 ) -> int:
     """Write a whole sound atomically, never clipped: what exceeds full scale is scaled down.
 
@@ -231,6 +232,7 @@ def save(
         rate: of `wave` in Hz.
         format: None takes it from the path's extension.
         bits: 16 or 24 for whole numbers, 32 for float (WAV only; FLAC takes 16 and 24).
+        kbits: bit rate of a lossy format in kbit/s; None takes one worth having.
         out_rate: of the file; None keeps `rate` (or the next one the format has).
 
     Returns:
@@ -247,6 +249,7 @@ def save(
     top = float(np.abs(wave).max(initial=0))
     if top > 1:
         wave = wave / top
-    with encode.Writer(path, out, 1 if wave.ndim == 1 else wave.shape[1], format, bits) as file:
+    channels = 1 if wave.ndim == 1 else wave.shape[1]
+    with encode.Writer(path, out, channels, format, bits, kbits, len(wave)) as file:
         file.write(wave)
     return out

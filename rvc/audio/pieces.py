@@ -12,6 +12,7 @@ import soxr
 from rvc.audio.account import Account
 from rvc.audio.mix import Mixer
 
+FEW_PLANES = 7  # PyAV reads beyond the planes of a frame of more
 LONGEST_S = 10  # silence comes in pieces of at most this length
 
 
@@ -41,14 +42,16 @@ def decoded(frame: Any) -> Decoded:
     """PyAV's audio frame of any sample format."""
     import av
 
+    channels = frame.layout.nb_channels
     form = frame.format.name
-    if form == "flt":
-        wave = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-    elif form == "fltp":
+    if form == "fltp" and channels <= FEW_PLANES:
         wave = frame.to_ndarray().T
+    elif form == "flt":
+        wave = frame.to_ndarray().reshape(-1, channels)
     else:
-        resampler = av.AudioResampler("fltp", frame.layout, frame.sample_rate)
-        wave = np.concatenate([p.to_ndarray() for p in resampler.resample(frame)], axis=1).T
+        resampler = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+        parts = [piece.to_ndarray().reshape(-1, channels) for piece in resampler.resample(frame)]
+        wave = np.concatenate(parts)
     layout = tuple(channel.name for channel in frame.layout.channels)
     return Decoded(np.ascontiguousarray(wave, np.float32), frame.sample_rate, layout)
 

@@ -133,7 +133,8 @@ def _enter(entry: dict[str, Any], outcome: Outcome) -> None:
     entry["slices"] += outcome.slices
     entry["seconds"] = round(entry["seconds"] + outcome.seconds, 4)
     entry["clipped"] = round(entry["clipped"] + outcome.clipped, 6)
-    entry["warnings"] += outcome.warnings
+    entry["warnings"] += [text for text in outcome.warnings if text not in entry["warnings"]]
+    entry.setdefault("losses", []).extend(outcome.losses)
     entry["digest"] = outcome.digest or entry["digest"]
     if outcome.cause and entry["slices"]:
         entry["warnings"].append(f"{outcome.key}: only a part could be used: {outcome.cause}")
@@ -245,5 +246,6 @@ def _result(
         "other_files": dataset.endings,
         "failures": [asdict(failure) for failure in stage.failures],
         "warnings": stage.warnings,
+        "losses": {key: e["losses"] for key, e in done.items() if e.get("losses")},
         "seconds": round(stage.seconds, 2),
     }

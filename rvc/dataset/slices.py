@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rvc.audio import dsp, encode, io, slicer
+from rvc.audio.account import Account, LossJson
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 
@@ -74,6 +75,7 @@ class Outcome:
     kind: str = ""  # of the cause, where it is the recording's nature and no damage
     warnings: list[str] = field(default_factory=list)
     clipped: float = 0.0
+    losses: list[LossJson] = field(default_factory=list)
 
 
 def work(job: Job) -> Outcome:
@@ -100,19 +102,25 @@ def work(job: Job) -> Outcome:
 def _peak(job: Job) -> float:
     """The recording's peak over its whole length, 0 when it cannot be read."""
     try:
-        return max(dsp.peak(np.nan_to_num(b.wave)) for b in io.blocks(job.path, strict=False))
+        return max(
+            dsp.peak(np.nan_to_num(b.wave))
+            for b in io.blocks(job.path, strict=False, account=Account())
+        )
     except (BadInput, OSError):
         return 0.0
 
 
 def _parts(job: Job, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
     """(wave (T,), rate, first frame) of stretches of about 5 minutes that end at quiet points."""
+    account = Account()
     try:
         rate = io.info(job.path).rate
         start = _border(job.path, job.start, rate) if job.start else 0
         stop = _border(job.path, job.stop, rate) if job.stop else None
         held, at = np.zeros(0, np.float32), start
-        for block in io.blocks(job.path, block_s=PART_S, start=start, stop=stop, strict=False):
+        for block in io.blocks(
+            job.path, block_s=PART_S, start=start, stop=stop, strict=False, account=account
+        ):
             held = np.concatenate([held, block.wave]) if len(held) else block.wave
             if job.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
                 cut = len(held) - _quietest(held[-round(2 * REACH_S * rate) :], rate)
@@ -124,13 +132,15 @@ def _parts(job: Job, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
         outcome.cause = error.message
     except OSError as error:
         outcome.cause = f"{job.path} cannot be read: {error.strerror or error}."
+    outcome.losses += account.json()
+    outcome.warnings += [f"{job.key}: {text}" for text in account.sentences()]
 
 
 def _border(path: Path, nominal: int, rate: int) -> int:
     """The quietest frame near `nominal`; both parts that meet there find the same one."""
     reach = round(REACH_S * rate)
     start = max(0, nominal - reach)
-    near = io.blocks(path, start=start, stop=nominal + reach, strict=False)
+    near = io.blocks(path, start=start, stop=nominal + reach, strict=False, account=Account())
     wave = np.concatenate([block.wave for block in near])
     return start + len(wave) - _quietest(wave, rate)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rvc import memory
+from rvc.audio.account import Account
 from rvc.audio.io import Block
 from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
@@ -69,6 +70,7 @@ def stream(
     given_f0: GivenPitch | None = None,
     export_f0: ExportPitch | None = None,
     save_memory: bool = True,
+    account: Account | None = None,
 ) -> Finished:
     """Convert a stream of blocks in constant memory.
 
@@ -77,13 +79,14 @@ def stream(
         given_f0: (frames) -> pitch of the recording to use instead of estimating it.
         export_f0: gets the pitch of the (first) sound before it is changed.
         save_memory: the embedder leaves memory while it is not at work.
+        account: gets what was decided about the recording's channels.
 
     Returns:
         The result, to be read once more as a stream and closed.
     """
     recording = Recording(p.stereo, voice.rate, folder)
     try:
-        recording.read(blocks, lambda s: report(s, s, "Reading"))
+        recording.read(blocks, lambda s: report(s, s, "Reading"), account)
         recording.prepare(_formants(p))
         if save_memory:
             voice.release_embedder()  # the pitch comes first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from rvc.audio import encode, io
+from rvc.audio.account import Account, Loss
 from rvc.errors import BadInput
 from rvc.infer import voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream
 from rvc.params import Conversion, Infer
 from rvc.progress import Report
 
+LOG = logging.getLogger(__name__)
 PIPE = Path("-")
+TOLD = 3  # losses and notes in the message; all of them are in the result
 
 
 def infer(p: Infer, report: Report) -> dict[str, Any]:
@@ -112,12 +116,19 @@ def convert(
     """Convert one file into another; the target appears only when it is complete."""
     began = time.perf_counter()
     target.parent.mkdir(parents=True, exist_ok=True)
-    blocks = io.blocks(source, mono=False, block_s=4.0)
-    done = stream(blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0)
+    account = Account()
+    format = encode.format_of(target, p.export_format)
+    if p.stereo != "mono":
+        encode.check(target, format, io.info(source).channels)  # before hours of work
+    blocks = io.blocks(source, mono=False, block_s=4.0, account=account)
+    done = stream(
+        blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0, account=account
+    )
     with done:
-        format = encode.format_of(target, p.export_format)
         bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
-        with encode.Writer(target, done.rate, done.channels, format, bits) as file:
+        with encode.Writer(
+            target, done.rate, done.channels, format, bits, p.bitrate, done.frames
+        ) as file:
             for block in done.blocks():
                 file.write(block)
                 report(file.frames, done.frames, "Writing")
@@ -128,9 +139,16 @@ def convert(
             "channels": done.channels,
             "frames": done.frames,
             "took_s": round(time.perf_counter() - began, 3),
+            "losses": account.json(),
+            "notes": account.remarks(),
         }
+    for text in account.sentences():
+        LOG.warning("%s: %s", source, text)
     return result | {"message": _sentence(result, str(target))}
 
 
 def _sentence(result: dict[str, Any], where: str) -> str:
-    return f"Converted {result['seconds']:.1f} s in {result['took_s']:.1f} s: {where}."
+    text = f"Converted {result['seconds']:.1f} s in {result['took_s']:.1f} s: {where}."
+    told = [str(Loss(**loss)) for loss in result["losses"]] + result["notes"]
+    more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
+    return f"{text} Note: {'; '.join(told[:TOLD])}{more}." if told else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -11,8 +11,10 @@ from typing import Literal
 import numpy as np
 
 from rvc.audio import dsp
+from rvc.audio.account import Account
 from rvc.audio.io import Block
 from rvc.audio.loudness import Loudness
+from rvc.audio.mix import Mixer
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.errors import BadInput
@@ -24,6 +26,13 @@ Stereo = Literal["mono", "mid", "each"]
 PEAK = 0.95  # louder recordings are scaled down to this before anything hears them
 PREPARE = 16 * RATE  # samples prepared at a time ...
 AROUND = RATE // 2  # ... with as many more on both sides: filters have forgotten them by then
+
+
+def _append(feeds: list[tuple[StreamResampler, Spool]], wave: np.ndarray) -> None:
+    """Each column of (T, C), or (T,) itself, into its feed."""
+    columns = wave.T if wave.ndim > 1 else [wave]
+    for (resampler, spool), column in zip(feeds, columns, strict=True):
+        spool.append(resampler(column))
 
 
 class Recording:
@@ -61,30 +70,44 @@ class Recording:
         self.close()
 
     def read(
-        self, blocks: Iterable[Block], on_seconds: Callable[[float], None] = lambda s: None
+        self,
+        blocks: Iterable[Block],
+        on_seconds: Callable[[float], None] = lambda s: None,
+        account: Account | None = None,
     ) -> None:
         """Take in every block (T,) or (T, C) of one rate; `on_seconds` gets the length so far.
 
+        Args:
+            account: gets what was decided about the channels.
+
         Raises:
-            BadInput: no samples, or channels that the stereo mode cannot keep.
+            BadInput: no samples, too few, or channels that the stereo mode cannot keep.
         """
         feeds: list[tuple[StreamResampler, Spool]] = []
-        meter = None
+        meter = mixer = None
         for block in blocks:
             wave = block.wave if block.wave.ndim > 1 else block.wave[:, None]
             if meter is None:
                 self.rate, self.channels = block.rate, wave.shape[1]
                 feeds, meter = self._feeds(), Loudness(block.rate, wave.shape[1])
+                mixer = self._mixer(block.layout)
             self.frames += len(wave)
             self.peak = max(self.peak, dsp.peak(wave))
             meter.add(wave)
-            for (resampler, spool), part in zip(feeds, self._parts(wave), strict=True):
-                spool.append(resampler(part))
+            _append(feeds, wave if mixer is None else mixer(wave))
             on_seconds(self.frames / self.rate)
         if not self.frames or meter is None:
             raise BadInput("The recording holds no sound.", "Choose another one.")
+        if mixer is not None:
+            _append(feeds, mixer.rest())
+            mixer.tell(Account() if account is None else account)
         for resampler, spool in feeds:
             spool.append(resampler(None, last=True))
+        if not all(len(wave) for wave in self.waves):
+            raise BadInput(
+                f"The recording is too short: {self.frames} sample(s) at {self.rate} Hz.",
+                "Choose a longer one.",
+            )
         self.lufs = meter.lufs()
 
     def _feeds(self) -> list[tuple[StreamResampler, Spool]]:
@@ -101,13 +124,11 @@ class Recording:
             feeds.append((StreamResampler(self.rate, self.side_rate, 1), self.side))
         return feeds
 
-    def _parts(self, wave: np.ndarray) -> Iterator[np.ndarray]:
+    def _mixer(self, layout: tuple[str, ...]) -> Mixer | None:
+        """What makes one channel of several; None where each stays."""
         if self.stereo == "each":
-            yield from wave.T
-            return
-        yield wave.mean(axis=1, dtype=np.float32)
-        if self.side is not None:
-            yield (wave[:, 0] - wave[:, 1]) / 2
+            return None
+        return Mixer(self.rate, self.channels, layout, side=self.side is not None)
 
     def prepare(self, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
         """Bring every 16 kHz signal to at most PEAK, apply `shape` to it, remove rumble.

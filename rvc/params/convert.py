@@ -56,6 +56,14 @@ class Convert(Hardware):
     bit_depth: Literal[16, 24, 32] = option(
         16, "Bits per sample in WAV and FLAC; 32 is float (WAV only).", "Output"
     )
+    bitrate: int | None = option(
+        None,
+        "Bit rate of MP3, OGG, OPUS and M4A in kbit/s, as near as the format comes; 160 for one "
+        "channel and 224 for two if not given.",
+        "Output",
+        ge=8,
+        le=510,
+    )
     stereo: Literal["mono", "mid", "each"] = option(
         "mono",
         "Several channels: average them, convert the middle and keep the sides, or convert each.",

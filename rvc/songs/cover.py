@@ -72,6 +72,7 @@ def _one(path: Path, p: Cover, report: Report) -> Result:
         loaded = voices.load(p.pth_path, p.index_path, p, report)
     with ExitStack() as open_files:
         work = Work(stems.scan(path, report), p, report, open_files)
+        encode.check(target, encode.format_of(target), work.song.channels)
         result: Result = {
             "file": str(path),
             "output_path": str(target),
@@ -230,7 +231,8 @@ class Work:
         scale = np.float32(mix.headroom(mix.mixed(parts), song.channels, p.ceiling))
         resampler = StreamResampler(song.rate, rate, song.channels)
         bits = min(p.bit_depth, 24) if format == "FLAC" else p.bit_depth
-        with encode.Writer(target, rate, song.channels, format, bits) as file:
+        frames = round(song.seconds * rate)
+        with encode.Writer(target, rate, song.channels, format, bits, p.bitrate, frames) as file:
             for block in mix.mixed(parts):
                 wave = block * scale
                 file.write(resampler(wave if song.channels > 1 else wave[:, 0]))

@@ -96,6 +96,8 @@ def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report:
     if all(target.exists() for target in targets.values()) and not p.overwrite:
         return result | {"skipped": True}
     song = stems.scan(path, report)
+    for target in targets.values():
+        encode.check(target, format, song.channels)
     kept, known = stems.voice_of(song, model, report)
     format = encode.format_of(next(iter(targets.values())))
     rate = encode.file_rate(format, song.rate)
@@ -106,7 +108,7 @@ def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report:
     with ExitStack() as open_files:
         files = {
             stem: open_files.enter_context(
-                encode.Writer(target, song.rate, song.channels, format, bits)
+                encode.Writer(target, song.rate, song.channels, format, bits, frames=song.frames)
             )
             for stem, target in targets.items()
         }

@@ -1,0 +1,354 @@
+"""A damaged file gives its right length, a named loss or a sentence: never silence about it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc.audio import io
+from rvc.audio.account import Account
+from rvc.errors import BadInput
+from tests.audio import damage
+
+FRAME_S = 0.035  # of the longest frame that may be lost beside the 1 %
+PADDED_S = 0.1  # that is no longer known to be padding once a header is damaged
+MANY, FEW = 200, 8
+
+
+def read(path: Path) -> tuple[np.ndarray, int, Account]:
+    """(mixed wave, rate, account) of a file."""
+    account = Account()
+    wave, rate = io.load(path, account=account)
+    return wave, rate, account
+
+
+def loudest_hz(wave: np.ndarray, rate: int) -> float:
+    """Of the last second."""
+    end = wave[-rate:]
+    return float(np.abs(np.fft.rfft(end)).argmax() * rate / len(end))
+
+
+def tone(seconds: float, hz: float = 440.0, rate: int = 44100) -> np.ndarray:
+    t = np.arange(round(seconds * rate)) / rate
+    return (0.3 * np.sin(2 * np.pi * hz * t)).astype(np.float32)[:, None]
+
+
+def outcome(name: str, good_s: float, path: Path, seed: int) -> str:
+    """What became of a damaged file; "silent" is the one that must not be."""
+    account = Account()
+    try:
+        found_s = sum(len(b.wave) / b.rate for b in io.blocks(path, account=account))
+    except BadInput as error:
+        return "refused" if str(path) in error.message else "refused without its name"
+    more = damage.DAMAGES[seed % len(damage.DAMAGES)] in (damage.inserted, damage.repeated)
+    missing_s = good_s - found_s
+    if account.sentences():
+        return "named"
+    if missing_s <= 0.01 * good_s + FRAME_S and (more or -missing_s <= 0.01 * good_s + PADDED_S):
+        return "right"
+    return "silent"
+
+
+def damaged_files(name: str, folder: Path, count: int) -> tuple[Counter[str], list[int]]:
+    """Outcomes of so many damages, and the seeds of those that went unsaid."""
+    path = folder / "damaged"
+    damage.write(name, path)
+    good = path.read_bytes()
+    good_s = sum(len(b.wave) / b.rate for b in io.blocks(path))
+    counts: Counter[str] = Counter()
+    unsaid = []
+    for seed in range(count):
+        path.write_bytes(damage.damaged(good, seed))
+        counts[found := outcome(name, good_s, path, seed)] += 1
+        if found in ("silent", "refused without its name"):
+            unsaid.append(seed)
+    return counts, unsaid
+
+
+@pytest.mark.parametrize("name", damage.FORMATS)
+def test_no_damage_is_silent(name, tmp_path):
+    counts, unsaid = damaged_files(name, tmp_path, FEW)
+    assert not unsaid, counts
+
+
+# Bytes that are a whole number of frames leave no trace in a stream without any count of them.
+TRACELESS = {"mp3vbr": 2, "mp2": 1, "adts": 1, "amr": 8, "ac3": 1, "avi": 8, "ts": 2, "flv": 2}
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", damage.FORMATS)
+def test_of_two_hundred_damages_none_is_silent(name, tmp_path, request):
+    if "fuzz" not in request.config.option.markexpr:
+        pytest.skip("-m fuzz runs it")
+    counts, unsaid = damaged_files(name, tmp_path, MANY)
+    print(name, dict(counts), unsaid)
+    assert len(unsaid) <= TRACELESS.get(name, 0)
+
+
+@pytest.mark.parametrize("name", damage.FORMATS)
+def test_a_sound_file_raises_no_alarm(name, tmp_path):
+    damage.write(name, tmp_path / "good")
+    wave, rate, account = read(tmp_path / "good")
+    assert account.sentences() == []
+    assert len(wave) / rate == pytest.approx(damage.SECONDS, abs=0.06)
+
+
+@pytest.mark.parametrize("name", sorted({*damage.FORMATS} - {"wavpack"}))
+def test_joined_files_are_read_to_the_end(name, tmp_path):
+    parts = []
+    for seconds in (1.0, 2.0):
+        damage.write(name, tmp_path / "part", seconds)
+        parts.append((tmp_path / "part").read_bytes())
+    (tmp_path / "joined").write_bytes(b"".join(parts))
+    wave, rate, _ = read(tmp_path / "joined")
+    assert len(wave) / rate == pytest.approx(3.0, abs=0.1)
+
+
+def test_joined_mp3_ends_with_the_second_part_and_without_padding(tmp_path):
+    parts = []
+    for seconds, hz in ((3.0, 440.0), (5.0, 880.0)):
+        damage.encode(tmp_path / "p", "mp3", "libmp3lame", tone(seconds, hz), 44100)
+        parts.append((tmp_path / "p").read_bytes())
+    tag = b"TAG" + bytes(125) + b"ID3\3\0\0\0\0\0\x11TIT2\0\0\0\x07\0\0\0second"
+    for between in (b"", tag):
+        (tmp_path / "joined").write_bytes(between.join(parts))
+        wave, rate, account = read(tmp_path / "joined")
+        assert len(wave) == 8 * 44100
+        assert loudest_hz(wave, rate) == 880
+        assert account.sentences() == []
+
+
+@pytest.mark.parametrize("loud_first", [True, False])
+def test_variable_bit_rate_without_a_header_is_read_to_its_end(loud_first, tmp_path):
+    noise = 0.2 * np.random.default_rng(0).standard_normal((4 * 44100, 1))
+    parts = [noise, np.zeros((7 * 44100, 1)), tone(1, 880)]
+    wave = np.concatenate(parts if loud_first else [parts[1], parts[0], parts[2]])
+    quality = {"global_quality": "236", "flags": "+qscale"}
+    damage.encode(
+        tmp_path / "v", "mp3", "libmp3lame", wave.astype("f4"), 44100, {"write_xing": "0"}, quality
+    )
+    found, rate, _ = read(tmp_path / "v")
+    assert len(found) / rate == pytest.approx(12, abs=0.1)
+    assert loudest_hz(found, rate) == 880
+    assert not io.info(tmp_path / "v").exact
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "AU", "RF64", "AIFF", "W64", "CAF"])
+@pytest.mark.parametrize("size", [b"\0", b"\xff"])
+def test_sizes_that_nobody_filled_in(form, size, tmp_path):
+    path = tmp_path / "a"
+    soundfile.write(path, tone(3)[:, 0], 44100, "PCM_16", format=form)
+    data = bytearray(path.read_bytes())
+    places = {
+        "WAV": [(b"RIFF", 4, 4), (b"data", 4, 4)],
+        "WAVEX": [(b"RIFF", 4, 4), (b"data", 4, 4)],
+        "AU": [(b".snd", 8, 4)],
+        "RF64": [(b"ds64", 8, 24)],
+        "AIFF": [(b"FORM", 4, 4), (b"COMM", 10, 4), (b"SSND", 4, 4)],
+        "W64": [(b"data", 16, 8)],
+        "CAF": [(b"data", 4, 8)],
+    }
+    for word, offset, count in places[form]:
+        at = data.index(word) + offset
+        data[at : at + count] = size * count
+    path.write_bytes(data)
+    wave, rate, account = read(path)
+    assert len(wave) / rate == pytest.approx(3, abs=0.01)
+    assert loudest_hz(wave, rate) == 440
+    assert any("no length" in note for note in account.notes) or form in ("AIFF", "RF64")
+
+
+def test_a_header_without_sound_stays_an_error(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(0, np.float32), 44100)
+    with pytest.raises(BadInput, match="length is zero"):
+        io.load(tmp_path / "a.wav")
+
+
+def test_flac_of_unknown_length(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(3)[:, 0], 44100)
+    data = bytearray(path.read_bytes())
+    for last in (0, 0xFF):
+        data[21] = data[21] & 0xF0 | last & 0x0F
+        data[22:26] = bytes([last]) * 4
+        path.write_bytes(data)
+        wave, rate, _ = read(path)
+        assert len(wave) == 3 * rate
+        head = io.info(path)
+        assert not head.exact or head.seconds < 10
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_beyond_four_gigabytes(wrapped, tmp_path):
+    size = 4400 << 20
+    said = (size - 44) % 2**32 if wrapped else 0xFFFFFFFF
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1,
+                       48000, 96000, 2, 16, b"data", said)  # fmt: skip
+    path = tmp_path / "a.wav"
+    path.write_bytes(head)
+    os.truncate(path, size)
+    assert io.info(path).seconds == pytest.approx(48059.73, abs=0.01)
+    end = round(48059 * 48000)
+    last = list(io.blocks(path, start=end))
+    assert sum(len(block.wave) for block in last) == (size - 44) // 2 - end
+
+
+@pytest.mark.parametrize("pad", [b"", b"\0"])
+def test_an_odd_chunk_with_and_without_its_pad_byte(pad, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(3)[:, 0], 44100)
+    data = path.read_bytes()
+    at, text = data.index(b"data"), b"Recorder 10"
+    body = b"INFOISFT" + struct.pack("<I", len(text)) + text
+    made = data[:at] + b"LIST" + struct.pack("<I", len(body)) + body + pad + data[at:]
+    path.write_bytes(made[:4] + struct.pack("<I", len(made) - 8) + made[8:])
+    wave, rate, account = read(path)
+    assert len(wave) == 3 * rate
+    assert account.sentences() == []
+
+
+@pytest.mark.parametrize("mono_first", [True, False])
+def test_the_number_of_channels_changes(mono_first, tmp_path):
+    parts = []
+    for wave in (tone(3), np.repeat(tone(5, 880), 2, axis=1)):
+        damage.encode(tmp_path / "p", "adts", "aac", wave, 44100)
+        parts.append((tmp_path / "p").read_bytes())
+    (tmp_path / "a.aac").write_bytes(b"".join(parts if mono_first else parts[::-1]))
+    wave, rate, account = read(tmp_path / "a.aac")
+    assert len(wave) / rate == pytest.approx(8, abs=0.1)
+    assert loudest_hz(wave, rate) == (880 if mono_first else 440)
+    assert any("channel(s)" in note for note in account.notes)
+    both = np.concatenate([b.wave for b in io.blocks(tmp_path / "a.aac", mono=False)])
+    assert both.shape[1] == (1 if mono_first else 2)
+
+
+def test_the_rate_changes(tmp_path):
+    parts = []
+    for rate, hz in ((44100, 440.0), (22050, 880.0)):
+        damage.encode(tmp_path / "p", "mp3", "libmp3lame", tone(3, hz, rate), rate)
+        parts.append((tmp_path / "p").read_bytes())
+    (tmp_path / "a.mp3").write_bytes(b"".join(parts))
+    wave, rate, account = read(tmp_path / "a.mp3")
+    assert rate == 44100
+    assert len(wave) / rate == pytest.approx(6, abs=0.1)
+    assert loudest_hz(wave, rate) == pytest.approx(880, abs=1)
+    assert any("22050 Hz" in note for note in account.notes)
+
+
+def two_tracks(path: Path, default: int) -> None:
+    """A film with 220 Hz on its first track and 880 Hz on its second."""
+    import av
+
+    with av.open(str(path), "w", format="matroska") as film:
+        tracks = [film.add_stream("flac", rate=48000, layout="mono") for _ in range(2)]
+        for number, (track, hz) in enumerate(zip(tracks, (220, 880), strict=True)):
+            marked = number == default
+            track.disposition = av.stream.Disposition.default if marked else 0
+            wave = (9000 * np.sin(2 * np.pi * hz * np.arange(3 * 48000) / 48000)).astype("i2")
+            for at in range(0, len(wave), 4608):
+                piece = wave[None, at : at + 4608].copy()
+                frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = 48000, at
+                film.mux(track.encode(frame))
+            film.mux(track.encode(None))
+
+
+@pytest.mark.parametrize(("default", "hz"), [(0, 220), (1, 880)])
+def test_the_default_track_is_read_and_named(default, hz, tmp_path):
+    two_tracks(tmp_path / "film.mkv", default)
+    wave, rate, account = read(tmp_path / "film.mkv")
+    assert loudest_hz(wave, rate) == hz
+    assert any(f"track {default + 1} of 2" in note for note in account.notes)
+
+
+def with_hole(path: Path, form: str, codec: str, rate: int) -> None:
+    """3 s of sound whose time stamps jump by 2 s after the first second."""
+    import av
+
+    wave = tone(3, 440, rate)
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        resampler = av.AudioResampler(stream.format, "mono", rate, frame_size=stream.frame_size)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(wave.T), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.pts = rate, 0
+        packets = []
+        for given in (frame, None):
+            for piece in resampler.resample(given):
+                packets += stream.encode(piece)
+        packets += stream.encode(None)
+        for packet in packets:
+            if packet.pts * packet.time_base >= 1:
+                packet.pts += round(2 / packet.time_base)
+                packet.dts = packet.pts
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "rate"),
+    [("matroska", "flac", 44100), ("webm", "libopus", 48000), ("matroska", "aac", 44100)],
+)
+def test_a_hole_in_the_time_stamps_is_silence_and_named(form, codec, rate, tmp_path):
+    with_hole(tmp_path / "a", form, codec, rate)
+    wave, rate, account = read(tmp_path / "a")
+    assert len(wave) / rate == pytest.approx(5, abs=0.1)
+    assert np.abs(wave[round(1.2 * rate) : round(2.8 * rate)]).max() < 1e-3
+    assert np.abs(wave[round(3.3 * rate) : round(4.8 * rate)]).max() > 0.2
+    [loss] = account.losses
+    assert loss.at_s == pytest.approx(1, abs=0.1)
+    assert loss.seconds == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("ipod", "aac"), ("adts", "aac"), ("mp3", "libmp3lame")]
+)
+def test_damage_in_the_middle_costs_no_more_than_itself(form, codec, tmp_path):
+    path = tmp_path / "a"
+    damage.encode(path, form, codec, tone(6), 44100)
+    good = len(read(path)[0])
+    data = bytearray(path.read_bytes())
+    half = len(data) // 2
+    data[half : half + 1000] = np.random.default_rng(1).bytes(1000)
+    path.write_bytes(data)
+    wave, rate, account = read(path)
+    assert len(wave) / rate == pytest.approx(good / rate, abs=0.05)
+    assert loudest_hz(wave, rate) == 440
+    assert all(loss.at_s == pytest.approx(3, abs=0.3) for loss in account.losses)
+    assert account.losses
+
+
+def cut(make: Callable[[Path], None], path: Path, share: float) -> Account:
+    make(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    wave, rate, account = read(path)
+    assert len(wave) / rate == pytest.approx(3 * share, abs=0.15)
+    return account
+
+
+@pytest.mark.parametrize(
+    "name", ["wav16", "aiff", "au", "w64", "caf", "flac", "mp3", "webm", "mkv"]
+)
+def test_what_a_broken_download_lacks_is_named(name, tmp_path):
+    account = cut(lambda path: damage.write(name, path, 3.0), tmp_path / "a", 0.5)
+    assert account.losses
+    missing = [loss.seconds for loss in account.losses if loss.seconds is not None]
+    assert sum(missing) == pytest.approx(1.5, abs=0.2)
+
+
+def test_the_end_of_the_ending_does_not_matter(tmp_path):
+    damage.write("flac", tmp_path / "a.wav")
+    damage.write("mp3", tmp_path / "b.flac")
+    damage.write("wav16", tmp_path / "c.mp3")
+    for path in sorted(tmp_path.iterdir()):
+        wave, rate, _ = read(path)
+        assert len(wave) / rate == pytest.approx(damage.SECONDS, abs=0.01)
