@@ -9,7 +9,7 @@ silence of the same length, and are entered in the account.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +33,8 @@ EXACT = {"flac", "alac", "wavpack", "tta", "ape", "opus", "libopus", "vorbis"}  
 FRAMES = 1.1  # that other codecs may hold back
 SHORT_S = 0.015  # a claim that is missed by less is rounding
 AMR_ZERO = 0x83  # bits of the first byte of an AMR frame that are 0
+LEAST_BYTES_S = 16.0  # digital silence in FLAC takes more
+BEFORE_S = 0.5  # from so long before a place it is decoded
 TRIES = 200  # errors in a row after which nothing more is expected
 
 
@@ -90,7 +92,10 @@ def describe(path: Path, form: str | None = None) -> Stream:
         with path.open("rb") as data, _open(data, path, form) as container:
             stream = _track(container, Account())
             context = stream.codec_context
-            frames = round((_claimed_s(container, stream) or 0.0) * context.sample_rate)
+            claimed_s = _claimed_s(container, stream) or 0.0
+            if claimed_s * LEAST_BYTES_S > path.stat().st_size:
+                claimed_s = 0.0  # no sound is that small
+            frames = round(claimed_s * context.sample_rate)
             bits = int(context.format.bits) if context.format else 0
             return Stream(
                 context.sample_rate,
@@ -115,10 +120,14 @@ def _claimed_s(container: Any, stream: Any) -> float | None:
     return None
 
 
-def decoded(path: Path, account: Account, form: str | None = None) -> Iterator[Decoded]:
+def decoded(
+    path: Path, account: Account, form: str | None = None, start_s: float = 0.0
+) -> Iterator[Decoded]:
     """All of the sound in `path`, in order; rate and channels may change on the way.
 
     Args:
+        start_s: what is before may be left out, as is possible in FLAC: the first piece's `at`
+            says where it begins.
         form: PyAV's name of the container; None recognises it.
 
     Raises:
@@ -135,6 +144,9 @@ def decoded(path: Path, account: Account, form: str | None = None) -> Iterator[D
                     reader = RawReader(path, container.format.name, account)
                 else:
                     reader = _Reader(container, _track(container, account), account, done_s, cut)
+                if start_s and container.format.name == "flac":
+                    assert isinstance(reader, _Reader)
+                    reader.seek(start_s)
                 yield from reader.run()
                 done_s, first_error = reader.done_s, first_error or reader.first_error
     except (av.error.FFmpegError, OverflowError) as error:
@@ -169,6 +181,7 @@ class _Reader:
         self.cut = cut
         self.clock_s: float | None = None  # the next time stamp if nothing is missing
         self.failed_s = 0.0  # packets since the last frame that could not be decoded
+        self.sought = False
         self.waiting: list[Any] = []  # a frame behind a jump, until the next one confirms it
         self.last: Decoded | None = None
         self.first_error: Exception | None = None
@@ -193,6 +206,12 @@ class _Reader:
                 yield from self._place(frame)
         yield from self._release(False)
         yield from self._end()
+
+    def seek(self, start_s: float) -> None:
+        """Begin a little before this place, told by the time stamp that is met there."""
+        place_s = max(0.0, start_s - BEFORE_S)
+        self.container.seek(int(place_s / self.stream.time_base), stream=self.stream)
+        self.sought = True
 
     def _packets(self) -> Iterator[Any]:
         """Every packet, past errors of the container."""
@@ -273,6 +292,9 @@ class _Reader:
         if frame.pts is not None and frame.time_base is not None:
             self.clock_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
         self.last = pieces.decoded(frame)
+        if self.sought and frame.pts is not None:
+            self.done_s, self.sought = float(frame.pts * frame.time_base), False
+            self.last = replace(self.last, at=round(self.done_s * self.last.rate))
         self.done_s += self.last.seconds
         yield self.last
 

@@ -54,8 +54,7 @@ def info(path: Path | str) -> Info:
     found = source.find(path)
     if found.coded:
         head = decode.describe(path, found.form)
-        exact = head.format == "flac" and head.frames > 0
-        return Info(**vars(head), exact=exact)
+        return Info(**vars(head), exact=head.format == "flac" and head.frames > 0)
     with source.opened(path, found) as files:
         first = files[0]
         frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)

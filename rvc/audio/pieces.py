@@ -18,11 +18,15 @@ LONGEST_S = 10  # silence comes in pieces of at most this length
 
 @dataclass(frozen=True)
 class Decoded:
-    """A piece (T, C) float32 as it was decoded, its rate in Hz and the channels' places."""
+    """A piece (T, C) float32 as it was decoded, its rate in Hz and the channels' places.
+
+    `at` is the position of its first frame where reading did not begin at the beginning.
+    """
 
     wave: np.ndarray
     rate: int
     layout: tuple[str, ...]
+    at: int = 0
 
     @property
     def seconds(self) -> float:
@@ -103,7 +107,7 @@ class Uniform:
         if self.stream is not None:
             flat = wave[:, 0] if wave.shape[1] == 1 else wave
             wave = self.stream.resample_chunk(np.ascontiguousarray(flat), last=last)
-            wave = wave.reshape(len(wave), -1)
+            wave = wave[:, None] if wave.ndim == 1 else wave
         if wave.shape[1] != channels:
             wave = np.repeat(wave[:, :1], channels, axis=1)
         if len(wave):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,8 @@ def pieces(
     source = find(path)
     uniform = Uniform(account)
     if source.coded:
-        form = source.form
-        try:
-            decode.describe(path, form)
-        except BadInput:
-            form = None
-        position = 0
-        whole = uniform(decode.decoded(path, account, form))
+        position, whole = _coded(path, source, start, account)
+        whole = uniform(whole)
     elif len(source.parts) > 1:
         position, whole = 0, uniform(_plain(path, source, piece_s, 0, None, account))
     else:
@@ -112,6 +108,23 @@ def pieces(
             return
     if source.damaged and not account.losses:
         account.lose(0.0, None, PAGES)
+
+
+def _coded(
+    path: Path, source: Source, start: int, account: Account
+) -> tuple[int, Iterator[Decoded]]:
+    """(position of the first piece, at `start` at the latest; pieces)."""
+    form = source.form
+    try:
+        head = decode.describe(path, form)
+    except BadInput:
+        form, head = None, decode.describe(path)
+    if start:
+        found = decode.decoded(path, account, form, start / head.rate)
+        first = next(found, None)
+        if first is not None and first.at <= start:
+            return first.at, chain([first], found)
+    return 0, decode.decoded(path, account, form)
 
 
 def _plain(

@@ -115,11 +115,11 @@ def convert(
 ) -> dict[str, Any]:
     """Convert one file into another; the target appears only when it is complete."""
     began = time.perf_counter()
-    target.parent.mkdir(parents=True, exist_ok=True)
     account = Account()
     format = encode.format_of(target, p.export_format)
     if p.stereo != "mono":
         encode.check(target, format, io.info(source).channels)  # before hours of work
+    target.parent.mkdir(parents=True, exist_ok=True)
     blocks = io.blocks(source, mono=False, block_s=4.0, account=account)
     done = stream(
         blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0, account=account

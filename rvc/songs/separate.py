@@ -96,10 +96,10 @@ def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report:
     if all(target.exists() for target in targets.values()) and not p.overwrite:
         return result | {"skipped": True}
     song = stems.scan(path, report)
+    format = encode.format_of(next(iter(targets.values())))
     for target in targets.values():
         encode.check(target, format, song.channels)
     kept, known = stems.voice_of(song, model, report)
-    format = encode.format_of(next(iter(targets.values())))
     rate = encode.file_rate(format, song.rate)
     if rate != song.rate:
         raise BadInput(f"{format} cannot hold {song.rate} Hz.", "Use FLAC or WAV.")

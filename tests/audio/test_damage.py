@@ -249,9 +249,9 @@ def two_tracks(path: Path, default: int) -> None:
 
     with av.open(str(path), "w", format="matroska") as film:
         tracks = [film.add_stream("flac", rate=48000, layout="mono") for _ in range(2)]
-        for number, (track, hz) in enumerate(zip(tracks, (220, 880), strict=True)):
-            marked = number == default
-            track.disposition = av.stream.Disposition.default if marked else 0
+        tracks[1 - default].disposition = 0
+        tracks[default].disposition = av.stream.Disposition.default
+        for track, hz in zip(tracks, (220, 880), strict=True):
             wave = (9000 * np.sin(2 * np.pi * hz * np.arange(3 * 48000) / 48000)).astype("i2")
             for at in range(0, len(wave), 4608):
                 piece = wave[None, at : at + 4608].copy()

@@ -44,7 +44,7 @@ def test_bit_rates_are_worth_having_and_flat_to_18_khz(format, channels, least, 
 def test_the_bit_rate_can_be_chosen(format, kbits, tmp_path):
     path = tmp_path / f"a.{format.lower()}"
     io.save(path, noise(2), 44100, kbits=kbits)
-    assert path.stat().st_size * 8 / 8000 == pytest.approx(kbits, rel=0.15)
+    assert path.stat().st_size * 8 / 8000 == pytest.approx(kbits, rel=0.25)
 
 
 @pytest.mark.parametrize("format", encode.FORMATS)
@@ -79,7 +79,8 @@ def test_channels_that_fit_are_written(format, channels, tmp_path):
     io.save(path, wave, 48000)
     back, _ = io.load(path, mono=False)
     assert back.shape[1] == channels
-    heard = np.delete(back, 3, axis=1) if (format, channels) == ("M4A", 6) else back  # LFE
+    effects = {("M4A", 6): 3, ("OGG", 6): 5, ("OPUS", 6): 5}.get((format, channels))
+    heard = back if effects is None else np.delete(back, effects, axis=1)
     assert np.abs(heard).max(axis=0).min() > 0.1
 
 

@@ -137,7 +137,8 @@ def test_a_seed_repeats_every_sample_and_threads_do_not_matter(voice, tmp_path):
 
 
 def test_stereo_modes(voice):
-    left, right = sung(1, hz=200), sung(1, hz=300, level=0.1)
+    middle, apart = sung(1, hz=200), sung(1, hz=300, level=0.1)
+    left, right = middle + apart, middle - apart
     both = np.stack([left, right], axis=1)
     mono, _ = convert(voice, both, 16_000, seed=1)
     assert mono.shape == (RATE,)

@@ -1,0 +1,95 @@
+"""What a recording lacks, and what was decided about it, stands in the result of its conversion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc.errors import BadInput
+from rvc.infer import infer
+from rvc.infer.convert import convert
+from rvc.params import Conversion
+from tests.infer.conftest import sung
+
+RATE = 16000
+
+
+def converted(voice, source, tmp_path, caplog, **options):
+    caplog.clear()
+    p = Conversion(gpu="-", seed=1, **options)
+    return infer.convert(source, tmp_path / "out.wav", voice, p, lambda *_: None)
+
+
+def test_a_cut_recording_is_named_everywhere(voice, tmp_path, caplog):
+    soundfile.write(tmp_path / "a.wav", sung(3), RATE)
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(data[: len(data) // 2])
+    result = converted(voice, tmp_path / "a.wav", tmp_path, caplog)
+    assert result["seconds"] == pytest.approx(1.5, abs=0.01)
+    [loss] = result["losses"]
+    assert loss["at_s"] == pytest.approx(1.5, abs=0.01)
+    assert loss["seconds"] == pytest.approx(1.5, abs=0.01)
+    assert "missing" in loss["why"]
+    assert "1.50 s is missing" in result["message"]
+    assert "1.50 s is missing" in caplog.text
+
+
+def test_a_sound_recording_has_no_losses(voice, tmp_path, caplog):
+    soundfile.write(tmp_path / "a.wav", sung(1), RATE)
+    result = converted(voice, tmp_path / "a.wav", tmp_path, caplog)
+    assert result["losses"] == result["notes"] == []
+    assert "Note" not in result["message"]
+
+
+@pytest.mark.parametrize("stereo", ["mono", "mid"])
+def test_opposite_channels_are_converted_and_said(voice, stereo, tmp_path, caplog):
+    wave = sung(2)
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), RATE)
+    soundfile.write(tmp_path / "b.wav", wave, RATE)
+    alone = converted(voice, tmp_path / "b.wav", tmp_path, caplog)
+    expected, _ = soundfile.read(alone["output_path"])
+    result = converted(voice, tmp_path / "a.wav", tmp_path, caplog, stereo=stereo)
+    found, _ = soundfile.read(result["output_path"], always_2d=True)
+    for channel in found.T:
+        assert np.sqrt(np.mean(channel**2)) == pytest.approx(np.sqrt(np.mean(expected**2)), rel=0.3)
+    assert any("opposite" in note for note in result["notes"])
+    assert "opposite" in result["message"]
+
+
+@pytest.mark.parametrize(("rate", "count"), [(44100, 1), (96000, 2), (192000, 5), (16000, 1)])
+def test_the_shortest_recordings_are_converted_or_refused(voice, rate, count):
+    try:
+        made, _ = convert(voice, np.full(count, 0.1, np.float32), rate)
+    except BadInput as error:
+        short = "too short" in error.message
+        assert short  # noqa: PT017 - one of two outcomes
+    else:
+        assert len(made)
+        assert np.isfinite(made).all()
+
+
+@pytest.mark.parametrize(("ending", "channels"), [("mp3", 3), ("flac", 9), ("m4a", 9)])
+def test_a_result_that_cannot_be_written_is_refused_before_the_work(
+    voice, ending, channels, tmp_path
+):
+    soundfile.write(tmp_path / "a.wav", np.stack([sung(1)] * channels, axis=1), RATE)
+    phases: list[str] = []
+    p = Conversion(gpu="-", stereo="each", export_format=ending.upper())
+    target = tmp_path / "out" / f"b.{ending}"
+    with pytest.raises(BadInput, match=f"holds at most .* not {channels}"):
+        infer.convert(
+            tmp_path / "a.wav", target, voice, p, lambda *said: phases.append(str(said[2]))
+        )
+    assert phases == []
+    assert not target.parent.exists()
+
+
+def test_a_long_result_is_rf64(voice, tmp_path, monkeypatch, caplog):
+    from rvc.audio import encode
+
+    monkeypatch.setattr(encode, "WAV_LIMIT", 20_000)
+    soundfile.write(tmp_path / "a.wav", sung(2), RATE)
+    result = converted(voice, tmp_path / "a.wav", tmp_path, caplog)
+    with open(result["output_path"], "rb") as file:
+        assert file.read(4) == b"RF64"
