@@ -246,6 +246,6 @@ def _result(
         "other_files": dataset.endings,
         "failures": [asdict(failure) for failure in stage.failures],
         "warnings": stage.warnings,
-        "losses": {key: e["losses"] for key, e in done.items() if e.get("losses")},
+        "losses": {key: e["losses"] for key, e in sources.items() if e.get("losses")},
         "seconds": round(stage.seconds, 2),
     }
