@@ -223,7 +223,10 @@ def _result(
     total = stage.details["total_seconds"]
     sources: Sources = stage.details["sources"]
     speakers = sorted({entry["speaker"] for entry in sources.values() if entry["slices"]})
+    losses = {key: entry["losses"] for key, entry in sources.items() if entry.get("losses")}
+    damaged = f"{len(losses)} recording(s) are damaged or cut off, see the warnings."
     said = [_failed(stage), dataset.left_out(), _understood(p, dataset, speakers)]
+    said += [damaged] if losses else []
     message = (
         f"{p.model_name}: {total / 60:.1f} minutes in {stage.inputs - len(stage.failures)} "
         f"recordings of {len(speakers)} speaker(s) gave {len(stage.outputs)} slices in "
@@ -246,6 +249,6 @@ def _result(
         "other_files": dataset.endings,
         "failures": [asdict(failure) for failure in stage.failures],
         "warnings": stage.warnings,
-        "losses": {key: e["losses"] for key, e in sources.items() if e.get("losses")},
+        "losses": losses,
         "seconds": round(stage.seconds, 2),
     }

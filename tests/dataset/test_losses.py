@@ -1,0 +1,52 @@
+"""What preprocess could not read of a recording stands in its result and in the manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rvc import params, tasks
+from rvc.dataset import manifest
+from rvc.progress import silent
+from tests.audio import damage
+
+
+def test_each_cut_or_joined_recording_is_listed(tmp_path: Path, home: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("whole", "cut"):
+        damage.write("wav16", data / f"{name}.wav", 6.0)
+    made = (data / "cut.wav").read_bytes()
+    (data / "cut.wav").write_bytes(made[: len(made) // 2])
+    wave = damage.song(4.0, 24000, 1)[:, 0]
+    soundfile.write(data / "opposite.wav", np.stack([wave, -wave], axis=1), 24000)
+    asked = params.Preprocess(dataset_path=data, model_name="v", sample_rate=24000, cpu_cores=1)
+    result = tasks.run("preprocess", asked, silent)
+    assert list(result["losses"]) == ["cut.wav"]
+    [loss] = result["losses"]["cut.wav"]
+    assert loss["at_s"] == pytest.approx(3, abs=0.01)
+    assert loss["seconds"] == pytest.approx(3, abs=0.01)
+    assert result["total_seconds"] == pytest.approx(6 + 3 + 4, abs=0.01)
+    assert "1 recording(s) are damaged" in result["message"]
+    assert any(text.startswith("opposite.wav") for text in result["warnings"])
+    stage = manifest.stage(home / "logs" / "v", "preprocess")
+    assert stage is not None
+    assert stage.details["sources"]["cut.wav"]["losses"] == [loss]
+    assert stage.details["sources"]["opposite.wav"]["slices"]
+
+
+def test_flac_of_unknown_length_takes_no_time(tmp_path: Path, home: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    path = data / "a.flac"
+    damage.write("flac", path, 3.0)
+    made = bytearray(path.read_bytes())
+    made[21] &= 0xF0  # the 36 bits of "total samples"
+    made[22:26] = bytes(4)
+    path.write_bytes(made)
+    asked = params.Preprocess(dataset_path=data, model_name="v", sample_rate=32000, cpu_cores=1)
+    result = tasks.run("preprocess", asked, silent)
+    assert result["total_seconds"] == pytest.approx(3, abs=0.01)
