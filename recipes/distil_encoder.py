@@ -131,7 +131,7 @@ class Distiller:
             with torch.no_grad():
                 target = (self.teacher([wanted])[0] - self.mean) / self.deviation
             loss = F.mse_loss(self.head(self.student([heard])[0]), target) / len(pairs)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimiser.step()
