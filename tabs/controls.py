@@ -215,7 +215,8 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
             return gr.Radio(pairs, value=value, **text)
         return gr.Dropdown(pairs, value=value, multiselect=many or None, **text)
     low, high = limits(declared)
-    if low is not None and high is not None and not (kind is int and high - low > WIDE):
+    optional = value is None and not declared.is_required()  # a slider always has a value
+    if None not in (low, high) and not optional and not (kind is int and high - low > WIDE):
         usual = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
         step = FINE.get(name, usual)
         return gr.Slider(low, high, value, step=step, buttons=[], **text)
