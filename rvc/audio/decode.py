@@ -224,8 +224,10 @@ class _Reader:
                     tries = 0
                     yield packet
                 return
-            except (av.error.FFmpegError, OverflowError) as error:
+            except (av.error.FFmpegError, OverflowError, IndexError) as error:
+                # IndexError: a packet of a stream that was not there when the file was opened
                 self.first_error = self.first_error or error
+                self.account.lose(self.done_s, None, BROKEN)
                 tries += 1
 
     def _look(self, packet: Any) -> None:

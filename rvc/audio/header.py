@@ -105,6 +105,11 @@ def parts(file: BinaryIO) -> list[Part]:
     return found
 
 
+def usual(rate: int) -> bool:
+    """Whether sound is sampled so, in Hz; another rate may come from a damaged header."""
+    return rate in RATES_HZ or (rate % 1000 == 0 and 4000 <= rate <= 400_000)
+
+
 def _part(file: BinaryIO, start: int, size: int) -> Part | None:
     magic = _read(file, start, 16)
     try:
@@ -347,11 +352,11 @@ def _au(file: BinaryIO, start: int, size: int) -> Part | None:
 
 
 def _w64(file: BinaryIO, start: int, size: int) -> Part | None:
-    at, form = start + 40, b""
+    at, form, form_at = start + 40, b"", 0
     while at + 24 <= size:
         name, claimed = _read(file, at, 16), struct.unpack("<Q", _read(file, at + 16, 8))[0]
         if name == b"fmt " + W64_TAIL:
-            form = _read(file, at + 24, 16)
+            form, form_at = _read(file, at + 24, 16), at + 24 - start
         elif name == b"data" + W64_TAIL and form:
             break
         if not 24 <= claimed < WINDOW:
@@ -364,10 +369,14 @@ def _w64(file: BinaryIO, start: int, size: int) -> Part | None:
     if not rate or not frame or not per_second:
         return part
     pure = tag in (*BYTEWISE, 0xFFFE)
+    if tag in BYTEWISE:
+        form = _consistent(form, part)
+        rate, per_second, frame = struct.unpack("<4xIIH2x", form)
     wanted = None if not 24 < claimed < 1 << 62 else claimed - 24
     _measure(file, part, wanted, size, frame if pure else 1, rate if pure else per_second)
     length = part.stop - part.data
     head = bytearray(_read(file, start, part.data - start))
+    head[form_at : form_at + 16] = form
     head[16:24] = struct.pack("<Q", len(head) + length)
     head[-8:] = struct.pack("<Q", length + 24)
     part.head = bytes(head)

@@ -137,6 +137,8 @@ def _plain(
         for part, file in zip(parts, files, strict=True):
             for note in part.notes:
                 account.note(note)
+            if not header.usual(file.samplerate):
+                account.note(f"its header says {file.samplerate} Hz, which may be a fault")
             wanted = file.frames if stop is None else min(stop, file.frames)
             if start:
                 file.seek(start)

@@ -11,7 +11,9 @@ import numpy as np
 
 from rvc import config, files, params
 from rvc.audio import dsp, io
+from rvc.audio.account import Account
 from rvc.audio.loudness import Loudness, TruePeak
+from rvc.audio.mix import Mixer
 from rvc.dataset.report import verdict
 from rvc.dataset.report.measure import Job, Measured, measure
 from rvc.errors import BadInput
@@ -40,6 +42,20 @@ class Picture:
     spectra: list[np.ndarray] = field(default_factory=list)
     true_peak: float = 0.0
     loudness_lufs: float = -np.inf
+    frames: int = 0
+
+    def add(self, mono: np.ndarray, seconds: float) -> None:
+        """Columns for the next samples (T,) of a recording of about this length."""
+        step = max(1, round(seconds * self.rate / COLUMNS))
+        for start in range(0, len(mono), step):
+            piece = mono[start : start + step]
+            self.times_s.append((self.frames + start + len(piece) / 2) / self.rate)
+            self.edges.append((float(piece.min()), float(piece.max())))
+            middle = max(0, min(start + step // 2 - FFT // 2, len(mono) - FFT))
+            frame = mono[middle : middle + FFT]
+            power = np.abs(np.fft.rfft(frame * np.hanning(len(frame)), FFT)) ** 2
+            self.spectra.append(power.astype(np.float32))
+        self.frames += len(mono)
 
 
 def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
@@ -52,40 +68,38 @@ def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
     if path.suffix.lower() != ".png":
         raise BadInput(f"{path} does not end in .png.", "Choose another name.")
     head = io.info(p.input_path)
-    picture = _look(p.input_path, head.seconds, report)
+    account = Account()
+    picture = _look(p.input_path, head.seconds, report, account)
     found = measure(Job(p.input_path, p.input_path.name))
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(picture, p.input_path.name, path)
     result = _numbers(found, picture, head)
-    return {"message": _sentence(p.input_path.name, result), **result, "plot": str(path)}
+    result |= {"losses": account.json(), "notes": account.remarks()}
+    said = " ".join([_sentence(p.input_path.name, result), *account.sentences()])
+    return {"message": said, **result, "plot": str(path)}
 
 
-def _look(path: Path, seconds: float, report: Report) -> Picture:
+def _look(path: Path, seconds: float, report: Report, account: Account) -> Picture:
     """Go through the file once, block by block."""
     picture, done = Picture(0), 0.0
     peak: TruePeak | None = None
     meter: Loudness | None = None
-    for block in io.blocks(path, mono=False, block_s=60):
+    mixer: Mixer | None = None
+    for block in io.blocks(path, mono=False, block_s=60, account=account):
         wave, rate = block.wave, block.rate
         picture.rate = rate
-        if peak is None or meter is None:
+        if peak is None or meter is None or mixer is None:
             peak, meter = TruePeak(wave.shape[1]), Loudness(rate, wave.shape[1])
+            mixer = Mixer(rate, wave.shape[1], block.layout)
         peak.add(wave)
         meter.add(wave)
-        mono = wave.mean(axis=1)
-        step = max(1, round(max(seconds, len(wave) / rate) * rate / COLUMNS))
-        for start in range(0, len(mono), step):
-            piece = mono[start : start + step]
-            picture.times_s.append((block.start + start + len(piece) / 2) / rate)
-            picture.edges.append((float(piece.min()), float(piece.max())))
-            middle = max(0, min(start + step // 2 - FFT // 2, len(mono) - FFT))
-            frame = mono[middle : middle + FFT]
-            power = np.abs(np.fft.rfft(frame * np.hanning(len(frame)), FFT)) ** 2
-            picture.spectra.append(power.astype(np.float32))
+        picture.add(mixer(wave), max(seconds, len(wave) / rate))
         done += len(wave) / rate
         report(round(done, 1), round(max(seconds, done), 1), NOTE)
-    if peak is not None and meter is not None:
+    if peak is not None and meter is not None and mixer is not None:
+        picture.add(mixer.rest(), max(seconds, done))
         picture.true_peak, picture.loudness_lufs = peak.peak, meter.lufs()
+        mixer.tell(account)
     return picture
 
 

@@ -79,7 +79,7 @@ def test_no_damage_is_silent(name, tmp_path):
 
 
 # Bytes that are a whole number of frames leave no trace in a stream without any count of them.
-TRACELESS = {"mp3vbr": 2, "mp2": 1, "adts": 1, "amr": 8, "ac3": 1, "avi": 8, "ts": 2, "flv": 2}
+TRACELESS = {"mp3vbr": 1, "amr": 2}
 
 
 @pytest.mark.fuzz

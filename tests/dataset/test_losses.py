@@ -50,3 +50,22 @@ def test_flac_of_unknown_length_takes_no_time(tmp_path: Path, home: Path) -> Non
     asked = params.Preprocess(dataset_path=data, model_name="v", sample_rate=32000, cpu_cores=1)
     result = tasks.run("preprocess", asked, silent)
     assert result["total_seconds"] == pytest.approx(3, abs=0.01)
+
+
+def test_the_reports_name_it(tmp_path: Path, home: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    damage.write("wav16", data / "cut.wav", 6.0)
+    damage.write("wav16", data / "whole.wav", 6.0)
+    made = (data / "cut.wav").read_bytes()
+    (data / "cut.wav").write_bytes(made[: len(made) // 2])
+    report = tasks.run("dataset-report", params.DatasetReport(folder=data, cpu_cores=1), silent)
+    rows = {row["file"]: row for row in report["recordings"]}
+    assert rows["cut.wav"]["losses"][0]["seconds"] == pytest.approx(3, abs=0.01)
+    assert "damaged" in rows["cut.wav"]["flags"]
+    assert rows["whole.wav"]["losses"] == []
+    assert any("1 recordings are damaged or cut off" in one["text"] for one in report["findings"])
+    asked = params.AudioAnalyzer(input_path=data / "cut.wav", output_path=tmp_path / "a.png")
+    described = tasks.run("audio-analyzer", asked, silent)
+    assert described["losses"] == rows["cut.wav"]["losses"]
+    assert "3.00 s is missing" in described["message"]

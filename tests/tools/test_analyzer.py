@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from rvc import params, tasks
+from rvc.audio.account import Account
 from rvc.errors import BadInput
 from rvc.tools import analyzer
 
@@ -39,13 +40,13 @@ def test_what_the_file_is(tmp_path, rate, channels, subtype, bits):
 def test_a_minute_of_silence_does_not_make_it_quieter(tmp_path):
     wave = np.concatenate([tone(seconds=60, rate=8000), np.zeros(60 * 8000)])
     soundfile.write(tmp_path / "a.wav", wave, 8000)
-    picture = analyzer._look(tmp_path / "a.wav", 120.0, lambda *_: None)
+    picture = analyzer._look(tmp_path / "a.wav", 120.0, lambda *_: None, Account())
     assert picture.loudness_lufs == pytest.approx(-9, abs=0.3)
 
 
 def test_spectral_features_lie_where_the_tone_is(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(3000), 48000)
-    picture = analyzer._look(tmp_path / "a.wav", 2.0, lambda *_: None)
+    picture = analyzer._look(tmp_path / "a.wav", 2.0, lambda *_: None, Account())
     khz = np.fft.rfftfreq(analyzer.FFT, 1 / picture.rate) / 1000
     found = analyzer.features(np.array(picture.spectra), khz)
     assert np.median(found["centroid"]) == pytest.approx(3, abs=0.05)

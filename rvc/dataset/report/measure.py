@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rvc.audio import dsp, io, slicer
+from rvc.audio.account import Account, LossJson
 from rvc.audio.loudness import Loudness
 from rvc.audio.resample import resample
 from rvc.dataset import manifest
@@ -38,6 +39,7 @@ class Measured:
         spectrum: (rate / 200,) mean power per 100 Hz while there is sound.
         voice: (segments, CEPSTRA + 1) timbre and log2 pitch of stretches of voiced sound.
         prints: (n,) uint32 fingerprints every 20 ms, 0 where there is no sound.
+        losses, notes: what could not be read, and what was decided about the channels.
         steady: share of the sound in which several partials stand still, as in music.
     """
 
@@ -53,6 +55,8 @@ class Measured:
     clipped: float = 0.0
     loudness_lufs: float = -np.inf
     steady: float = 0.0
+    losses: list[LossJson] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     levels_db: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     f0_hz: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     spectrum: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -128,8 +132,12 @@ def _read(path: Path, found: Measured) -> None:
     flat = steady = 0
     meter = Loudness(found.rate)
     found.spectrum = np.zeros(found.rate // (2 * SPECTRUM_HZ))
-    for block in io.blocks(path, block_s=BLOCK_S):
+    account = Account()
+    for block in io.blocks(path, block_s=BLOCK_S, account=account):
         wave, rate = block.wave, block.rate
+        if rate != found.rate:  # the header said another one
+            found.rate, meter = rate, Loudness(rate)
+            found.spectrum = np.zeros(rate // (2 * SPECTRUM_HZ))
         found.seconds += len(wave) / rate
         found.peak = max(found.peak, dsp.peak(wave))
         flat += _flat(wave)
@@ -148,6 +156,7 @@ def _read(path: Path, found: Measured) -> None:
     found.clipped = flat / max(1, round(found.seconds * found.rate))
     found.steady = steady / max(1, len(found.f0_hz))
     found.loudness_lufs = meter.lufs()
+    found.losses, found.notes = account.json(), account.remarks()
 
 
 def _short(low: np.ndarray, active: np.ndarray, hop: int) -> tuple[Any, ...]:

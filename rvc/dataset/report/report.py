@@ -77,6 +77,7 @@ def _row(one: Measured, odd: bool) -> dict[str, Any]:
             ("music", verdict.is_musical(one)),
             ("different", odd),
             ("short", one.seconds < 0.5),
+            ("damaged", bool(one.losses)),
         )
         if is_so and not one.cause
     ]
@@ -97,6 +98,8 @@ def _row(one: Measured, odd: bool) -> dict[str, Any]:
         "bandwidth_hz": one.bandwidth_hz,
         "f0_median_hz": round(float(np.median(voiced)), 1) if len(voiced) else None,
         "steady_share": round(one.steady, 3),
+        "losses": one.losses,
+        "notes": one.notes,
     }
 
 

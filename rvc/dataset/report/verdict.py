@@ -176,6 +176,9 @@ def _files(found: Sequence[Measured], copies: Sequence[tuple[str, str]]) -> list
     if bad := [one for one in found if one.cause]:
         text = f"{len(bad)} of {len(found)} files cannot be used, first {bad[0].key}"
         result.append(Finding("warning", text))
+    if cut := [one for one in found if one.losses]:
+        text = f"{len(cut)} recordings are damaged or cut off, first {cut[0].key}"
+        result.append(Finding("warning", text))
     if copies:
         text = f"{len(copies)} pairs share their content, such as {' and '.join(copies[0])}"
         result.append(Finding("warning", text))
