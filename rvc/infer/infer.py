@@ -151,4 +151,5 @@ def _sentence(result: dict[str, Any], where: str) -> str:
     text = f"Converted {result['seconds']:.1f} s in {result['took_s']:.1f} s: {where}."
     told = [str(Loss(**loss)) for loss in result["losses"]] + result["notes"]
     more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
-    return f"{text} Note: {'; '.join(told[:TOLD])}{more}." if told else text
+    notes = "; ".join(note.rstrip(".") for note in told[:TOLD])
+    return f"{text} Note: {notes}{more}." if told else text
