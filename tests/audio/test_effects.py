@@ -79,7 +79,7 @@ def test_switched_off_is_off(monkeypatch):
 def test_every_parameter_is_in_the_chain():
     used = {field for _, arguments in effects.CHAIN.values() for field in arguments.values()}
     used |= set(effects.CHAIN) | {"post_process", "formant_shifting"}
-    used |= {"formant_qfrency", "formant_timbre"}
+    used |= {"formant_qfrency", "formant_timbre", "plugin_effects"}
     assert used == set(Effects.model_fields)
 
 

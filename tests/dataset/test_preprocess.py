@@ -18,6 +18,8 @@ from rvc.dataset.scan import scan
 from rvc.errors import BadInput, Busy, Cancelled, StageFailed
 from rvc.progress import silent
 
+pytestmark = pytest.mark.usefixtures("home")  # nothing is written into the checkout
+
 RATE = 16000
 
 
@@ -477,7 +479,7 @@ def test_a_crash_of_the_decoder_costs_one_recording(data, monkeypatch):
     monkeypatch.setattr(workers, "WORTHWHILE_S", 1)
     monkeypatch.setattr(preprocess, "work", crash)
     monkeypatch.setattr(manifest, "FAILURE_LIMIT", 0.5)
-    monkeypatch.setattr(preprocess.manifest, "judge", lambda stage: None)
+    monkeypatch.setattr(preprocess.manifest, "judge", lambda *_, **__: None)
     result = run(data, cpu_cores=2)
     assert [f["file"] for f in result["failures"]] == ["b.wav"]
     assert "crashed the decoder" in result["failures"][0]["cause"]
