@@ -51,10 +51,11 @@ def header(t: Translate) -> str:
         f"<h1>{escape(t('Voice cloning'))}</h1></div>"
         f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
         "<job-list></job-list>"
-        f'<a class="theme-toggle doctor" href="api/doctor" target="_blank" aria-label="{check}" '
+        f'<a class="header-icon doctor" href="api/doctor" target="_blank" aria-label="{check}" '
         f'title="{check}"><svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" '
         'r="8.5"/><path d="M8 12.5l2.8 2.8L16.3 9"/></svg></a>'
-        f'<button type="button" class="theme-toggle" aria-label="{toggle}" title="{toggle}">'
+        f'<button type="button" class="header-icon theme-toggle" aria-label="{toggle}" '
+        f'title="{toggle}">'
         '<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="8.5"/>'
         '<path class="half" d="M12 3.5a8.5 8.5 0 0 1 0 17z"/></svg></button></header>'
     )

@@ -69,14 +69,15 @@ def voices() -> list[Voice]:
 
 
 Mark = tuple[int, int]  # time of change in ns, bytes
+GONE = (0, 0)  # meanwhile
 
 
 def _mark(path: Path) -> Mark:
-    """What changes when a file does; (0, 0) for one that has gone meanwhile."""
+    """What changes when a file does; GONE for one that is there no more."""
     try:
         stat = path.stat()
     except OSError:
-        return 0, 0
+        return GONE
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -86,7 +87,7 @@ def _sorted(
 ) -> tuple[Voice, ...]:
     """The voices among files that have not changed since the last time somebody asked."""
     tables = [index for index, _ in indexes]
-    found = [Voice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark[1]]
+    found = [Voice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark != GONE]
     found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
     return tuple(found)
 

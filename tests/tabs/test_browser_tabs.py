@@ -6,6 +6,7 @@ import shutil
 import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -196,7 +197,7 @@ def test_two_voices_are_blended(page, server):
     said = "Blended 50% of demo.pth and 50% of demo.pth into halfway.pth."
     done = panel(page, "done", "#tab-blender", said, LIMIT_MS)
     link = done.locator("a.download").first.get_attribute("href")
-    file = urllib.request.urlopen(server.url + link.lstrip("/")).read()
+    file = urllib.request.urlopen(urljoin(server.url, link)).read()
     assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
 
 
