@@ -23,7 +23,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rvc.config import KIT
-from rvc.songs import models, spectra
+from rvc.separation import models, spectra
 from tests.songs import band
 
 ROOT = Path(__file__).resolve().parents[1]

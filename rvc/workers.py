@@ -106,7 +106,9 @@ def _executor(count: int) -> ProcessPoolExecutor:
 
 
 def _settle() -> None:
-    """Leave Ctrl-C to the parent, and end with it even if it is killed."""
+    """Leave Ctrl-C to the parent, end with it even if it is killed, and do not share its cores
+    out again: what is loaded later (torch) uses one thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -25,6 +25,7 @@ LEVELS = [  # low to high; rooms on one level do not import each other
     "f0 embedders nets",
     "params",
     "onnx retrieval",
+    "separation",
     "dataset infer",
     "evaluate",
     "train voices tts songs realtime",

@@ -81,7 +81,15 @@ def _options(p: params.Preprocess) -> Options:
         highpass=p.process_effects,
         denoise=p.noise_reduction_strength if p.noise_reduction else None,
         normalise=p.normalization_mode,
+        separate=_networks() if p.separate else None,
     )
+
+
+def _networks() -> str:
+    """What takes music out, for the manifest: other networks give other slices."""
+    from rvc.separation import models
+
+    return f"kit {models.load().digest[:16]}"
 
 
 def _plan(
@@ -226,6 +234,7 @@ def _result(
     losses = {key: entry["losses"] for key, entry in sources.items() if entry.get("losses")}
     damaged = f"{len(losses)} recording(s) are damaged or cut off, see the warnings."
     said = [_failed(stage), dataset.left_out(), _understood(p, dataset, speakers)]
+    said += ["Music was taken out."] if p.separate else []
     said += [damaged] if losses else []
     message = (
         f"{p.model_name}: {total / 60:.1f} minutes in {stage.inputs - len(stage.failures)} "

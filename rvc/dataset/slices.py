@@ -39,6 +39,7 @@ class Options:
     highpass: bool
     denoise: float | None
     normalise: str
+    separate: str | None = None  # the networks that take music out, None leaves it in
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,11 @@ def work(job: Job) -> Outcome:
 
 
 def _peak(job: Job) -> float:
-    """The recording's peak over its whole length, 0 when it cannot be read."""
+    """The peak of what will be cut, over the recording's whole length; 0 if it cannot be read."""
+    if job.options.separate:
+        parts = _parts(job, Outcome(job.key))
+        voices = (_without_music(np.nan_to_num(wave), rate) for wave, rate, _ in parts)
+        return max(map(dsp.peak, voices), default=0.0)
     try:
         return max(
             dsp.peak(np.nan_to_num(b.wave))
@@ -179,9 +184,12 @@ def _slice(
 
 
 def _treat(wave: np.ndarray, rate: int, loudest: float | None, options: Options) -> np.ndarray:
-    """Resample, then what the options ask for, in this order: high-pass, level, noise."""
+    """Resample, after music was taken out; then what else the options ask for, in this order:
+    high-pass, level, noise."""
     from rvc.audio.resample import resample
 
+    if options.separate:
+        wave = _without_music(wave, rate)
     wave = resample(wave, rate, options.sample_rate)
     if options.highpass:
         wave = dsp.highpass(wave, options.sample_rate, zero_phase=False)
@@ -192,6 +200,13 @@ def _treat(wave: np.ndarray, rate: int, loudest: float | None, options: Options)
 
         wave = denoise(wave, options.sample_rate, options.denoise)
     return wave
+
+
+def _without_music(wave: np.ndarray, rate: int) -> np.ndarray:
+    """The voice in a recording (T,), by the networks of the kit."""
+    from rvc.separation import models, stems
+
+    return stems.voice_in(wave, rate, models.load())
 
 
 def normalised(wave: np.ndarray, loudest: float | None = None) -> np.ndarray:

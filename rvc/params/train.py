@@ -40,6 +40,9 @@ class Preprocess(Params):
         "How recordings are cut: not at all, at fixed lengths, or at silences.",
         "Advanced",
     )
+    separate: bool = option(
+        False, "Take music out of the recordings, by the networks of songs.", "Advanced"
+    )
     process_effects: bool = option(False, "Remove rumble below 48 Hz.", "Advanced")
     noise_reduction: bool = option(False, "Reduce noise.", "Advanced")
     noise_reduction_strength: float = option(

@@ -20,7 +20,8 @@ from rvc.infer import voice as voices
 from rvc.infer.convert import stream
 from rvc.params import Cover, Separate
 from rvc.progress import Report, silent
-from rvc.songs import mix, models, separate, stems
+from rvc.separation import models, stems
+from rvc.songs import mix, separate
 from rvc.songs.mix import Sides
 from rvc.songs.separate import Result
 

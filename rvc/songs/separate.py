@@ -15,7 +15,7 @@ from rvc.device import choose
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.params import Separate
 from rvc.progress import Report, silent
-from rvc.songs import models, stems
+from rvc.separation import models, stems
 
 LOG = logging.getLogger(__name__)
 Result = dict[str, Any]

@@ -14,8 +14,8 @@ from rvc import tasks
 from rvc.errors import BadInput, Cancelled, Mismatch, MissingModel, StageFailed
 from rvc.nets import unet
 from rvc.params import Separate
-from rvc.songs import models
-from rvc.songs.chunks import Chunks
+from rvc.separation import models
+from rvc.separation.chunks import Chunks
 from tests import hostile
 from tests.nets.test_roformer import weights
 from tests.songs import band

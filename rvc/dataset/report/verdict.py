@@ -155,7 +155,7 @@ def _music(found: Sequence[Measured]) -> list[Finding]:
     share /= max(1e-9, sum(one.seconds for one in found))
     if not names:
         return []
-    text = f"music, singing or a hum in {_some(names)}"
+    text = f"music, singing or a hum in {_some(names)}; preprocess --separate takes music out"
     return [Finding("bad" if share > 0.5 else "warning", text)]
 
 

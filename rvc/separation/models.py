@@ -22,8 +22,8 @@ from rvc.hub import catalog, fetch, safe
 from rvc.hub.digest import sha256
 from rvc.nets import roformer, unet
 from rvc.progress import Report, silent
-from rvc.songs import spectra
-from rvc.songs.chunks import Chunks
+from rvc.separation import spectra
+from rvc.separation.chunks import Chunks
 
 LOG = logging.getLogger(__name__)
 FORMAT = 1  # of what a model makes of a song; a change makes what was kept unused

@@ -20,8 +20,8 @@ from rvc.config import paths
 from rvc.errors import BadInput, VoiceError
 from rvc.hub import cache
 from rvc.progress import Report, silent
-from rvc.songs import spectra
-from rvc.songs.models import StemModel
+from rvc.separation import spectra
+from rvc.separation.models import StemModel
 
 LOG = logging.getLogger(__name__)
 BLOCK_S = 4.0
@@ -117,17 +117,36 @@ def _whole(kept: Path, song: Song) -> bool:
 
 def separated(song: Song, model: StemModel) -> Iterator[np.ndarray]:
     """The song's voice (T, channels) at its own rate: as many samples as the song has."""
-    there = StreamResampler(song.rate, spectra.RATE, 2)
-    back = StreamResampler(spectra.RATE, song.rate, song.channels)
-    left = song.frames
-    for voice in model.voice(_heard(song.blocks(), there), song.power):
-        if song.channels == 1:  # the two sides differ a little for equal input
+    return _streamed(song.blocks(), song.rate, song.channels, song.frames, song.power, model)
+
+
+def voice_in(wave: np.ndarray, rate: int, model: StemModel) -> np.ndarray:
+    """The voice (T,) float32 of a recording (T,) that is in memory."""
+    column = np.asarray(wave, np.float32)[:, None]
+    power = float(np.mean(np.square(column, dtype=np.float64)))
+    parts = list(_streamed([column], rate, 1, len(column), power, model))
+    return np.concatenate(parts)[:, 0]
+
+
+def _streamed(
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    channels: int,
+    frames: int,
+    power: float,
+    model: StemModel,
+) -> Iterator[np.ndarray]:
+    there = StreamResampler(rate, spectra.RATE, 2)
+    back = StreamResampler(spectra.RATE, rate, channels)
+    left = frames
+    for voice in model.voice(_heard(blocks, there), power):
+        if channels == 1:  # the two sides differ a little for equal input
             voice = voice.mean(axis=1)
-        ready = back(np.ascontiguousarray(voice)).reshape(-1, song.channels)[:left]
+        ready = back(np.ascontiguousarray(voice)).reshape(-1, channels)[:left]
         left -= len(ready)
         yield ready
-    rest = back(None, last=True).reshape(-1, song.channels)[:left]
-    yield np.concatenate([rest, np.zeros((left - len(rest), song.channels), np.float32)])
+    rest = back(None, last=True).reshape(-1, channels)[:left]
+    yield np.concatenate([rest, np.zeros((left - len(rest), channels), np.float32)])
 
 
 def _heard(blocks: Iterable[np.ndarray], resampler: StreamResampler) -> Iterator[np.ndarray]:
