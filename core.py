@@ -36,7 +36,19 @@ def _runner(name: str) -> Callable[[Params, bool], None]:
     return run
 
 
-@click.group(epilog=EPILOG, invoke_without_command=True, no_args_is_help=False)
+class _Verbs(click.Group):
+    """Makes the command of a verb when it is asked for: one verb loads no other's parameters."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *tasks.VERBS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in tasks.VERBS:
+            return cli.command(cmd_name, tasks.VERBS[cmd_name].params, _runner(cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Verbs, epilog=EPILOG, invoke_without_command=True, no_args_is_help=False)
 @click.version_option(__version__, message="%(version)s")
 @click.option("--offline", is_flag=True, help="Open no connection; say which file is missing.")
 @click.pass_context
@@ -63,11 +75,6 @@ def _app(arguments: tuple[str, ...]) -> None:
     app.main(list(arguments), prog_name=f"{_program()} app", standalone_mode=False)
 
 
-for _name, _verb in tasks.VERBS.items():
-    group.add_command(cli.command(_name, _verb.params, _runner(_name)))
-_SWITCHES = cli.switches(verb.params for verb in tasks.VERBS.values()) | {"json"}
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program; ends with the documented exit code."""
     everything = sys.argv[1:] if arguments is None else arguments
@@ -85,7 +92,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _run(given: list[str], offline: list[str]) -> int:
     complaints = console.Complaints(given)
     try:
-        modern = offline + cli.modernise(given, _SWITCHES)
+        modern = offline + cli.modernise(given, _switches(given))
         code = group.main(modern, prog_name=_program(), standalone_mode=False)
     except click.ClickException as error:
         return complaints.about_usage(error)
@@ -96,6 +103,12 @@ def _run(given: list[str], offline: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything
         return complaints.about_surprise(error)
     return code if isinstance(code, int) else 0
+
+
+def _switches(given: list[str]) -> set[str]:
+    """The flags of the verb that is called which take no value."""
+    verb = tasks.VERBS.get(cli.modern_name(given[0])) if given else None
+    return {"json"} | (cli.switches(verb.params) if verb else set())
 
 
 def _program() -> str:

@@ -98,14 +98,18 @@ def _click_type(field: FieldInfo, kind: Any) -> Any:
     return {Path: click.Path()}.get(kind, kind)
 
 
-def switches(classes: Iterable[type[Params]]) -> set[str]:
-    """The flags (without dashes) of every boolean parameter."""
+def switches(params: type[Params]) -> set[str]:
+    """The flags (without dashes) of the boolean parameters."""
     return {
         flag(name)
-        for params in classes
         for name, field in params.model_fields.items()
         if base_type(field.annotation)[0] is bool
     }
+
+
+def modern_name(verb: str) -> str:
+    """A verb as it is spelt now; Applio wrote underscores."""
+    return verb.replace("_", "-")
 
 
 def modernise(arguments: list[str], booleans: set[str]) -> list[str]:
@@ -121,7 +125,7 @@ def modernise(arguments: list[str], booleans: set[str]) -> list[str]:
     out: list[str] = []
     rest = list(arguments)
     if rest and not rest[0].startswith("-"):
-        out.append(rest.pop(0).replace("_", "-"))
+        out.append(modern_name(rest.pop(0)))
     while rest:
         token = rest.pop(0)
         if not token.startswith("--"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +29,12 @@ JOINERS = "\u200c\u200d"  # parts of letters in Persian and Indic scripts
 RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
     kind + number for kind in ("COM", "LPT") for number in "0123456789¹²³"
 }
+# a byte order mark, and what sets the direction of writing (Windows puts it before copied paths)
+UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+AROUND = "".join(map(chr, range(33))) + "\x7f\xa0" + UNSEEN
+QUOTES = ('""', "''", "``", "<>", "“”", "„“", "”“", "‘’", "«»", "»«")
+HOSTS = {"", "localhost"}
+ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,36 @@ def named(root: Path, name: str) -> Path:
 def is_reserved(name: str) -> bool:
     """Whether Windows takes a name for a device, whatever ending it has: `con`, `Nul.txt`."""
     return name.partition(".")[0].rstrip().upper() in RESERVED
+
+
+def pasted(text: str) -> str:
+    """The path that is meant by one as people paste them: in quotes, as file:// address, with `~`.
+
+    What exists under the very words given stays as it is.
+    """
+    if not text.strip() or "\0" in text or os.path.lexists(text):
+        return text
+    meant = text.strip(AROUND)
+    while len(meant) > 2 and meant[0] + meant[-1] in QUOTES:
+        meant = meant[1:-1].strip(AROUND)
+    if meant.lower().startswith("file:"):
+        meant = _of_file_address(meant)
+    if meant == "~" or meant.startswith(("~/", "~\\")):
+        meant = os.path.expanduser(meant)
+    if os.sep == "/" and "\\" in meant and not os.path.lexists(meant):
+        plain = ESCAPED.sub(r"\1", meant)  # a file dragged into a terminal: a\ b.wav
+        meant = plain if os.path.lexists(plain) else meant
+    return meant
+
+
+def _of_file_address(address: str) -> str:
+    """The path of a file:// address; one on another machine stays an address."""
+    parts = urlsplit(address)
+    if parts.netloc.lower() not in HOSTS or not parts.path:
+        return address
+    rest = address.split(":", 1)[1]
+    path = rest[2:].partition("/")[1:] if rest.startswith("//") else ("", rest)
+    return url2pathname("".join(path)) if os.name == "nt" else unquote("".join(path))
 
 
 def experiment(name: str) -> Path:

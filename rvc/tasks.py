@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
-from rvc import params
-from rvc.failures import explain
+from rvc.params import Params
+from rvc.plugins import attribute
 from rvc.progress import Report, silent
 
 Result = dict[str, Any]
@@ -20,50 +19,56 @@ class Verb:
     """One thing the program can do.
 
     Attributes:
-        params: class of its parameters.
+        declared: "module:class" of its parameters.
         engine: "module:function" with the signature (params, report) -> Result.
     """
 
-    params: type[params.Params]
+    declared: str
     engine: str
+
+    @property
+    def params(self) -> type[Params]:
+        """The class of its parameters; those of other verbs are not loaded with it."""
+        found: type[Params] = attribute(self.declared)
+        return found
 
 
 VERBS = {
-    "audio-analyzer": Verb(params.AudioAnalyzer, "rvc.tools.analyzer:run"),
-    "dataset-report": Verb(params.DatasetReport, "rvc.dataset.report.report:run"),
-    "preprocess": Verb(params.Preprocess, "rvc.dataset.preprocess:run"),
-    "extract": Verb(params.Extract, "rvc.dataset.extract:run"),
-    "train": Verb(params.Train, "rvc.train.train:run"),
-    "index": Verb(params.Index, "rvc.train.index:run"),
-    "create-voice": Verb(params.CreateVoice, "rvc.train.create_voice:run"),
-    "infer": Verb(params.Infer, "rvc.infer.infer:infer"),
-    "batch-infer": Verb(params.BatchInfer, "rvc.infer.batch:batch_infer"),
-    "cover": Verb(params.Cover, "rvc.songs.cover:run"),
-    "separate": Verb(params.Separate, "rvc.songs.separate:run"),
-    "model-information": Verb(params.ModelInformation, "rvc.voices.information:run"),
-    "model-blender": Verb(params.ModelBlender, "rvc.voices.blend:run"),
-    "model-extract": Verb(params.ModelExtract, "rvc.voices.edit:extract"),
-    "model-edit": Verb(params.ModelEdit, "rvc.voices.edit:edit"),
-    "model-convert": Verb(params.ModelConvert, "rvc.voices.edit:convert"),
-    "f0-curve": Verb(params.F0Curve, "rvc.tools.f0_curve:run"),
-    "prerequisites": Verb(params.Prerequisites, "rvc.tools.models:prerequisites"),
-    "assets": Verb(params.Assets, "rvc.tools.models:assets"),
-    "tts": Verb(params.Tts, "rvc.tts.speak:run"),
-    "tensorboard": Verb(params.Tensorboard, "rvc.tools.tensorboard:run"),
-    "base-models": Verb(params.BaseModels, "rvc.tools.models:base_models"),
-    "voices": Verb(params.Voices, "rvc.voices.verbs:listing"),
-    "import-voice": Verb(params.ImportVoice, "rvc.voices.importing:bring"),
-    "download": Verb(params.Download, "rvc.voices.verbs:download"),
-    "export-voice": Verb(params.ExportVoice, "rvc.voices.verbs:export"),
-    "delete-voice": Verb(params.DeleteVoice, "rvc.voices.verbs:delete"),
-    "export-onnx": Verb(params.ExportOnnx, "rvc.onnx.export:run"),
-    "doctor": Verb(params.Doctor, "rvc.tools.doctor:run"),
-    "demo": Verb(params.Demo, "rvc.tools.demo:run"),
-    "evaluate": Verb(params.Evaluate, "rvc.evaluate.evaluate:run"),
+    "audio-analyzer": Verb("rvc.params.train:AudioAnalyzer", "rvc.tools.analyzer:run"),
+    "dataset-report": Verb("rvc.params.train:DatasetReport", "rvc.dataset.report.report:run"),
+    "preprocess": Verb("rvc.params.train:Preprocess", "rvc.dataset.preprocess:run"),
+    "extract": Verb("rvc.params.train:Extract", "rvc.dataset.extract:run"),
+    "train": Verb("rvc.params.train:Train", "rvc.train.train:run"),
+    "index": Verb("rvc.params.train:Index", "rvc.train.index:run"),
+    "create-voice": Verb("rvc.params.train:CreateVoice", "rvc.train.create_voice:run"),
+    "infer": Verb("rvc.params.convert:Infer", "rvc.infer.infer:infer"),
+    "batch-infer": Verb("rvc.params.convert:BatchInfer", "rvc.infer.batch:batch_infer"),
+    "cover": Verb("rvc.params.songs:Cover", "rvc.songs.cover:run"),
+    "separate": Verb("rvc.params.songs:Separate", "rvc.songs.separate:run"),
+    "model-information": Verb("rvc.params.voices:ModelInformation", "rvc.voices.information:run"),
+    "model-blender": Verb("rvc.params.voices:ModelBlender", "rvc.voices.blend:run"),
+    "model-extract": Verb("rvc.params.voices:ModelExtract", "rvc.voices.edit:extract"),
+    "model-edit": Verb("rvc.params.voices:ModelEdit", "rvc.voices.edit:edit"),
+    "model-convert": Verb("rvc.params.voices:ModelConvert", "rvc.voices.edit:convert"),
+    "f0-curve": Verb("rvc.params.voices:F0Curve", "rvc.tools.f0_curve:run"),
+    "prerequisites": Verb("rvc.params.voices:Prerequisites", "rvc.tools.models:prerequisites"),
+    "assets": Verb("rvc.params.voices:Assets", "rvc.tools.models:assets"),
+    "tts": Verb("rvc.params.convert:Tts", "rvc.tts.speak:run"),
+    "tensorboard": Verb("rvc.params.voices:Tensorboard", "rvc.tools.tensorboard:run"),
+    "base-models": Verb("rvc.params.voices:BaseModels", "rvc.tools.models:base_models"),
+    "voices": Verb("rvc.params.voices:Voices", "rvc.voices.verbs:listing"),
+    "import-voice": Verb("rvc.params.voices:ImportVoice", "rvc.voices.importing:bring"),
+    "download": Verb("rvc.params.voices:Download", "rvc.voices.verbs:download"),
+    "export-voice": Verb("rvc.params.voices:ExportVoice", "rvc.voices.verbs:export"),
+    "delete-voice": Verb("rvc.params.voices:DeleteVoice", "rvc.voices.verbs:delete"),
+    "export-onnx": Verb("rvc.params.voices:ExportOnnx", "rvc.onnx.export:run"),
+    "doctor": Verb("rvc.params.voices:Doctor", "rvc.tools.doctor:run"),
+    "demo": Verb("rvc.params.convert:Demo", "rvc.tools.demo:run"),
+    "evaluate": Verb("rvc.params.convert:Evaluate", "rvc.evaluate.evaluate:run"),
 }
 
 
-def run(name: str, p: params.Params, report: Report = silent) -> Result:
+def run(name: str, p: Params, report: Report = silent) -> Result:
     """Do the verb called `name`; the result is JSON-ready and holds a `message` sentence.
 
     Raises:
@@ -72,18 +77,19 @@ def run(name: str, p: params.Params, report: Report = silent) -> Result:
     verb = VERBS[name]
     if not isinstance(p, verb.params):
         raise TypeError(f"{name} takes {verb.params.__name__}, not {type(p).__name__}")
-    module, function = verb.engine.split(":")
-    engine: Callable[[params.Params, Report], Result] = getattr(import_module(module), function)
+    engine: Callable[[Params, Report], Result] = attribute(verb.engine)
     try:
         with _alone(p):
             return engine(p, report)
     except BrokenPipeError:
         raise
     except OSError as error:
+        from rvc.failures import explain
+
         raise explain(error) from error
 
 
-def _alone(p: params.Params) -> AbstractContextManager[None]:
+def _alone(p: Params) -> AbstractContextManager[None]:
     """Nobody else works on the same voice meanwhile.
 
     Raises:

@@ -12,10 +12,9 @@ import gradio as gr
 
 from rvc import params, tasks
 from rvc.audio.formats import is_sound_name
-from rvc.config import named, paths
+from rvc.config import named, pasted, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.params import pasted
 from rvc.server import fence, machine, progress
 from tabs import controls
 from tabs.events import QUIET, guarded, starts
@@ -218,7 +217,7 @@ def keep_recordings(page: Page, dropped: Sequence[str], voice: str | None) -> Pa
 
 def _listing(page: Page, folder: str | None) -> str:
     """How many recordings a folder holds; nothing of folders that the server keeps closed."""
-    folder = pasted.path(folder or "")
+    folder = pasted(folder or "")
     if not folder or not page.fence.may_read(Path(folder)) or not os.path.isdir(folder):
         return ""
     count, size, more = _count(folder)

@@ -64,7 +64,7 @@ def test_every_file_that_is_named_is_there() -> None:
 
 
 def test_every_name_in_a_string_leads_to_something() -> None:
-    values = [verb.engine for verb in tasks.VERBS.values()]
+    values = [each for verb in tasks.VERBS.values() for each in (verb.engine, verb.declared)]
     values += [*f0.METHODS.own.values(), *embedders.FAMILIES.values(), *tts.ENGINES.own.values()]
     for vocoder in nets.VOCODERS.own.values():
         values += [vocoder.decoder, vocoder.encoder]

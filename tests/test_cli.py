@@ -186,6 +186,16 @@ def test_ctrl_c_ends_with_130(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert cli(*words("index")).code == 130
 
 
+class Failing:
+    """An engine that meets an error of the operating system."""
+
+    error: OSError
+
+    @staticmethod
+    def run(p: Any, report: Any) -> None:
+        raise Failing.error
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -197,13 +207,9 @@ def test_ctrl_c_ends_with_130(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None
 def test_system_errors_name_the_file(
     monkeypatch: pytest.MonkeyPatch, error: Any, code: Any
 ) -> None:
-    def fail(p: Any, report: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("importlib.import_module", lambda name: None)
-    monkeypatch.setattr(
-        tasks, "import_module", lambda name: type("M", (), {"run": staticmethod(fail)})
-    )
+    Failing.error = error
+    failing = tasks.Verb("rvc.params:Index", f"{__name__}:Failing.run")
+    monkeypatch.setitem(tasks.VERBS, "index", failing)
     with pytest.raises(code, match="/x/y"):
         tasks.run("index", params.Index(model_name="m"))
 

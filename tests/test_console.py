@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
         Engine.act = staticmethod(act)
-        verb = tasks.Verb(params.Voices, f"{__name__}:run")
+        verb = tasks.Verb("rvc.params:Voices", f"{__name__}:run")
         monkeypatch.setitem(tasks.VERBS, "voices", verb)
 
 
@@ -105,7 +105,7 @@ from rvc import params, tasks
 def run(p, report): return {"message": "结果 ü ✓ " * int(sys.argv[1])}
 sys.modules["spoken"] = type(sys)("spoken")
 sys.modules["spoken"].run = run
-tasks.VERBS["voices"] = tasks.Verb(params.Voices, "spoken:run")
+tasks.VERBS["voices"] = tasks.Verb("rvc.params:Voices", "spoken:run")
 core.main(["voices"])
 """
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rvc import params
-from rvc.params import pasted
+from rvc import config, params
 
 
 @pytest.fixture
@@ -27,32 +26,32 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )  # fmt: skip
 def test_what_stands_around_a_path_is_taken_off(recording: Path, form: str) -> None:
-    assert pasted.path(form.format(recording)) == str(recording)
+    assert config.pasted(form.format(recording)) == str(recording)
 
 
 def test_addresses_of_files_and_the_home_folder(recording: Path) -> None:
     address = recording.as_uri()
     for given in (address, f" {address}\n", f'"{address}"', "~/a b é.wav"):
-        assert Path(pasted.path(given)) == recording
+        assert Path(config.pasted(given)) == recording
     local = address.replace("file:///", "file://localhost/")
-    assert Path(pasted.path(local)) == recording
-    assert pasted.path("file://server/share/a.wav") == "file://server/share/a.wav"
-    assert Path(pasted.path("~")) == recording.parent
+    assert Path(config.pasted(local)) == recording
+    assert config.pasted("file://server/share/a.wav") == "file://server/share/a.wav"
+    assert Path(config.pasted("~")) == recording.parent
 
 
 def test_a_path_dragged_into_a_terminal(recording: Path) -> None:
-    assert pasted.path(str(recording).replace(" ", "\\ ")) == str(recording)
+    assert config.pasted(str(recording).replace(" ", "\\ ")) == str(recording)
 
 
 def test_what_exists_is_taken_by_the_letter(tmp_path: Path) -> None:
     for name in ("'quoted'", "100%20", "#1?", "~"):
         (tmp_path / name).touch()
-        assert pasted.path(str(tmp_path / name)) == str(tmp_path / name)
+        assert config.pasted(str(tmp_path / name)) == str(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", ["", " ", "-", "None", "~snapshot", "https://a.b/c%20d", "a\0b"])
 def test_other_words_stay_as_they_are(text: str) -> None:
-    assert pasted.path(text) == text
+    assert config.pasted(text) == text
 
 
 def test_every_path_of_a_verb_is_understood(recording: Path) -> None:

@@ -6,46 +6,60 @@ classes. Names, defaults and ranges are Applio's, so its users' command lines ke
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rvc.params.base import Params
-from rvc.params.convert import (
-    BatchInfer,
-    Conversion,
-    Convert,
-    Demo,
-    Effects,
-    Evaluate,
-    Infer,
-    Tts,
-)
-from rvc.params.songs import Cover, Separate
-from rvc.params.train import (
-    AudioAnalyzer,
-    CreateVoice,
-    DatasetReport,
-    Extract,
-    Index,
-    Preprocess,
-    Train,
-)
-from rvc.params.voices import (
-    Assets,
-    BaseModels,
-    DeleteVoice,
-    Doctor,
-    Download,
-    ExportOnnx,
-    ExportVoice,
-    F0Curve,
-    ImportVoice,
-    ModelBlender,
-    ModelConvert,
-    ModelEdit,
-    ModelExtract,
-    ModelInformation,
-    Prerequisites,
-    Tensorboard,
-    Voices,
-)
+
+if TYPE_CHECKING:
+    from rvc.params.convert import (
+        BatchInfer,
+        Conversion,
+        Convert,
+        Demo,
+        Effects,
+        Evaluate,
+        Infer,
+        Tts,
+    )
+    from rvc.params.songs import Cover, Separate
+    from rvc.params.train import (
+        AudioAnalyzer,
+        CreateVoice,
+        DatasetReport,
+        Extract,
+        Index,
+        Preprocess,
+        Train,
+    )
+    from rvc.params.voices import (
+        Assets,
+        BaseModels,
+        DeleteVoice,
+        Doctor,
+        Download,
+        ExportOnnx,
+        ExportVoice,
+        F0Curve,
+        ImportVoice,
+        ModelBlender,
+        ModelConvert,
+        ModelEdit,
+        ModelExtract,
+        ModelInformation,
+        Prerequisites,
+        Tensorboard,
+        Voices,
+    )
+else:
+
+    def __getattr__(name: str) -> Any:
+        """A class by its name, from the first file that has it; those after it are not loaded."""
+        for file in ("convert", "train", "songs", "voices"):
+            if name in __all__ and hasattr(found := import_module(f"rvc.params.{file}"), name):
+                return getattr(found, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [  # fmt: skip
     "Assets",

@@ -22,10 +22,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from rvc.config import tidy
+from rvc import config
 from rvc.embedders import EmbedderName
 from rvc.errors import BadInput
-from rvc.params import pasted
 
 SampleRate = Literal[24000, 32000, 40000, 48000]
 ALL_CORES = max(1, min(64, os.cpu_count() or 1))
@@ -91,7 +90,7 @@ class Params(BaseModel):
     @classmethod
     def _tidy_name(cls, value: Any) -> Any:
         """One voice has one name, whatever blanks somebody typed around it."""
-        return (tidy(value) or value) if isinstance(value, str) else value
+        return (config.tidy(value) or value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +114,7 @@ def _meant(value: Any) -> Any:
     """The same with every text among it taken for a pasted path."""
     if isinstance(value, (list, tuple)):
         return type(value)(_meant(each) for each in value)
-    return pasted.path(value) if isinstance(value, str) else value
+    return config.pasted(value) if isinstance(value, str) else value
 
 
 def flag(name: str) -> str:

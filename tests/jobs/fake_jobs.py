@@ -77,8 +77,11 @@ def slow_step(p: Any, report: Report) -> dict[str, Any]:
     raise TimeoutError("nobody stopped it")
 
 
+HERE = "tests.jobs.fake_jobs"
 VERBS = {
-    engine.__name__: tasks.Verb(Fake, f"tests.jobs.fake_jobs:{engine.__name__}")
+    engine.__name__: tasks.Verb(
+        "tests.jobs.fake_jobs:Fake", f"tests.jobs.fake_jobs:{engine.__name__}"
+    )
     for engine in (count, refuse, stumble, die, stubborn, slow_step)
 }
 

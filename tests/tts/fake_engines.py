@@ -12,7 +12,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
-from rvc import params, tasks
+from rvc import tasks
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
 from rvc.errors import BadInput
@@ -94,10 +94,10 @@ def voice(file, epoch=1):
 
 
 VERBS = {
-    "infer": tasks.Verb(params.Infer, "tests.tts.fake_engines:infer"),
-    "create-voice": tasks.Verb(params.CreateVoice, "tests.tts.fake_engines:create"),
+    "infer": tasks.Verb("rvc.params:Infer", "tests.tts.fake_engines:infer"),
+    "create-voice": tasks.Verb("rvc.params:CreateVoice", "tests.tts.fake_engines:create"),
 } | {
-    name: tasks.Verb(tasks.VERBS[name].params, f"tests.tts.fake_engines:{name}")
+    name: tasks.Verb(tasks.VERBS[name].declared, f"tests.tts.fake_engines:{name}")
     for name in ("preprocess", "extract", "train", "index")
 }
 
