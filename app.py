@@ -158,7 +158,7 @@ def _with_page(access: Access) -> FastAPI:
         pwa=False,
         mcp_server=False,
         theme=theme.theme(),
-        css_paths=[head.style()],
+        css_paths=head.styles(),
         head=head.head(i18n.table(language)),
         root_path=access.root_url or access.root_path or None,
     )

@@ -181,10 +181,10 @@ def _fill(
 
 
 def _grid(names: list[str], place: Any) -> None:
-    with gr.Row(elem_classes="grid", equal_height=False):
+    """Controls in as many even columns as there is room for (the style sheet decides)."""
+    with gr.Column(elem_classes="grid"):
         for name in names:
-            with gr.Column(min_width=220, scale=1, elem_classes="cell"):
-                place(name)
+            place(name)
 
 
 def _text(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:

@@ -17,6 +17,7 @@ SCRIPTS = (
     "models.js",
     "forms.js",
 )  # fmt: skip
+STYLES = ("tokens.css", "icons.css", "app.css")
 
 
 def head(words: dict[str, str]) -> str:
@@ -37,8 +38,9 @@ def _data(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def style() -> Path:
-    return UI / "app.css"
+def styles() -> list[Path]:
+    """The style sheets in the order in which they count, the table of measures first."""
+    return [UI / name for name in STYLES if (UI / name).exists()]
 
 
 def header(t: Translate) -> str:

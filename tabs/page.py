@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from rvc.server import fence
 from rvc.server.fence import AUDIO, Fence
 from rvc.voices import library
 from tabs import controls
+from tabs.events import QUIET
 from tabs.i18n import Translate
 
 SCRIPT = 'new URL("ui/forms.js", document.baseURI).href'
@@ -96,9 +98,10 @@ class Page:
 
     def remember(self, key: str, components: dict[str, Any]) -> None:
         """Keep values in the browser, so that neither reload nor restart loses them."""
-        for name, component in components.items():
-            save = f"async (value) => {FORMS}.save({key!r}, {name!r}, value)"
-            component.change(None, component, None, js=save, api_visibility="private")
+        names = json.dumps(list(components))
+        kept = list(components.values())
+        save = f"async (...values) => {FORMS}.save({key!r}, {names}, values)"
+        gr.on([c.change for c in kept], None, kept, None, js=save, trigger_mode="always_last", **QUIET)
         self.forms[key] = components
 
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -9,8 +9,8 @@ ACCENT = gr.themes.Color(
     "#0f776b", "#0f6058", "#114d48", "#12403c", "#052624", name="accent",
 )  # fmt: skip
 STONE = gr.themes.Color(
-    "#faf9f7", "#f3f1ed", "#e7e3dc", "#d5cfc5", "#a8a196", "#7a746a",
-    "#5b564e", "#423e38", "#2a2824", "#1c1b18", "#121110", name="stone",
+    "#faf9f7", "#f3f1ed", "#e7e3dc", "#d5cfc5", "#a8a196", "#665f57",
+    "#544e46", "#423e38", "#2a2824", "#1c1b18", "#121110", name="stone",
 )  # fmt: skip
 SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -52,8 +52,8 @@ BLOCKS = {
     "input_background_fill": "#ffffff",
     "input_background_fill_dark": "#262421",
     "input_border_width": "1px",
-    "input_border_color": "*neutral_300",
-    "input_border_color_dark": "#423e38",
+    "input_border_color": "#8a8378",
+    "input_border_color_dark": "#827a6e",
     "input_border_color_focus": "*primary_500",
     "input_shadow_focus": "0 0 0 3px color-mix(in srgb, *primary_500 25%, transparent)",
 }
@@ -71,6 +71,8 @@ BUTTONS = {
     "button_large_radius": "999px",
     "button_medium_radius": "999px",
     "button_small_radius": "999px",
+    "checkbox_border_color": "#8a8378",
+    "checkbox_border_color_dark": "#827a6e",
     "checkbox_background_color_selected": "*primary_600",
     "checkbox_border_color_selected": "*primary_600",
     "checkbox_label_background_fill": "transparent",

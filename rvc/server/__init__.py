@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from rvc import __version__
-from rvc.server import gate, routes
+from rvc.server import gate, packing, routes
 from rvc.server.fence import Fence
 
 
@@ -78,6 +78,7 @@ def create(access: Access | None = None) -> FastAPI:
     if not access.local:
         app.state.hosts.add(socket.gethostname().lower())
     routes.add(app, app.state.fence)
+    app.add_middleware(packing.Packed)
     app.add_middleware(
         gate.Gate,
         hosts=app.state.hosts,

@@ -27,22 +27,41 @@ const bag = (key) => {
   }
 };
 
+const live = {}; // what every form shows now, by form and name
+const early = []; // what people changed before the forms were filled
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
 Object.assign(window.voice, {
-  save(key, name, value) {
-    if (bag(key)[name] === undefined && chosen[name] === value) return; // not chosen by a person
-    localStorage.setItem(`voice.form.${key}`, JSON.stringify({ ...bag(key), [name]: value }));
-    window.dispatchEvent(new CustomEvent("voice-saved", { detail: { key, name, value } }));
+  save(key, names, values) {
+    if (!live[key]) return void early.push([key, names, values]);
+    const kept = bag(key);
+    const changed = names.map((name, i) => [name, values[i]]).filter(([name, value]) => !same(live[key][name], value));
+    if (!changed.length) return;
+    Object.assign(live[key], Object.fromEntries(changed));
+    localStorage.setItem(`voice.form.${key}`, JSON.stringify({ ...kept, ...Object.fromEntries(changed) }));
+    for (const [name, value] of changed) {
+      window.dispatchEvent(new CustomEvent("voice-saved", { detail: { key, name, value } }));
+    }
   },
-  value: (key, name) => bag(key)[name],
+  value: (key, name) => (live[key] ?? bag(key))[name],
   async restore(forms, now) {
     await known;
-    const instead = (name, value) => (value === "auto" ? undefined : chosen[name]);
     const as_is = { __type__: "update" }; // what Gradio takes for "no change"
-    const fields = Object.entries(forms).flatMap(([key, names]) => {
+    const left = [...now];
+    for (const [key, names] of Object.entries(forms)) {
+      live[key] = Object.fromEntries(names.map((name) => [name, left.shift()]));
+    }
+    for (const change of early) window.voice.save(...change);
+    const instead = (name, value) => (value === "auto" ? undefined : chosen[name]);
+    return Object.entries(forms).flatMap(([key, names]) => {
       const kept = bag(key);
-      return names.map((name) => [name, kept[name]]);
+      return names.map((name) => {
+        const value = kept[name] ?? instead(name, live[key][name]);
+        if (value === undefined || value === null) return as_is;
+        live[key][name] = value;
+        return value;
+      });
     });
-    return fields.map(([name, kept], i) => kept ?? instead(name, now[i]) ?? as_is);
   },
   loaded() {
     usable(true);
