@@ -28,8 +28,8 @@ from rvc.f0.contour import coarse
 from rvc.files import replacing
 from rvc.nets import config as net_settings
 from rvc.nets.discriminators import Discriminators
-from rvc.nets.state_dict import load_into, public_names
 from rvc.nets.synthesizer import TEMPERATURE, Synthesizer
+from rvc.nets.voice_file import load_into, public_names
 from rvc.precision import autocast
 from rvc.train import losses
 

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipes.base import Data
 from rvc.embedders.manager import EmbedderManager
 from rvc.nets import config as net_settings
-from rvc.nets.state_dict import Weights, public_names
-from rvc.nets.voice_file import read_voice, voice_of, write_voice
+from rvc.nets.voice_file import Weights, public_names, read_voice, voice_of, write_voice
 from rvc.retrieval import index
 
 RECORDED = "prompts-"  # how the names of real people begin

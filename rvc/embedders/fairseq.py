@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from rvc.embedders.weights import DAMAGE
+from rvc.embedders.embedder import DAMAGE
 from rvc.errors import BadInput
 from rvc.hub.safe import PICKLE_LIMIT_BYTES
 

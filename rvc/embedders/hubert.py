@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rvc.embedders.embedder import fill, prepare
 from rvc.embedders.hubert_input import FrontEnd, PositionConv, PositionStack, Projection
 from rvc.embedders.hubert_shape import ACTIVATIONS, Shape
-from rvc.embedders.weights import fill, prepare
 from rvc.errors import BadInput
 
 

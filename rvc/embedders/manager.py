@@ -12,8 +12,7 @@ import torch
 
 from rvc.config import REPOSITORY, paths
 from rvc.embedders import EMBEDDERS, FAMILIES
-from rvc.embedders.embedder import Embedder, EmbedderSpec
-from rvc.embedders.weights import FILES, read
+from rvc.embedders.embedder import FILES, Embedder, EmbedderSpec, read
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub.digest import sha256
 from rvc.plugins import attribute

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from rvc.embedders.weights import fill, prepare
+from rvc.embedders.embedder import fill, prepare
 from rvc.errors import BadInput, MissingModel
 
 RATE, HOP, WINDOW = 16000, 320, 400

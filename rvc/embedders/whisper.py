@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rvc.audio.mel import mel_bank
-from rvc.embedders.weights import fill, prepare
+from rvc.embedders.embedder import fill, prepare
 from rvc.errors import BadInput
 
 RATE = 16000

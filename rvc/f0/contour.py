@@ -1,6 +1,11 @@
-"""Arithmetic on pitch curves: arrays (T,) in Hz, one value per 10 ms, 0 where unvoiced."""
+"""Pitch curves: arrays (T,) in Hz, one value per 10 ms, 0 where unvoiced.
+
+Arithmetic on them, and the pitch that is asked for, made of the pitch that was sung.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,3 +65,48 @@ def fit(f0_hz: np.ndarray, frames: int) -> np.ndarray:
     if len(f0_hz) == 0:
         return np.zeros(frames, np.float32)
     return np.pad(f0_hz, (0, frames - len(f0_hz)), mode="edge")
+
+
+@dataclass(frozen=True)
+class PitchControl:
+    """What is done to a pitch curve. Frames do not depend on one another: any cut will do.
+
+    Attributes:
+        semitones: added everywhere.
+        autotune: 0..1, how far voiced frames are drawn to the nearest note; 0 leaves them.
+        target_hz: the median that the result should have, within an octave; None: any.
+    """
+
+    semitones: float = 0.0
+    autotune: float = 0.0
+    target_hz: float | None = None
+
+    def __call__(self, f0_hz: np.ndarray, median_hz: float = 0.0) -> np.ndarray:
+        """(T,) Hz, 0 where unvoiced -> the same with the wanted pitch.
+
+        Args:
+            median_hz: of the recording, see the function `median_hz`, or of a stream so far
+                (`RunningMedian`); 0 where not known. Only `target_hz` needs it.
+        """
+        semitones = self.semitones
+        if self.target_hz is not None:
+            semitones += semitones_to(median_hz, self.target_hz)
+        shifted = shift(f0_hz, semitones)
+        return autotune(shifted, self.autotune) if self.autotune else shifted
+
+
+@dataclass
+class RunningMedian:
+    """The median pitch of a stream so far: what a proposed pitch goes by where no end is known.
+
+    Attributes:
+        seconds: of voiced sound that are looked back on.
+    """
+
+    seconds: float = 30.0
+    voiced: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def add(self, f0_hz: np.ndarray) -> float:
+        """Take in the next frames (T,) of 10 ms; returns the median in Hz, 0 while unknown."""
+        self.voiced = np.concatenate([self.voiced, f0_hz[f0_hz > 0]])[-round(self.seconds * 100) :]
+        return median_hz(self.voiced)

@@ -15,7 +15,7 @@ from rvc.files import replacing
 from rvc.hub import catalog
 from rvc.hub.catalog import Asset
 from rvc.hub.digest import sha256
-from rvc.hub.kinds import is_page
+from rvc.hub.safe import is_page
 from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links
 from rvc.hub.catalog import Asset
 from rvc.hub.digest import renamed, sha256
-from rvc.hub.kinds import is_page
+from rvc.hub.safe import is_page
 from rvc.hub.speed import Speed
 from rvc.progress import Report
 

@@ -14,11 +14,11 @@ from rvc.audio.io import Block
 from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
+from rvc.f0.contour import PitchControl
 from rvc.infer import segment
 from rvc.infer.blocks import fades
 from rvc.infer.noise import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
-from rvc.infer.pitch import PitchControl
 from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import Recording
 from rvc.infer.segment import FRAME, GRID, RATE, Piece

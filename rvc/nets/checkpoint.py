@@ -13,7 +13,7 @@ from torch import nn
 from rvc import files
 from rvc.errors import BadInput
 from rvc.hub import safe
-from rvc.nets.state_dict import Weights, public_names
+from rvc.nets.voice_file import Weights, public_names
 
 
 @dataclass(frozen=True)

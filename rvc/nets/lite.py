@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rvc.nets.config import VoiceSettings
-from rvc.nets.hifigan import Decoder
+from rvc.nets.hifigan import Decoder, frame_phase, hold
 from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed, sequence_mask
-from rvc.nets.source import frame_phase, hold
 
 BLOCKS = 8
 KERNEL = 7

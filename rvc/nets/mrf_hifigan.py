@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from rvc.nets.config import VoiceSettings
 from rvc.nets.hifigan import (
+    HarmonicSource,
     Mean,
     Staged,
     source_convs,
@@ -13,7 +14,6 @@ from rvc.nets.hifigan import (
     upsampler,
 )
 from rvc.nets.layers import GLOBAL_NOISE, Noise, conv1d, leaky, maybe_checkpointed
-from rvc.nets.source import HarmonicSource
 
 OVERTONES = 8
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rvc.audio.resample import ROLLOFF, ZERO_CROSSINGS, kaiser_resample
 from rvc.nets.config import VoiceSettings
-from rvc.nets.hifigan import Decoder
+from rvc.nets.hifigan import Decoder, glide, sample_phase, sines
 from rvc.nets.layers import (
     GLOBAL_NOISE,
     Noise,
@@ -21,7 +21,6 @@ from rvc.nets.layers import (
     normed,
     resblock_reach,
 )
-from rvc.nets.source import glide, sample_phase, sines
 
 SLOPE = 0.2
 FIRST = 16

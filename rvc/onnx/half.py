@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc.nets.state_dict import Weights
+from rvc.nets.voice_file import Weights
 
 SMALLEST_HALF = 256  # entries; smaller tables stay float32
 

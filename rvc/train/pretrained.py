@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rvc.config import KIT, command, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
-from rvc.nets import state_dict
+from rvc.nets import voice_file
 from rvc.nets.config import slug
 from rvc.params import Train
 
@@ -95,7 +95,7 @@ def adapt(net: nn.Module, given: Mapping[str, Tensor], named: Path) -> list[str]
     Raises:
         Mismatch: most of the network would stay untrained.
     """
-    own = state_dict.public_names(net.state_dict())  # the network's own tensors, not copies
+    own = voice_file.public_names(net.state_dict())  # the network's own tensors, not copies
     misfits, fitting = [], 0
     for key, old in own.items():
         new = given.get(key)

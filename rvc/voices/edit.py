@@ -13,8 +13,7 @@ from rvc.errors import BadInput
 from rvc.nets import config as configs
 from rvc.nets.checkpoint import read_checkpoint
 from rvc.nets.config import VoiceSettings
-from rvc.nets.state_dict import Weights
-from rvc.nets.voice_file import TRACES, read_voice, voice_from, voice_of, write_voice
+from rvc.nets.voice_file import TRACES, Weights, read_voice, voice_from, voice_of, write_voice
 from rvc.progress import Report, silent
 from rvc.voices import replacing
 

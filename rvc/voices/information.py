@@ -10,8 +10,7 @@ from rvc import params
 from rvc.errors import BadInput
 from rvc.hub import safe
 from rvc.hub.digest import sha256
-from rvc.nets.state_dict import public_names
-from rvc.nets.voice_file import VoiceFile, voice_from
+from rvc.nets.voice_file import VoiceFile, public_names, voice_from
 from rvc.onnx import voice
 from rvc.progress import Report, silent
 from rvc.retrieval import reader

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlspli
 import requests
 
 from rvc.errors import DownloadFailed, MissingModel
-from rvc.hub import fetch, kinds, links
+from rvc.hub import fetch, links, safe
 from rvc.hub.catalog import Asset
 from rvc.hub.transfer import Transfer, Unusable
 from rvc.progress import Report, silent
@@ -232,7 +232,7 @@ def _open(found: Found, folder: Path) -> list[Found]:
     with found.path.open("rb") as stream:
         start = stream.read(4)
     suffix = Path(found.name).suffix.lower()
-    kinds.refuse_foreign(found.path)
+    safe.refuse_foreign(found.path)
     if start[:2] == b"PK" and not is_torch(found.path):
         return unpack(found.path, folder)
     if start in INDEX_STARTS:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rvc.errors import BadInput
-from rvc.hub import kinds, safe
+from rvc.hub import safe
 from tests import tiny
 
 FOREIGN = {
@@ -41,7 +41,7 @@ def test_half_a_download_is_said_to_be_cut_off(tmp_path: Path, share: float) -> 
 
 
 def test_voices_and_archives_are_let_through(tmp_path: Path) -> None:
-    kinds.refuse_foreign(tiny.voice(tmp_path / "v.pth"))
+    safe.refuse_foreign(tiny.voice(tmp_path / "v.pth"))
     with zipfile.ZipFile(tmp_path / "v.zip", "w") as packed:
         packed.write(tmp_path / "v.pth", "v.pth")
-    kinds.refuse_foreign(tmp_path / "v.zip")
+    safe.refuse_foreign(tmp_path / "v.zip")

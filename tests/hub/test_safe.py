@@ -18,8 +18,8 @@ import torch
 from rvc import f0, params, tasks
 from rvc.audio import io as sound
 from rvc.device import choose
+from rvc.embedders import embedder as embedder_weights
 from rvc.embedders import fairseq
-from rvc.embedders import weights as embedder_weights
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import VoiceError
 from rvc.hub import safe

@@ -5,8 +5,7 @@ import torch
 
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import ZeroNoise
-from rvc.nets.state_dict import load_into, public_names
-from rvc.nets.voice_file import build, read_voice
+from rvc.nets.voice_file import build, load_into, public_names, read_voice
 from rvc.train import losses
 from tests.nets.golden import FOLDER, array, numbers, off_peak, rule
 

@@ -5,11 +5,10 @@ import torch
 
 from rvc.nets import VOCODERS, config
 from rvc.nets.discriminators import Discriminators
-from rvc.nets.hifigan import HiFiGAN
+from rvc.nets.hifigan import HiFiGAN, frame_phase, sample_phase
 from rvc.nets.layers import Noise, ZeroNoise
-from rvc.nets.source import frame_phase, sample_phase
-from rvc.nets.state_dict import public_names
 from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.voice_file import public_names
 from tests import tiny
 from tests.nets.golden import off_peak
 

@@ -10,9 +10,8 @@ import torch
 from rvc.nets import VOCODERS
 from rvc.nets.config import from_list
 from rvc.nets.layers import ZeroNoise
-from rvc.nets.state_dict import SPELLINGS, public_names
 from rvc.nets.synthesizer import Synthesizer
-from rvc.nets.voice_file import VoiceFile, build, voice_from
+from rvc.nets.voice_file import SPELLINGS, VoiceFile, build, public_names, voice_from
 from tests.nets.golden import FOLDER, numbers, off_peak, rule
 
 FACTS = numbers("variants")

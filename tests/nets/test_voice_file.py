@@ -9,8 +9,7 @@ from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch, StageFailed
 from rvc.nets.checkpoint import read_checkpoint, write_checkpoint
 from rvc.nets.layers import ZeroNoise
-from rvc.nets.state_dict import load_into, public_names
-from rvc.nets.voice_file import build, read_voice, voice_of, write_voice
+from rvc.nets.voice_file import build, load_into, public_names, read_voice, voice_of, write_voice
 from rvc.voices import library
 from tests import tiny
 from tests.nets.golden import FOLDER, off_peak

@@ -11,7 +11,7 @@ import torch
 from rvc.dataset import manifest
 from rvc.device import choose
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed, VoiceError
-from rvc.nets import state_dict, voice_file
+from rvc.nets import voice_file
 from rvc.train import build, checkpoint, preflight, pretrained, trainer
 from rvc.train.material import material
 from rvc.train.pretrained import adopt_optimiser, older_order
@@ -133,7 +133,7 @@ def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypat
     with caplog.at_level(logging.INFO):
         s = build.begin(p, material(p, folder), choose("-"), folder, tiny.PARTS)
     raw = torch.load(given["g_pretrained_path"], weights_only=True)["model"]
-    now = state_dict.public_names(s.g.state_dict())
+    now = voice_file.public_names(s.g.state_dict())
     assert torch.equal(now["dec.ups.0.weight_v"], raw["dec.ups.0.weight_v"])
     assert torch.equal(now["emb_g.weight"], raw["emb_g.weight"])  # its three rows are kept
     assert now["enc_p.emb_phone.weight"].shape == (8, 8)
