@@ -101,7 +101,9 @@ class Page:
         names = json.dumps(list(components))
         kept = list(components.values())
         save = f"async (...values) => {FORMS}.save({key!r}, {names}, values)"
-        gr.on([c.change for c in kept], None, kept, None, js=save, trigger_mode="always_last", **QUIET)
+        gr.on(
+            [c.change for c in kept], None, kept, None, js=save, trigger_mode="always_last", **QUIET
+        )
         self.forms[key] = components
 
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -241,3 +241,15 @@ def write_filelist(folder: Path, names: Sequence[str], rate: int, include_mutes:
     """Write filelist.txt atomically, without a newline at its end."""
     text = "\n".join(lines(folder, names, rate, include_mutes))
     files.write_text(folder / "filelist.txt", text)
+
+
+def move(folder: Path, old: Path) -> None:
+    """Let the list, where there is one, find its files again after their folder was renamed."""
+    file = folder / "filelist.txt"
+    if not file.is_file():
+        return
+    was, now = f"{_relative(old)}/", f"{_relative(folder)}/"
+    listed = file.read_text(encoding="utf-8").split("\n")
+    parts = ([part.replace(was, now, 1) if part.startswith(was) else part
+              for part in line.split("|")] for line in listed)  # fmt: skip
+    files.write_text(file, "\n".join("|".join(line) for line in parts))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         DeleteVoice,
         Doctor,
         Download,
+        EmptyTrash,
         ExportOnnx,
         ExportVoice,
         F0Curve,
@@ -48,8 +49,11 @@ if TYPE_CHECKING:
         ModelExtract,
         ModelInformation,
         Prerequisites,
+        RenameVoice,
+        RestoreVoice,
         Tensorboard,
         Voices,
+        VoiceSample,
     )
 else:
 
@@ -76,6 +80,7 @@ __all__ = [  # fmt: skip
     "Doctor",
     "Download",
     "Effects",
+    "EmptyTrash",
     "Evaluate",
     "ExportOnnx",
     "ExportVoice",
@@ -92,9 +97,12 @@ __all__ = [  # fmt: skip
     "Params",
     "Preprocess",
     "Prerequisites",
+    "RenameVoice",
+    "RestoreVoice",
     "Separate",
     "Tensorboard",
     "Train",
     "Tts",
+    "VoiceSample",
     "Voices",
 ]

@@ -93,6 +93,8 @@ class ExportOnnx(Replacing):
 class Voices(Params):
     """List the voices in logs: name, rate, embedder, epochs, size, index."""
 
+    trash: bool = option(False, "List the deleted ones, which can be restored.")
+
 
 class ImportVoice(Params):
     """Bring a voice into logs from a file, zip, folder, other installation or link."""
@@ -116,11 +118,37 @@ class ExportVoice(Params):
     output_path: OptionalPath = option(None, "The zip; by default logs/zips/NAME.zip.", writes=True)
 
 
+class RenameVoice(Params):
+    """Give a voice another name: its folder in logs, and the files called after it."""
+
+    model_name: str = option(help="Name of the voice (a folder in logs).")
+    new_name: str = option(help="New name.")
+
+
 class DeleteVoice(Params):
-    """Delete a voice's folder with everything in it."""
+    """Put a voice's folder into the trash, where it is kept for 30 days."""
 
     model_name: str = option(help="Name of the voice (a folder in logs).")
     confirm: str = option(help="The same name once more.")
+
+
+class RestoreVoice(Params):
+    """Take a deleted voice out of the trash."""
+
+    model_name: str = option(help="Its name; of several, the one deleted last is taken.")
+
+
+class EmptyTrash(Params):
+    """Delete for good the voices that lie in the trash."""
+
+    days: int = option(0, "Only what was deleted so many days ago.", ge=0, le=3650)
+
+
+class VoiceSample(Hardware):
+    """Let a voice say the sentence that ships, for the list of voices."""
+
+    pth_path: Path = option(help="Voice file.", reads=True)
+    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
 
 
 class Download(Params):

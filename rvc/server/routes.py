@@ -28,10 +28,9 @@ from rvc.errors import (
 )
 from rvc.hub import catalog
 from rvc.params.base import complaint
-from rvc.server import machine, openapi_page, progress
+from rvc.server import machine, openapi_page, progress, voices
 from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
 from rvc.server.gate import TooLarge
-from rvc.voices import library
 
 STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
     VoiceError: 409,
@@ -58,7 +57,7 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.post(
         "/jobs/{job}/cancel", tags=["jobs"], summary="Save and stop; now=true kills at once."
     )(job_cancel)
-    router.get("/voices", tags=["voices"], summary="Voices that can be used.")(voice_list)
+    router.include_router(voices.router())
     router.get("/training", tags=["voices"], summary="Voices in the making.")(training_list)
     router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
         training_progress
@@ -121,10 +120,6 @@ async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -
 
 async def job_cancel(job: str, now: bool = False) -> dict[str, Any]:
     return await run_in_threadpool(jobs.cancel, job, 0.0 if now else jobs.GRACE_S)
-
-
-async def voice_list() -> list[dict[str, Any]]:
-    return [v.as_dict() for v in await run_in_threadpool(library.voices)]
 
 
 async def training_list() -> list[str]:

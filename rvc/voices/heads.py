@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import pickletools
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rvc import files
+from rvc.config import paths
 
 ORIGIN = "origin_sha256"  # digest of the file that an imported voice was made from
 FACTS = ("sr", "epoch", "step", "embedder_model", "vocoder", "version", "f0", "speakers_id",
@@ -17,31 +23,76 @@ FACTS = ("sr", "epoch", "step", "embedder_model", "vocoder", "version", "f0", "s
 MAX_PICKLE_BYTES = 8 << 20
 LONGEST_FACT = 200
 HEADER_LIMIT_BYTES = 16 << 20
+KEPT = "voices.json"  # in the cache: what was found before
+log = logging.getLogger(__name__)
 
 
 def facts(pth: Path) -> dict[str, Any]:
     """What a voice file says about itself; empty when it cannot be read."""
     stat = pth.stat()
-    return dict(_facts(str(pth), stat.st_mtime_ns, stat.st_size))
+    mark = [stat.st_mtime_ns, stat.st_size]
+    known = _known(paths().cache / KEPT)
+    row = known.rows.get(str(pth))
+    if row is None or row[:2] != mark:
+        row = known.rows[str(pth)] = [*mark, _read(pth)]
+        known.changed = True
+    return dict(row[2])
 
 
-@functools.lru_cache(maxsize=512)
-def _facts(pth: str, mtime_ns: int, size: int) -> tuple[tuple[str, Any], ...]:
+def keep(voices: Iterable[Path]) -> None:
+    """Leave the facts of these voices to the next process, where any are new."""
+    file = paths().cache / KEPT
+    known = _known(file)
+    if not known.changed:
+        return
+    known.changed = False
+    rows = {str(pth): known.rows[str(pth)] for pth in voices if str(pth) in known.rows}
     try:
-        if pth.endswith(".safetensors"):
-            return _fit(_said(Path(pth)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(file, rows, durable=False)
+    except OSError as error:  # a full disk is no reason not to list voices
+        log.debug("%s: %s", file, error)
+
+
+@dataclass
+class _Known:
+    """Facts found before, also by other processes: looking into 300 voices takes seconds.
+
+    Attributes:
+        rows: time of change in ns, bytes, facts, by path.
+        changed: something is not kept in the file yet.
+    """
+
+    rows: dict[str, list[Any]]
+    changed: bool = False
+
+
+@functools.lru_cache(maxsize=2)
+def _known(file: Path) -> _Known:
+    try:
+        rows = files.read_json(file)
+    except (OSError, ValueError):
+        return _Known({})
+    sound = {k: v for k, v in rows.items() if isinstance(v, list) and len(v) == 3}
+    return _Known({k: v for k, v in sound.items() if isinstance(v[2], dict)})
+
+
+def _read(pth: Path) -> dict[str, Any]:
+    try:
+        if pth.suffix == ".safetensors":
+            return _fit(_said(pth))
         with zipfile.ZipFile(pth) as archive:
             inner = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
             if archive.getinfo(inner).file_size > MAX_PICKLE_BYTES:
-                return ()
+                return {}
             return _fit(_scan(archive.read(inner)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, struct.error):
-        return ()  # damaged
+        return {}  # damaged
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError, StopIteration):
-        return ()  # packed in an unusual way
+        return {}  # packed in an unusual way
 
 
-def _fit(found: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _fit(found: dict[str, Any]) -> dict[str, Any]:
     """The facts that are of a kind that can be shown in a line."""
     out: dict[str, Any] = {}
     for key, value in found.items():
@@ -49,7 +100,7 @@ def _fit(found: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
             out[key] = "".join(c for c in value[:LONGEST_FACT] if c.isprintable())
         elif isinstance(value, (int, float)) and abs(value) < 1 << 63:
             out[key] = value
-    return tuple(out.items())
+    return out
 
 
 def _said(file: Path) -> dict[str, Any]:

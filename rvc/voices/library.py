@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc.config import kit, paths
+from rvc.voices import heads
 from rvc.voices.heads import facts
 
 KINDS = (".pth", ".safetensors", ".onnx")
@@ -88,6 +89,7 @@ def _sorted(
     """The voices among files that have not changed since the last time somebody asked."""
     tables = [index for index, _ in indexes]
     found = [Voice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark != GONE]
+    heads.keep(p for p, _ in files)
     found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
     return tuple(found)
 
@@ -169,7 +171,9 @@ def _ranked(pth: Path, indexes: list[Path]) -> list[tuple[int, Path]]:
     said = facts(pth)
     told = said.get("width")
     width = told if isinstance(told, int) else 256 if said.get("version") == "v1" else 0
-    fits = [i for i in indexes if not width or width_of(i) in (None, width)]
+    wanted, beside = f"_{_words(EPOCH.sub('', pth.stem))}_", str(pth.parent)
+    near = [i for i in indexes if wanted in (place := _place(i))[1] or place[0] == beside]
+    fits = [i for i in near if not width or width_of(i) in (None, width)]
     fits = [i for i in fits if not i.name.lower().startswith("trained_")]
     alone = sum(i.parent == pth.parent for i in fits) == 1 and pth.parent != paths().logs
     ranked = [(rank, i) for i in fits if (rank := _rank(pth, i, alone)) is not None]
@@ -189,6 +193,12 @@ def _rank(pth: Path, index: Path, alone: bool) -> int | None:
     if beside:
         return 2 if alone else DOUBT
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _place(index: Path) -> tuple[str, str]:
+    """The folder of an index, and the words of its name between underscores."""
+    return str(index.parent), f"_{_words(index.stem)}_"
 
 
 def mentions(title: str, name: str) -> bool:

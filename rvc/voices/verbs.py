@@ -1,16 +1,16 @@
-"""Verbs of the voice library: list, download, export, delete."""
+"""Verbs of the voice library: list, download, export."""
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
+import time
 from typing import Any
 
 from rvc import config, params
 from rvc.errors import BadInput
 from rvc.progress import Report, silent
-from rvc.voices import archive, importing, library, sharing
+from rvc.voices import archive, importing, library, sharing, trash
 from rvc.voices.information import voice_facts
 
 LOG = logging.getLogger(__name__)
@@ -18,7 +18,11 @@ Result = dict[str, Any]
 
 
 def listing(p: params.Voices, report: Report = silent) -> Result:
-    """All voices in logs, as a table and as rows."""
+    """All voices in logs, or in the trash, as a table and as rows."""
+    if p.trash:
+        gone = [entry.as_dict() for entry in trash.entries()]
+        told = [f"{r['name']:<32} {r['bytes'] / 1e6:7.1f} MB  {_day(r)}" for r in gone]
+        return {"message": "\n".join(told) or "The trash is empty.", "voices": gone}
     rows = []
     for voice in library.voices():
         size = voice.pth.stat().st_size
@@ -67,19 +71,5 @@ def export(p: params.ExportVoice, report: Report = silent) -> Result:
     }
 
 
-def delete(p: params.DeleteVoice, report: Report = silent) -> Result:
-    """Delete logs/<name>.
-
-    Raises:
-        BadInput: no such voice, or the name was not confirmed.
-    """
-    folder = config.experiment(p.model_name)
-    if p.confirm.strip() != folder.name:
-        raise BadInput(f"Deleting {folder.name} was not confirmed.", "Give the same name twice.")
-    if not folder.is_dir() or folder.is_symlink():
-        raise BadInput(
-            f"There is no voice {folder.name}.", f"See them with `{config.command('voices')}`."
-        )
-    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    shutil.rmtree(folder)
-    return {"message": f"Deleted {folder} ({size / 1e6:.1f} MB).", "bytes": size}
+def _day(row: dict[str, Any]) -> str:
+    return f"deleted {time.strftime('%Y-%m-%d', time.localtime(row['deleted_s']))}"

@@ -32,7 +32,7 @@ def bring(source, **more):
 
 
 def names(home):
-    return sorted(p.name for p in (home / "logs").iterdir())
+    return sorted(p.name for p in (home / "logs").iterdir() if p.name != ".trash")
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""A voice's new name reaches all that is called after it, and nothing else."""
+
+import pytest
+
+from rvc import params, tasks
+from rvc.errors import BadInput, Busy
+from rvc.voices import cards, library
+from tests import tiny
+
+
+def rename(old, new):
+    return tasks.run("rename-voice", params.RenameVoice(model_name=old, new_name=new))
+
+
+@pytest.fixture
+def anna(home):
+    folder = home / "logs" / "anna"
+    folder.mkdir(parents=True)
+    tiny.voice(folder / "anna_3e_12s.pth")
+    (folder / "anna.index").write_bytes(b"IwFl" + b"\x20\0\0\0")
+    for name in ("annabel.txt", "config.json", "G_12.pth"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def test_files_of_the_name_follow_and_others_stay(home, anna):
+    rename("anna", "Zoë")
+    assert not anna.exists()
+    inside = {f.name for f in (home / "logs" / "Zoë").iterdir()}
+    assert inside == {"Zoë_3e_12s.pth", "Zoë.index", "annabel.txt", "config.json", "G_12.pth"}
+    voice = library.voices()[0]
+    assert voice.name == "Zoë_3e_12s"
+    assert voice.index is not None
+
+
+def test_the_file_list_of_a_training_finds_its_clips_again(home, anna):
+    lines = "logs/anna/sliced_audios/0_1_0.wav|logs/anna/f0/0.npy|logs/annabel/x|0"
+    (anna / "filelist.txt").write_text(lines)
+    rename("anna", "zoe")
+    moved = (home / "logs" / "zoe" / "filelist.txt").read_text()
+    assert moved == "logs/zoe/sliced_audios/0_1_0.wav|logs/zoe/f0/0.npy|logs/annabel/x|0"
+
+
+def test_a_taken_name_is_refused_and_nothing_moves(home, anna):
+    (home / "logs" / "bob").mkdir()
+    before = sorted(f.name for f in anna.iterdir())
+    for name, said in (("bob", "already"), ("anna", "already"), ("a/b", "cannot be used")):
+        with pytest.raises(BadInput, match=said):
+            rename("anna", name)
+    assert sorted(f.name for f in anna.iterdir()) == before
+
+
+def test_a_voice_that_is_worked_on_keeps_its_name(home, anna):
+    from threading import Event, Thread
+
+    from rvc.dataset import lock
+
+    held, done = Event(), Event()
+
+    def work():
+        with lock.hold("anna"):
+            held.set()
+            done.wait(30)
+
+    thread = Thread(target=work)
+    thread.start()
+    held.wait(30)
+    with pytest.raises(Busy):
+        rename("anna", "zoe")
+    done.set()
+    thread.join()
+    assert (anna / "anna_3e_12s.pth").is_file()
+
+
+def test_what_lies_loose_gets_a_folder(home):
+    logs = home / "logs"
+    logs.mkdir()
+    tiny.voice(logs / "bob.pth")
+    assert not cards.cards()[0]["folder"]
+    rename("bob", "rob")
+    card = cards.cards()[0]
+    assert (card["name"], card["folder"]) == ("rob", True)
+    assert (logs / "rob" / "rob.pth").is_file()
