@@ -73,7 +73,10 @@ def main(
     for chatty in ("httpx", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     listener = listen(server_name, port)
+    from rvc import processes
     from rvc.server import Access
+
+    processes.wait_quietly()
 
     access = Access(server_name, token, folders, share, hosts, root_path)
     serve(create(access), access, listener, share, open_)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from rvc import __version__, cli, console, errors, tasks
+from rvc import __version__, cli, console, errors, processes, tasks
 from rvc.console import Console
 from rvc.errors import VoiceError
 from rvc.params import Params
@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     offline = ["--offline"] * (len(given) < len(everything))
     before = os.environ.get("RVC_OFFLINE")
     console.accept_every_letter()
+    processes.wait_quietly()
     try:
         code = _run(given, offline)
     finally:

@@ -20,6 +20,7 @@ from typing import IO, Any, Protocol
 from rvc.config import REPOSITORY
 
 WINDOWS = os.name == "nt"
+WAITING = "OMP_WAIT_POLICY"  # read by OpenMP when torch is loaded
 NEW_GROUP, NO_WINDOW = 0x0000_0200, 0x0800_0000  # flags of CreateProcess
 CTRL_BREAK = getattr(signal, "CTRL_BREAK_EVENT", 1)
 
@@ -38,9 +39,18 @@ def line(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, *arguments]
 
 
+def wait_quietly() -> None:
+    """Threads of this process that wait for one another leave the processor to others meanwhile.
+
+    Otherwise they spin: on a machine with other work a conversion takes several times as long.
+    Acts before torch is loaded; what somebody has set stays.
+    """
+    os.environ.setdefault(WAITING, "PASSIVE")
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Variables for a process of this program: ours, what finds its modules, and `variables`."""
-    found = dict(os.environ)
+    found = {WAITING: "PASSIVE", **os.environ}
     given = [p for p in found.get("PYTHONPATH", "").split(os.pathsep) if p]
     known = {*given, *site.getsitepackages(), site.getusersitepackages()}
     if str(REPOSITORY) not in known:

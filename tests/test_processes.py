@@ -90,3 +90,15 @@ def test_asking_politely(monkeypatch: pytest.MonkeyPatch) -> None:
     processes.ask_to_end(other)  # on another console: cancel.json has to tell it
     assert process.asked == ["terminate", "signal 1"]
     assert other.asked == ["signal 1"]
+
+
+def test_threads_wait_quietly_unless_somebody_wants_it_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(processes.WAITING, raising=False)
+    assert processes.environment()[processes.WAITING] == "PASSIVE"
+    processes.wait_quietly()
+    assert os.environ[processes.WAITING] == "PASSIVE"
+    monkeypatch.setenv(processes.WAITING, "ACTIVE")
+    processes.wait_quietly()
+    assert os.environ[processes.WAITING] == processes.environment()[processes.WAITING] == "ACTIVE"

@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rvc.audio import encode, io
 from rvc.audio.account import Account, Loss
 from rvc.errors import BadInput
-from rvc.infer import voice
+from rvc.infer import preview, voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream
 from rvc.params import Conversion, Infer
 from rvc.progress import Report
@@ -43,6 +45,8 @@ def infer(p: Infer, report: Report) -> dict[str, Any]:
     target, format = destination(p.output_path, p.export_format)
     if format != p.export_format:
         p = p.model_copy(update={"export_format": format})
+    if p.preview_s is not None:
+        target = target.with_stem(f"{target.stem} (preview)")
     _refuse_same(p.input_path, target)
     return _convert_from(p, target, report)
 
@@ -72,23 +76,48 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
     with _source(p.input_path) as source:
-        given_f0, export_f0 = _pitch_files(p)
+        span = preview.WHOLE if p.preview_s is None else preview.loudest(source, p.preview_s)
+        given_f0, export_f0 = _pitch_files(p, source, span[0])
         loaded = voice.load(p.pth_path, p.index_path, p, report)
-        return convert(source, target, loaded, p, report, given_f0, export_f0)
+        result = convert(source, target, loaded, p, report, given_f0, export_f0, span)
+        start_s = span[0] / io.info(source).rate
+        return result if p.preview_s is None else result | {"start_s": round(start_s, 3)}
 
 
-def _pitch_files(p: Infer) -> tuple[GivenPitch | None, ExportPitch | None]:
-    """Readers and writers of the pitch curves that were asked for; a bad curve is told at once."""
+def _pitch_files(
+    p: Infer, source: Path, first: int
+) -> tuple[GivenPitch | None, ExportPitch | None]:
+    """Readers and writers of the pitch curves that were asked for; a bad curve is told at once.
+
+    Args:
+        first: frame of the recording at which the conversion begins.
+
+    Raises:
+        BadInput: a bad curve, or a curve of a preview, whose times would not be the recording's.
+    """
     given_f0 = export_f0 = None
+    if p.f0_export is not None and p.preview_s is not None:
+        raise BadInput(
+            "The pitch of a preview is not that of the recording.",
+            "Leave out --preview-s or --f0-export.",
+        )
     if p.f0_file is not None or p.f0_export is not None:
         from rvc.f0 import curve_file
 
         if p.f0_file is not None:
             curve_file.read(p.f0_file, 1)
-            given_f0 = partial(curve_file.read, p.f0_file)
+            skipped = round(first / io.info(source).rate * curve_file.FRAME_RATE) if first else 0
+            given_f0 = partial(_curve_from, p.f0_file, skipped)
         if p.f0_export is not None:
             export_f0 = partial(curve_file.write, p.f0_export)
     return given_f0, export_f0
+
+
+def _curve_from(path: Path, skipped: int, frames: int) -> np.ndarray:
+    """A pitch curve (frames,) in Hz without its first `skipped` values."""
+    from rvc.f0 import curve_file
+
+    return curve_file.read(path, skipped + frames)[skipped:]
 
 
 @contextmanager
@@ -112,15 +141,18 @@ def convert(
     report: Report,
     given_f0: GivenPitch | None = None,
     export_f0: ExportPitch | None = None,
+    span: preview.Span = preview.WHOLE,
 ) -> dict[str, Any]:
-    """Convert one file into another; the target appears only when it is complete."""
+    """Convert one file, or some of its frames; the target appears only when it is complete."""
     began = time.perf_counter()
     account = Account()
     format = encode.format_of(target, p.export_format)
     if p.stereo != "mono":
         encode.check(target, format, io.info(source).channels)  # before hours of work
     target.parent.mkdir(parents=True, exist_ok=True)
-    blocks = io.blocks(source, mono=False, block_s=4.0, account=account)
+    blocks = io.blocks(
+        source, mono=False, block_s=4.0, start=span[0], stop=span[1], account=account
+    )
     done = stream(
         blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0, account=account
     )

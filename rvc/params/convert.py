@@ -157,6 +157,13 @@ class Infer(Conversion):
     f0_export: OptionalPath = option(
         None, "Write the recording's estimated pitch to this CSV file.", "Advanced", writes=True
     )
+    preview_s: float | None = option(
+        None,
+        "Convert only the loudest so many seconds; the result is called `NAME (preview)`.",
+        "Output",
+        ge=1,
+        le=600,
+    )
 
 
 class BatchInfer(Conversion):

@@ -199,3 +199,45 @@ def test_a_batch_resumes_takes_patterns_folders_and_voices(cli, pth, folder, tmp
     assert len(list((tmp_path / "two" / "other").iterdir())) == 3
     assert batch(cli, folder, out, pth, "--pattern", "*.xyz").code == 3
     assert batch(cli, folder, out, pth, "--index-path", "a", "--index-path", "b").code == 3
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050])
+def test_a_preview_is_the_loudest_part_and_is_called_so(cli, pth, tmp_path, rate):
+    take = tmp_path / "take.wav"
+    wave = sung(6.0, rate)
+    wave[: 3 * rate] *= 0.1
+    wave[5 * rate :] *= 0.1
+    soundfile.write(take, wave, rate)
+    done = infer(cli, take, tmp_path / "made.wav", pth, "--seed", 1, "--preview-s", 2)
+    assert done.code == 0, done.err
+    assert done.json["output_path"] == str(tmp_path / "made (preview).wav")
+    assert done.json["seconds"] == pytest.approx(2.0, abs=0.01)
+    assert done.json["start_s"] == pytest.approx(3.0, abs=0.1)
+    part = tmp_path / "part.wav"
+    first = round(done.json["start_s"] * rate)
+    soundfile.write(part, soundfile.read(take)[0][first : first + 2 * rate], rate)
+    assert infer(cli, part, tmp_path / "alone.wav", pth, "--seed", 1).code == 0
+    assert (tmp_path / "alone.wav").read_bytes() == Path(done.json["output_path"]).read_bytes()
+
+
+def test_a_preview_of_something_short_is_all_of_it(cli, pth, take, tmp_path):
+    done = infer(cli, take, tmp_path / "a.wav", pth, "--preview-s", 10)
+    assert done.json["seconds"] == pytest.approx(1.0, abs=0.01)
+    assert done.json["start_s"] == 0
+
+
+def test_the_pitch_of_a_preview_is_that_of_its_place(cli, pth, tmp_path):
+    take, curve, other = (tmp_path / n for n in ("take.wav", "f0.csv", "g.csv"))
+    soundfile.write(take, np.concatenate([0.05 * sung(2.0), sung(2.0)]), 16_000)
+    lines = [f"{i / 100:.2f},{150 if i < 200 else 300}\n" for i in range(400)]
+    curve.write_text("".join(lines))
+    other.write_text("".join(f"{i / 100:.2f},300\n" for i in range(400)))
+    made = []
+    for file in (curve, other):
+        out = tmp_path / f"{file.stem}.wav"
+        more = ("--seed", 1, "--preview-s", 2, "--f0-file", file)
+        made.append(infer(cli, take, out, pth, *more).json["output_path"])
+    assert Path(made[0]).read_bytes() == Path(made[1]).read_bytes()
+    done = infer(cli, take, tmp_path / "x.wav", pth, "--preview-s", 2, "--f0-export", curve)
+    assert done.code == 3
+    assert "--f0-export" in done.err
