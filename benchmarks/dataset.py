@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from rvc import params, tasks
-from rvc.audio import io
+from rvc.audio import formats, io
 from rvc.audio.resample import resample
 
 RATE: Literal[40000] = 40000
@@ -40,7 +40,7 @@ def synthetic(folder: Path, minutes: float) -> None:
 
 def multiplied(source: Path, folder: Path, minutes: float) -> None:
     """Copies of real recordings until there are enough minutes of them."""
-    files = sorted(f for f in source.rglob("*") if f.suffix.lower() in io.EXTENSIONS)
+    files = sorted(f for f in source.rglob("*") if formats.is_sound_name(f))
     total, turn = 0.0, 0
     while total < 60 * minutes:
         for file in files:

@@ -1,22 +1,17 @@
-"""Where the samples of a WAV, AIFF, AU, W64 or CAF file really are, whatever its header claims.
+"""Where the samples of a WAV, AIFF, AU, W64 or CAF file lie: its header, held against its bytes.
 
-Recorders that lose power, pipes, programs that write past 4 GB and broken downloads leave sizes
-in a header that are 0, 0xFFFFFFFF, wrapped round or larger than the file. Here the header is
-compared with the bytes that are there; where they disagree `View` shows the decoder a file with
-a header that is right. Nothing is sized by a number that was not compared.
+What the header says wrongly is corrected and told. Nothing is sized by a number that was not
+compared.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-WINDOW = 1 << 20  # bytes searched for a lost chunk
-UNKNOWN = 0x7FFFF000  # sizes from here on are what pipes write
-PIECE_S = 0.05  # bytes behind the end that would last longer are taken for sound
+from rvc.audio.part import STARTS, WINDOW, Part, chunks, measure, pass_chunks, read, searched
+
 RATES_HZ = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 37800, 40000, 44056, 44100, 48000}
 RATES_HZ |= {50000, 64000, 88200, 96000, 176400, 192000, 352800, 384000}
 PLACES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()  # noqa: SIM905
@@ -24,74 +19,8 @@ BYTEWISE = (1, 3, 6, 7)  # WAV's tags whose frames all have one size: PCM, float
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by AU's encodings
 AIFC_PURE = {b"NONE", b"twos", b"sowt", b"raw ", b"fl32", b"FL32", b"fl64", b"FL64", b"in24"}
 AIFC_PURE |= {b"in32", b"ulaw", b"ULAW", b"alaw", b"ALAW"}
-STARTS = (b"RIFF", b"RF64", b"BW64", b"FORM", b".snd", b"caff", b"riff")
-BEHIND = {b"LIST", b"id3 ", b"ID3 ", b"fact", b"cue ", b"bext", b"iXML", b"smpl", b"inst"}
-BEHIND |= {b"JUNK", b"junk", b"PAD ", b"FLLR", b"_PMX", b"plst", b"note", b"adtl", b"axml"}
-BEHIND |= {b"chna", b"PEAK", b"DISP", b"acid", b"LGWV", b"minf", b"elm1", b"regn", b"umid"}
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the names "fmt " and "data"
-
-
-@dataclass
-class Part:
-    """One sound inside a file.
-
-    Attributes:
-        start: its first byte. data, stop: its samples. after: where another sound may begin.
-        head: shown to the decoder in place of what lies before `data`; None leaves all as it is.
-        layout: places of the channels, () when the header names none.
-        missing_s: claimed by the header and not there.
-        notes: what the header said wrongly.
-    """
-
-    start: int
-    data: int
-    stop: int
-    after: int
-    head: bytes | None = None
-    layout: tuple[str, ...] = ()
-    missing_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-
-class View(io.RawIOBase):
-    """A part as a file of its own: its head, then its samples."""
-
-    def __init__(self, file: BinaryIO, part: Part) -> None:
-        super().__init__()
-        self.file = file
-        self.head = b"" if part.head is None else part.head
-        self.first = part.start if part.head is None else part.data
-        stop = part.after if part.head is None else part.stop
-        self.length = len(self.head) + stop - self.first
-        self.at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self.at = max(0, offset + (0, self.at, self.length)[whence])
-        return self.at
-
-    def tell(self) -> int:
-        return self.at
-
-    def readinto(self, into: Any) -> int:
-        view = memoryview(into).cast("B")
-        size = min(len(view), self.length - self.at)
-        if size <= 0:
-            return 0
-        if self.at < len(self.head):
-            made = self.head[self.at : self.at + size]
-        else:
-            self.file.seek(self.first + self.at - len(self.head))
-            made = self.file.read(size)
-        view[: len(made)] = made
-        self.at += len(made)
-        return len(made)
 
 
 def parts(file: BinaryIO) -> list[Part]:
@@ -100,7 +29,7 @@ def parts(file: BinaryIO) -> list[Part]:
     size, start = file.seek(0, 2), 0
     while start < size and (part := _part(file, start, size)) is not None:
         found.append(part)
-        following = (at for at in (part.after, part.after + 1) if _read(file, at, 4) in STARTS)
+        following = (at for at in (part.after, part.after + 1) if read(file, at, 4) in STARTS)
         start = next(following, size)
     return found
 
@@ -111,7 +40,7 @@ def usual(rate: int) -> bool:
 
 
 def _part(file: BinaryIO, start: int, size: int) -> Part | None:
-    magic = _read(file, start, 16)
+    magic = read(file, start, 16)
     try:
         if magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:12] == b"WAVE":
             return _wav(file, start, size)
@@ -128,104 +57,13 @@ def _part(file: BinaryIO, start: int, size: int) -> Part | None:
     return None
 
 
-def _read(file: BinaryIO, at: int, count: int) -> bytes:
-    file.seek(at)
-    return file.read(count)
-
-
-@dataclass
-class Chunk:
-    """A piece of a RIFF or IFF file: its name, where its body begins, the size it claims."""
-
-    name: bytes
-    body: int
-    claimed: int
-
-
-def _named(name: bytes) -> bool:
-    return len(name) == 4 and all(32 <= byte < 127 for byte in name)
-
-
-def _chunks(file: BinaryIO, at: int, size: int, order: str, last: bytes) -> dict[bytes, Chunk]:
-    """Chunks from `at` on, `last` ending them; odd sizes without their pad byte are understood."""
-    found: dict[bytes, Chunk] = {}
-    while at + 8 <= size and last not in found:
-        name, claimed = struct.unpack(f"{order}4sI", _read(file, at, 8))
-        if not _named(name):
-            break
-        found.setdefault(name, Chunk(name, at + 8, claimed))
-        at += 8 + claimed
-        if claimed % 2 and not _named(_read(file, at, 4)):
-            at += 1
-    return found
-
-
-def _searched(file: BinaryIO, start: int, name: bytes, order: str) -> Chunk | None:
-    """The chunk of this name where the sizes before it are damaged."""
-    at = _read(file, start, WINDOW).find(name)
-    if at < 0:
-        return None
-    claimed = struct.unpack(f"{order}I", _read(file, start + at + 4, 4))[0]
-    return Chunk(name, start + at + 8, claimed)
-
-
-def _measure(
-    file: BinaryIO, part: Part, claimed: int | None, size: int, frame: int, rate: int
-) -> None:
-    """Find where the samples of `part` end.
-
-    Args:
-        claimed: their bytes by the header, None when it says that it does not know.
-        frame: bytes of a frame, 1 where they vary. rate: frames per second.
-    """
-    there = size - part.data
-    part.stop = part.after = size
-    if claimed == 0 and _read(file, part.data, 4) in BEHIND | {b""}:
-        part.stop = part.after = part.data
-        return
-    if not claimed or claimed == 0xFFFFFFFF or there < claimed in range(UNKNOWN, 1 << 32):
-        part.notes.append("its header gives no length: it was read to its end")
-    elif claimed > there:
-        part.missing_s = (claimed - there) / (frame * rate)
-    else:
-        while there - claimed >= 1 << 32 and _read(file, part.data + claimed, 4) not in BEHIND:
-            claimed += 1 << 32  # the size has wrapped round
-        part.stop = part.after = part.data + claimed
-        behind = _read(file, part.stop, 5)
-        known = BEHIND | set(STARTS)
-        if behind[:4] not in known and behind[1:] not in known:
-            _longer(file, part, size, frame * rate)
-    part.stop -= (part.stop - part.data) % frame
-
-
-def _longer(file: BinaryIO, part: Part, size: int, per_second: int) -> None:
-    """Take what lies behind the claimed end for sound, unless it is too little or a tag."""
-    behind = _read(file, part.stop, 1 << 16)
-    rest = size - part.stop
-    if rest >= PIECE_S * per_second and behind[:3] != b"TAG" and behind.strip(b"\0"):
-        part.stop = part.after = size
-        part.notes.append("it is longer than its header says: it was read to its end")
-
-
-def _behind(file: BinaryIO, part: Part, size: int, order: str) -> None:
-    """Move `after` behind the chunks that follow the samples."""
-    at = part.after
-    if _read(file, at, 4) not in BEHIND and _read(file, at + 1, 4) in BEHIND:
-        at += 1
-    while at + 8 <= size and _read(file, at, 4) in BEHIND:
-        at += 8 + int(struct.unpack(f"{order}4xI", _read(file, at, 8))[0])
-        if _read(file, at, 4) not in BEHIND | set(STARTS) and at % 2:
-            at += 1
-    part.after = min(at, size)
-
-
 def _wav(file: BinaryIO, start: int, size: int) -> Part | None:
-    found = _chunks(file, start + 12, size, "<", b"data")
-    data = found.get(b"data") or _searched(file, start, b"data", "<")
-    fmt = found.get(b"fmt ") or _searched(file, start, b"fmt ", "<")
+    found = chunks(file, start + 12, size, "<", b"data")
+    data = found.get(b"data") or searched(file, start, b"data", "<")
+    fmt = found.get(b"fmt ") or searched(file, start, b"fmt ", "<")
     if data is None or fmt is None or fmt.body > data.body:
         return None
-    form = _read(file, fmt.body, min(max(fmt.claimed, 16), 128))
+    form = read(file, fmt.body, min(max(fmt.claimed, 16), 128))
     tag, channels = struct.unpack("<HH", form[:4])
     extensible = tag == 0xFFFE and len(form) >= 40
     tag = struct.unpack("<H", form[24:26])[0] if extensible else tag
@@ -236,16 +74,16 @@ def _wav(file: BinaryIO, start: int, size: int) -> Part | None:
         return None
     claimed: int | None = data.claimed
     if b"ds64" in found and claimed in (0, 0xFFFFFFFF):
-        claimed = struct.unpack("<Q", _read(file, found[b"ds64"].body + 8, 8))[0] or None
+        claimed = struct.unpack("<Q", read(file, found[b"ds64"].body + 8, 8))[0] or None
     if tag in BYTEWISE:
-        _measure(file, part, claimed, size, frame, rate)
+        measure(file, part, claimed, size, frame, rate)
     else:
-        _measure(file, part, claimed, size, 1, per_second)
-    _behind(file, part, size, "<")
+        measure(file, part, claimed, size, 1, per_second)
+    pass_chunks(file, part, size, "<")
     if extensible:
         part.layout = _places(struct.unpack("<I", form[20:24])[0], channels)
     fact = found.get(b"fact") if tag not in BYTEWISE else None
-    kept = b"" if fact is None else _read(file, fact.body, min(fact.claimed, 64))
+    kept = b"" if fact is None else read(file, fact.body, min(fact.claimed, 64))
     part.head = _wav_head(form, kept, part.stop - part.data)
     return part
 
@@ -289,16 +127,16 @@ def _wav_head(form: bytes, fact: bytes, length: int) -> bytes:
 
 
 def _aiff(file: BinaryIO, start: int, size: int) -> Part | None:
-    found = _chunks(file, start + 12, size, ">", b"")
-    sound = found.get(b"SSND") or _searched(file, start, b"SSND", ">")
-    common = found.get(b"COMM") or _searched(file, start, b"COMM", ">")
+    found = chunks(file, start + 12, size, ">", b"")
+    sound = found.get(b"SSND") or searched(file, start, b"SSND", ">")
+    common = found.get(b"COMM") or searched(file, start, b"COMM", ">")
     if sound is None or common is None:
         return None
-    form = _read(file, common.body, min(max(common.claimed, 18), 300))
+    form = read(file, common.body, min(max(common.claimed, 18), 300))
     channels, frames, bits = struct.unpack(">hIh", form[:8])
     coding = form[18:22] or b"NONE"
     rate = _float80(form[8:18])
-    skipped = struct.unpack(">I", _read(file, sound.body, 4))[0]
+    skipped = struct.unpack(">I", read(file, sound.body, 4))[0]
     part = Part(start, sound.body + 8 + skipped, size, size)
     if channels < 1 or bits < 1 or not 1 <= rate < 1e7 or coding not in AIFC_PURE:
         part.after = _riff_end(file, start, size, ">")
@@ -310,13 +148,13 @@ def _aiff(file: BinaryIO, start: int, size: int) -> Part | None:
     if abs(by_chunk - frames * frame) > 1 and by_chunk and frames:
         claimed = max(by_chunk, frames * frame)
         part.notes.append("its header contradicts itself: it was read to the end of its samples")
-    _measure(file, part, claimed, size, frame, round(rate))
-    _behind(file, part, size, ">")
+    measure(file, part, claimed, size, frame, round(rate))
+    pass_chunks(file, part, size, ">")
     length = part.stop - part.data
     form = form[:2] + struct.pack(">I", length // frame) + form[6:]
     inner = struct.pack(">4sI", b"COMM", len(form)) + form + b"\0" * (len(form) % 2)
     inner += struct.pack(">4sIII", b"SSND", min(length + 8, 0xFFFFFFFF), 0, 0)
-    kind = _read(file, start + 8, 4)
+    kind = read(file, start + 8, 4)
     part.head = struct.pack(">4sI4s", b"FORM", min(4 + len(inner) + length, 0xFFFFFFFF), kind)
     part.head += inner
     return part
@@ -331,12 +169,12 @@ def _float80(raw: bytes) -> float:
 
 
 def _riff_end(file: BinaryIO, start: int, size: int, order: str) -> int:
-    end = start + 8 + int(struct.unpack(f"{order}I", _read(file, start + 4, 4))[0])
+    end = start + 8 + int(struct.unpack(f"{order}I", read(file, start + 4, 4))[0])
     return end if start + 12 < end <= size else size
 
 
 def _au(file: BinaryIO, start: int, size: int) -> Part | None:
-    head = _read(file, start, 24)
+    head = read(file, start, 24)
     offset, claimed, coding, rate, channels = struct.unpack(">4xIIIII", head)
     if not 24 <= offset <= WINDOW or not rate or not channels or start + offset > size:
         return None
@@ -344,9 +182,9 @@ def _au(file: BinaryIO, start: int, size: int) -> Part | None:
     width = AU_BYTES.get(coding, 0)
     if not width:
         return part
-    _measure(file, part, claimed, size, width * channels, rate)
+    measure(file, part, claimed, size, width * channels, rate)
     length = min(part.stop - part.data, 0xFFFFFFFF)
-    whole = _read(file, start, offset)
+    whole = read(file, start, offset)
     part.head = whole[:8] + struct.pack(">I", length) + whole[12:]
     return part
 
@@ -354,9 +192,9 @@ def _au(file: BinaryIO, start: int, size: int) -> Part | None:
 def _w64(file: BinaryIO, start: int, size: int) -> Part | None:
     at, form, form_at = start + 40, b"", 0
     while at + 24 <= size:
-        name, claimed = _read(file, at, 16), struct.unpack("<Q", _read(file, at + 16, 8))[0]
+        name, claimed = read(file, at, 16), struct.unpack("<Q", read(file, at + 16, 8))[0]
         if name == b"fmt " + W64_TAIL:
-            form, form_at = _read(file, at + 24, 16), at + 24 - start
+            form, form_at = read(file, at + 24, 16), at + 24 - start
         elif name == b"data" + W64_TAIL and form:
             break
         if not 24 <= claimed < WINDOW:
@@ -373,9 +211,9 @@ def _w64(file: BinaryIO, start: int, size: int) -> Part | None:
         form = _consistent(form, part)
         rate, per_second, frame = struct.unpack("<4xIIH2x", form)
     wanted = None if not 24 < claimed < 1 << 62 else claimed - 24
-    _measure(file, part, wanted, size, frame if pure else 1, rate if pure else per_second)
+    measure(file, part, wanted, size, frame if pure else 1, rate if pure else per_second)
     length = part.stop - part.data
-    head = bytearray(_read(file, start, part.data - start))
+    head = bytearray(read(file, start, part.data - start))
     head[form_at : form_at + 16] = form
     head[16:24] = struct.pack("<Q", len(head) + length)
     head[-8:] = struct.pack("<Q", length + 24)
@@ -386,9 +224,9 @@ def _w64(file: BinaryIO, start: int, size: int) -> Part | None:
 def _caf(file: BinaryIO, start: int, size: int) -> Part | None:
     at, form = start + 8, b""
     while at + 12 <= size:
-        name, claimed = struct.unpack(">4sq", _read(file, at, 12))
+        name, claimed = struct.unpack(">4sq", read(file, at, 12))
         if name == b"desc":
-            form = _read(file, at + 12, 32)
+            form = read(file, at + 12, 32)
         elif name == b"data" and form:
             break
         if not 0 <= claimed < WINDOW:
@@ -401,8 +239,8 @@ def _caf(file: BinaryIO, start: int, size: int) -> Part | None:
     if coding not in (b"lpcm", b"ulaw", b"alaw") or not frame or not 1 <= rate < 1e7:
         return part
     wanted = None if not 4 < claimed < 1 << 62 else claimed - 4
-    _measure(file, part, wanted, size, frame, round(rate))
-    head = bytearray(_read(file, start, part.data - start))
+    measure(file, part, wanted, size, frame, round(rate))
+    head = bytearray(read(file, start, part.data - start))
     head[-12:-4] = struct.pack(">q", part.stop - part.data + 4)
     part.head = bytes(head)
     return part

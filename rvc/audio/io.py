@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import decode, encode, formats, mix, source
+from rvc.audio import encode, mix, source
 from rvc.audio.account import Account
 from rvc.audio.pieces import Decoded
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
-EXTENSIONS = frozenset(formats.EXTENSIONS)
 LOG = logging.getLogger(__name__)
 LOUDEST = 64.0  # +36 dBFS: float files beyond this hold numbers, not sound
 
@@ -53,21 +52,16 @@ def info(path: Path | str) -> Info:
     path = _existing(path)
     found = source.find(path)
     if found.coded:
+        from rvc.audio import decode
+
         head = decode.describe(path, found.form)
         return Info(**vars(head), exact=head.format == "flac" and head.frames > 0)
     with source.opened(path, found) as files:
         first = files[0]
         frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)
-        bits = BITS.get(first.subtype, 0)
-        return Info(
-            first.samplerate,
-            first.channels,
-            frames,
-            first.format,
-            first.subtype,
-            bits,
-            exact=len(files) == 1,
-        )
+        rate, channels, codec = first.samplerate, first.channels, first.subtype
+        exact = len(files) == 1
+        return Info(rate, channels, frames, first.format, codec, BITS.get(codec, 0), exact)
 
 
 def load(

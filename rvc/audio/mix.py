@@ -208,10 +208,9 @@ class Mixer:
         return np.stack(rows, axis=1).astype(np.float32)
 
     def _count(self, counted: Counted, cells: np.ndarray) -> None:
-        if cells.any():
-            if not counted.cells:
-                counted.first_cell = self.next_cell + int(cells.argmax())
-            counted.cells += int(cells.sum())
+        if cells.any() and not counted.cells:
+            counted.first_cell = self.next_cell + int(cells.argmax())
+        counted.cells += int(cells.sum())
 
     def _decide(self, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(sign of each channel (n, C) from -1 to 1, gain (n,)) for covariances (n, C, C)."""
@@ -222,8 +221,7 @@ class Mixer:
         heard = power * (self.base > 0)
         top = np.maximum(heard.max(axis=1), 1e-20)
         chosen = self.base * signs
-        share = np.einsum("nc,ncd,nd->n", chosen, around, chosen) / top
-        share = np.maximum(share, 1e-12)
+        share = np.maximum(np.einsum("nc,ncd,nd->n", chosen, around, chosen) / top, 1e-12)
         low = np.clip((KEPT - share) / (KEPT - LOWERED), 0, 1)
         high = np.clip((share - RAISED) / (DOUBLED - RAISED), 0, 1)
         gain = share ** (-0.5 * (low + high))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import soxr
 
 from rvc.audio.account import Account
 from rvc.audio.mix import Mixer
+from rvc.errors import BadInput
 
 FEW_PLANES = 7  # PyAV reads beyond the planes of a frame of more
 LONGEST_S = 10  # silence comes in pieces of at most this length
@@ -118,3 +120,12 @@ class Uniform:
             own = 1 if self.mixer is not None else self.kind[1]
             yield from self._fitted(np.zeros((0, own), np.float32), True)
         self.mixer = self.stream = None
+
+
+def unreadable(path: Path, error: Exception) -> BadInput:
+    """The sentence for a file that no decoder knows."""
+    cause = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
+    return BadInput(
+        f"{path} is not audio that can be read ({str(cause).strip('. ')}).",
+        "Use WAV, FLAC, MP3, OGG, OPUS, M4A, AAC, MP4 or WebM.",
+    )

@@ -10,15 +10,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 
-from rvc.audio import decode, header, ogg
+from rvc.audio import header
 from rvc.audio.account import CUT, ENDLESS, PAGES, Account
-from rvc.audio.frames import head_of
-from rvc.audio.pieces import Decoded, Uniform
+from rvc.audio.part import Part, View
+from rvc.audio.pieces import Decoded, Uniform, unreadable
 from rvc.errors import BadInput
 
 CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
@@ -35,7 +35,7 @@ class Source:
         damaged: known before it is decoded.
     """
 
-    parts: list[header.Part] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     ended: bool = True
     coded: bool = False
     form: str | None = None
@@ -46,18 +46,19 @@ def find(path: Path) -> Source:
     """The reader for a file, told by its first bytes."""
     damaged = False
     with path.open("rb") as file:
-        first = file.read(16)
-        if first[:4] in (b"fLaC", b"\x1aE\xdf\xa3") or first[:3] == b"ID3" or head_of("mp3", first):
-            return Source(coded=True)  # libsndfile would only print its doubts about them
         parts = header.parts(file)
+        if not parts and _needs_codec(file):
+            return Source(coded=True)  # libsndfile would only print its doubts about it
         file.seek(0)
         try:
-            with soundfile.SoundFile(header.View(file, parts[0]) if parts else file) as opened:
+            with soundfile.SoundFile(View(file, parts[0]) if parts else file) as opened:
                 form = opened.format
         except (soundfile.LibsndfileError, TypeError):
             return Source(coded=True)
         if form == "OGG":
-            found = ogg.examine(file)
+            from rvc.audio import container
+
+            found = container.ogg_pages(file)
             damaged = found.damaged
             if found.whole:
                 return Source(ended=found.ended)
@@ -66,16 +67,25 @@ def find(path: Path) -> Source:
     return Source(parts)
 
 
+def _needs_codec(file: BinaryIO) -> bool:
+    from rvc.audio.frames import head_of
+
+    file.seek(0)
+    first = file.read(16)
+    known = first[:4] in (b"fLaC", b"\x1aE\xdf\xa3") or first[:3] == b"ID3"
+    return known or head_of("mp3", first) is not None
+
+
 @contextmanager
 def opened(path: Path, source: Source) -> Iterator[list[Any]]:
     """The sounds of a file of plain samples, as `soundfile.SoundFile`."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        views: list[Any] = [header.View(file, part) for part in source.parts] or [file]
+        views: list[Any] = [View(file, part) for part in source.parts] or [file]
         try:
             yield [stack.enter_context(soundfile.SoundFile(view)) for view in views]
         except soundfile.LibsndfileError as error:
-            raise decode.unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
 
 def pieces(
@@ -114,6 +124,8 @@ def _coded(
     path: Path, source: Source, start: int, account: Account
 ) -> tuple[int, Iterator[Decoded]]:
     """(position of the first piece, at `start` at the latest; pieces)."""
+    from rvc.audio import decode  # and with it all that a file of plain samples does without
+
     form = source.form
     try:
         head = decode.describe(path, form)
@@ -131,7 +143,7 @@ def _plain(
     path: Path, source: Source, piece_s: float, start: int, stop: int | None, account: Account
 ) -> Iterator[Decoded]:
     """The samples of every part, through libsndfile."""
-    parts = source.parts or [header.Part(0, 0, 0, 0)]
+    parts = source.parts or [Part(0, 0, 0, 0)]
     with opened(path, source) as files:
         done_s = start / files[0].samplerate
         for part, file in zip(parts, files, strict=True):
@@ -161,4 +173,4 @@ def _read(path: Path, file: Any, count: int) -> np.ndarray:
     try:
         return np.asarray(file.read(count, dtype="float32", always_2d=True))
     except soundfile.LibsndfileError as error:
-        raise decode.unreadable(path, error) from error
+        raise unreadable(path, error) from error

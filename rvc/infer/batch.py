@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rvc.audio import io
+from rvc.audio import formats
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.infer import infer, voice
 from rvc.params import BatchInfer
@@ -135,7 +135,7 @@ def recordings(p: BatchInfer, pattern: str) -> list[Path]:
     chosen = [
         path
         for path in sorted(found)
-        if path.suffix.lower() in io.EXTENSIONS
+        if formats.is_sound_name(path)
         and not path.name.startswith(".")
         and path.is_file()
         and fnmatch.fnmatch(path.name, pattern)

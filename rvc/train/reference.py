@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rvc import f0
-from rvc.audio import io
+from rvc.audio import formats, io
 from rvc.config import paths
 from rvc.embedders import EMBEDDERS
 from rvc.embedders.manager import EmbedderManager, forget
@@ -31,7 +31,7 @@ def find() -> Path | None:
     if reference.is_file():
         return reference
     samples = sorted(paths().audios.glob("*")) if paths().audios.is_dir() else []
-    wanted = (file for file in samples if file.suffix.lower() in io.EXTENSIONS)
+    wanted = (file for file in samples if formats.is_sound_name(file))
     return next((file for file in wanted if "_output" not in file.stem), None)
 
 

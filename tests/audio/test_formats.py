@@ -41,7 +41,3 @@ def test_what_the_reader_opens_is_in_the_list(tmp_path: Path, ending: str) -> No
 def test_what_is_written_here_can_come_in_again() -> None:
     assert {f".{name.lower()}" for name in encode.FORMATS} == set(formats.PLAYED)
     assert {f".{name.lower()}" for name in encode.ALIASES} <= set(formats.EXTENSIONS)
-
-
-def test_the_list_is_the_one_that_every_way_in_uses() -> None:
-    assert frozenset(formats.EXTENSIONS) == io.EXTENSIONS
