@@ -100,7 +100,7 @@ def card(
         zone = _drop_zone(page) if drop else None
         form = controls.form(kind, page.t, skip=skip, start=start, replace=_lists(page, kind))
         go = gr.Button(page.t(action), variant="primary", elem_id=f"do-{verb}", size="md")
-        page.job_panel(verb, facts=True)
+        page.job_panel(verb, facts=True, forms=verb, everybodys=verb in TENSORBOARD)
     job = gr.Textbox(visible=False, label="job")
     if zone:
         keep = guarded(partial(_keep, page), page.t)

@@ -99,8 +99,11 @@ def upload_name(name: str, kinds: tuple[str, ...] = AUDIO) -> str:
     last = re.split(r"[/\\]", name)[-1]
     stem, dot, ending = last.rpartition(".")
     if not dot or f".{ending.lower()}" not in kinds:
-        raise BadInput(f"{last!r} is not a kind of file that can be used here.",
-                       f"Use one of {', '.join(kinds)}.")  # fmt: skip
+        few = ", ".join(kind.removeprefix(".").upper() for kind in kinds[:6])
+        more = " or another common kind" if len(kinds) > 6 else ""
+        raise BadInput(
+            f"{last!r} is not a kind of file that can be used here.", f"Use {few}{more}."
+        )
     clean = as_name(stem.replace(".", "_"), "recording")
     return f"{clean}.{ending.lower()}"
 

@@ -44,6 +44,7 @@ Object.assign(window.voice, {
     }
   },
   value: (key, name) => (live[key] ?? bag(key))[name],
+  values: (key) => live[key],
   async restore(forms, now) {
     await known;
     const as_is = { __type__: "update" }; // what Gradio takes for "no change"
