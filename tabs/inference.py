@@ -18,7 +18,7 @@ from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
 
 VERBS = ("infer", "batch-infer")
-NO_VOICE = "Train one under Training, or get one under Download."
+NO_VOICE = "Train one under Training, or get one under Voices."
 EMPTY = "Choose a recording and a voice, then press Convert. The result appears here."
 
 
@@ -113,17 +113,18 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
             elem_id=name,
             scale=8,
         )
-        refresh = gr.Button(t("Refresh"), scale=1, min_width=90, size="sm")
+        choose = gr.Button(t("All voices"), scale=1, min_width=110, size="sm")
     facts = gr.HTML(facts_of(page, None))
 
     def again(now: str | None) -> tuple[Any, str]:
         found = page.voices()
         if now in [path for _, path in found]:
-            return gr.Dropdown(found), facts_of(page, now)
+            return gr.Dropdown(found, value=now), facts_of(page, now)
         first = found[0][1] if found else None
         return gr.Dropdown(found, value=first), facts_of(page, first)
 
-    refresh.click(again, voice, [voice, facts], **QUIET)
+    pick = "async (now) => [await window.voice.pickVoice(now)]"
+    choose.click(again, voice, [voice, facts], js=pick, **QUIET)
     page.on_load(again, [voice], [voice, facts])
     voice.change(lambda now: facts_of(page, now), voice, facts, **QUIET)
     return voice
@@ -152,12 +153,15 @@ def facts_of(page: Page, pth: str | None) -> str:
     if pth is None and not page.voices():
         text, hint = page.t("There is no voice here yet."), page.t(NO_VOICE)
         way = '<button type="button" class="plain" data-open="{}">{}</button> '
-        titles = {"training": "Training", "download": "Download"}
+        titles = {"training": "Training", "voices": "Voices"}
         ways = "".join(way.format(tab, escape(page.t(title))) for tab, title in titles.items())
         said = f"<p>{escape(text)}</p><p>{escape(hint)}</p>{ways}"
         return f'<div class="notice empty">{said}</div>'
     found = [v for v in library.voices() if pth in (str(v.pth), v.name)]
-    return f'<p class="facts">{escape(found[0].sentence())}</p>' if found else ""
+    if not found:
+        return ""
+    face = f'<voice-face pth="{escape(str(found[0].pth))}"></voice-face>'
+    return f'<div class="voice-line">{face}<p class="facts">{escape(found[0].sentence())}</p></div>'
 
 
 def recording_choice(page: Page, name: str = "recording") -> gr.HTML:

@@ -30,7 +30,15 @@ from rvc.errors import (
 from rvc.hub import catalog
 from rvc.params.base import complaint
 from rvc.server import machine, openapi_page, progress, voices
-from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
+from rvc.server.fence import (
+    MAX_UPLOAD_BYTES,
+    VOICE,
+    Fence,
+    drop_room,
+    dropped,
+    fresh,
+    upload_name,
+)
 from rvc.server.gate import TooLarge
 from rvc.server.recordings import Recordings
 
@@ -77,6 +85,9 @@ def add(app: FastAPI, fence: Fence) -> None:
         machine.doctor
     )
     router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
+    router.post("/voices/files", tags=["voices"], summary="Upload a file for import-voice.")(
+        upload_voice
+    )
     router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
         _server_of(fence)
     )
@@ -160,7 +171,7 @@ async def training_progress(name: str) -> dict[str, Any]:
 
 async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:
     """Store the body as a recording: `name` is its file name; with `dataset` it joins that set,
-    with an empty one a new set. The same name and content is not kept twice."""
+    with an empty one a new set."""
     kept = upload_name(name)
     if dataset is None:
         folder = paths().audios
@@ -168,6 +179,17 @@ async def upload(request: Request, name: str, dataset: str | None = None) -> dic
         folder = named(paths().datasets, dataset)
     else:
         folder = fresh(paths().datasets, NEW_SET)
+    return await _upload(request, folder, kept)
+
+
+async def upload_voice(request: Request, name: str, drop: str) -> dict[str, str]:
+    """Store the body where import-voice may read it; files of one `drop` lie in one folder."""
+    kept, folder = upload_name(name, VOICE), named(dropped(), drop)
+    return await _upload(request, folder if folder.is_dir() else drop_room(drop), kept)
+
+
+async def _upload(request: Request, folder: Path, kept: str) -> dict[str, str]:
+    """Store the body in a folder; the same name and content is not kept twice."""
     file = fresh(folder, kept)
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_UPLOAD_BYTES:

@@ -13,7 +13,6 @@ from tests.tabs.browsing import (
     LIMIT_MS,
     REPOSITORY,
     Server,
-    choose,
     chosen,
     give_voice,
     holds,
@@ -42,8 +41,8 @@ def test_first_visit_says_what_to_do(page):
     assert page.title() == "Voice cloning"
     assert page.locator("#convert").is_visible()
     hint = page.locator("#tab-inference .notice", has_text="There is no voice here yet.")
-    hint.get_by_role("button", name="Download").click()
-    page.locator("#do-download").wait_for()
+    hint.get_by_role("button", name="Voices").click()
+    page.locator("voice-library").get_by_label("Link or folder").wait_for()
 
 
 def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):
@@ -165,8 +164,9 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
 
 def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
     give_voice(server, "dora")
-    page.get_by_role("button", name="Refresh").first.click()
-    choose(page, page.locator("#voice input"), "dora")
+    page.get_by_role("button", name="All voices").first.click()
+    page.locator("dialog.voice-picker").get_by_role("button", name="dora").first.click()
+    holds(page.locator("#voice input"), "dora")
     page.locator("#tab-inference .facts", has_text="epoch 7").wait_for()
 
 

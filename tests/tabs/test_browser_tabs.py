@@ -183,51 +183,61 @@ def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(page, server, tmp_pa
     assert np.abs(mixed - alone).max() < 0.02
 
 
+def unfold(page, tab, title):
+    """The card of a small tool, opened."""
+    card = tab.locator(".fold-card", has_text=title).first
+    card.locator("button.label-wrap").first.click()
+    return card
+
+
 def test_two_voices_are_blended(page, server):
-    blender = tab(page, "blender")
+    blender = unfold(page, tab(page, "voices"), "Voice Blender")
     blender.get_by_label("Model name").fill("halfway")
     for label in ("First voice", "Second voice"):
         choose(page, blender.get_by_label(label, exact=True).first, "demo")
     page.locator("#do-model-blender").click()
-    said = "Blended 50% of demo.pth and 50% of demo.pth into halfway.pth."
-    done = panel(page, "done", "#tab-blender", said, LIMIT_MS)
+    done = blender.locator("job-panel[data-state=done]", has_text="into halfway.pth.")
+    done.wait_for(timeout=LIMIT_MS)
+    assert "Blended 50% of demo.pth and 50% of demo.pth" in done.inner_text()
     link = done.locator("a.download").first.get_attribute("href")
     file = urllib.request.urlopen(urljoin(server.url, link)).read()
     assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
 
 
 def test_voices_come_in_by_link_and_by_hand(page, server, host):
-    incoming = tab(page, "download")
+    voices = tab(page, "voices")
+    incoming = unfold(page, voices, "Voice from a link")
     link = incoming.get_by_label("Model link")
     link.fill("http://127.0.0.1:9/voice.zip")
     page.locator("#do-download").click()
-    panel(page, "failed", "#tab-download", "is refused", LIMIT_MS)
+    refused = incoming.locator("job-panel[data-state=failed]", has_text="is refused")
+    refused.wait_for(timeout=LIMIT_MS)
     link.fill("https://huggingface.co/a/b/resolve/main/zoe.zip")
     page.locator("#do-download").click()
-    panel(page, "done", "#tab-download", "zoe", LIMIT_MS)
+    incoming.locator("job-panel[data-state=done]", has_text="zoe").wait_for(timeout=LIMIT_MS)
     assert (server.home / "logs" / "zoe" / "zoe.pth").is_file()
     assert len(host.asked) == 1
+    voices.locator(".voice-card", has_text="zoe").wait_for()
+    incoming = unfold(page, voices, "Voice from a file or folder")
     drop = incoming.locator(".drop-voice input[type=file]")
     drop.set_input_files([str(KIT / "demo" / "demo.pth"), str(KIT / "demo" / "demo.index")])
     holds(incoming.get_by_label("Source"), ".*dropped.*")
     page.locator("#do-import-voice").click()
-    panel(page, "done", "#tab-download", "demo", LIMIT_MS)
+    incoming.locator("job-panel[data-state=done]", has_text="demo").wait_for(timeout=LIMIT_MS)
 
 
 def test_small_tools_show_what_they_found(page, server, speech):
     shutil.copy(speech, server.home / "assets" / "audios" / "look.wav")
     reload(page)
     page.locator("device-chip", has_text="CPU").wait_for()
-    extra = tab(page, "extra")
     tools = (
-        ("model-information", "Model information", "Voice file", "demo"),
-        ("f0-curve", "Pitch curve", "Recording", "look.wav"),
-        ("audio-analyzer", "Audio analyser", "Recording", "look.wav"),
+        ("voices", "model-information", "Model information", "Voice file", "demo"),
+        ("extra", "f0-curve", "Pitch curve", "Recording", "look.wav"),
+        ("extra", "audio-analyzer", "Audio analyser", "Recording", "look.wav"),
     )
     seen = {}
-    for verb, title, label, name in tools:
-        card = extra.locator(".fold-card", has_text=title).first
-        card.locator("button.label-wrap").first.click()
+    for room, verb, title, label, name in tools:
+        card = unfold(page, tab(page, room), title)
         choose(page, card.get_by_label(label, exact=True).first, name)
         page.locator(f"#do-{verb}").click()
         done = card.locator("job-panel[data-state=done]")
