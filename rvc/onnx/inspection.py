@@ -20,15 +20,20 @@ OPERATORS = frozenset(
     + ["Reshape", "Resize", "Shape", "Sigmoid", "Sin", "Slice", "Softmax", "Sqrt", "Squeeze"]
     + ["Sub", "Tanh", "Tile", "Transpose", "Unsqueeze", "Where"]
 )
+AGAIN = "Export the voice again."
 DTYPES = {"FLOAT": "<f4", "FLOAT16": "<f2", "DOUBLE": "<f8", "INT64": "<i8", "INT32": "<i4",
          "BOOL": "?"}  # fmt: skip
 
 
-def open_model(path: Path) -> Any:
+def open_model(path: Path, more: frozenset[str] = frozenset(), again: str = AGAIN) -> Any:
     """The model, proven to be self-contained and made of the operators that voices consist of.
 
+    Args:
+        more: operators that this kind of model consists of, too.
+        again: what to do about a bad file.
+
     Raises:
-        BadInput: missing, too large, damaged, or with anything that no voice has.
+        BadInput: missing, too large, damaged, or with anything that no such model has.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -36,23 +41,23 @@ def open_model(path: Path) -> Any:
     if not path.is_file():
         raise BadInput(f"{path} does not exist.", "Check the path.")
     if path.stat().st_size > LIMIT_BYTES:
-        raise BadInput(f"{path} is larger than any ONNX voice.", "Choose another file.")
+        raise BadInput(f"{path} is larger than any ONNX model.", "Choose another file.")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, RecursionError) as error:
-        raise BadInput(f"{path} is damaged or no ONNX file.", "Export the voice again.") from error
-    found = unexpected(model)
+        raise BadInput(f"{path} is damaged or no ONNX file.", again) from error
+    found = unexpected(model, OPERATORS | more)
     if found:
-        raise BadInput(f"{path} is refused: it has {found}.", "Export the voice again.")
+        raise BadInput(f"{path} is refused: it has {found}.", again)
     return model
 
 
-def unexpected(model: Any) -> str:
+def unexpected(model: Any, operators: frozenset[str] = OPERATORS) -> str:
     """What a voice has no use for and an attacker may: other files, functions, loops, operators."""
     graph = model.graph
     tables, parts = list(graph.initializer), []
     for node in graph.node:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in operators:
             return f"the operator {node.op_type[:40]!r} of {node.domain[:40] or 'ONNX'!r}"
         for attribute in node.attribute:
             tables += [attribute.t, *attribute.tensors]

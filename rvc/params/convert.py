@@ -10,6 +10,10 @@ from rvc.embedders import EmbedderOrAuto
 from rvc.f0 import Method
 from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, Paths, option
 
+BITRATE_HELP = (
+    "Bit rate of MP3, OGG, OPUS and M4A in kbit/s, as near as the format comes; 160 for one "
+    "channel and 224 for two if not given."
+)
 ENGINES = ("edge", "piper", "espeak")
 if TYPE_CHECKING:
     Engine = str
@@ -17,8 +21,8 @@ else:  # packages add names that no type checker knows
     Engine = Literal[("auto", *ENGINES, *(p.name for p in plugins.installed("tts")))]
 
 
-class Applied(Hardware):
-    """How a voice is applied to sound, wherever that comes from and goes to."""
+class Convert(Hardware):
+    """How a voice is applied to sound."""
 
     pitch: float = option(0, "Pitch shift in semitones.", ge=-24, le=24)
     index_rate: float = option(0.3, "How much of the voice's index is mixed in.", ge=0, le=1)
@@ -29,6 +33,9 @@ class Applied(Hardware):
         0.33, "Protects breaths and unvoiced consonants; 0.5 is off.", ge=0, le=0.5
     )
     f0_method: Method = option("rmvpe", "Pitch extractor.")
+    split_audio: bool = option(
+        False, "Convert each stretch between silences on its own.", "Advanced"
+    )
     f0_autotune: bool = option(False, "Snap the pitch to the nearest note.", "Advanced")
     f0_autotune_strength: float = option(1.0, "How far to snap.", "Advanced", ge=0, le=1)
     proposed_pitch: bool = option(False, "Transpose towards a target pitch.", "Advanced")
@@ -44,22 +51,6 @@ class Applied(Hardware):
     )
     clean_audio: bool = option(False, "Reduce noise in the result.", "Advanced")
     clean_strength: float = option(0.7, "How much noise reduction.", "Advanced", ge=0, le=1)
-    embedder_model: EmbedderOrAuto = option(
-        "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
-    )
-    embedder_model_custom: OptionalText = option(
-        None, "Folder of a custom embedder.", "Advanced", reads=True
-    )
-    sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
-    seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
-
-
-class Convert(Applied):
-    """How a voice is applied to recordings, and what is written."""
-
-    split_audio: bool = option(
-        False, "Convert each stretch between silences on its own.", "Advanced"
-    )
     export_format: Literal["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"] = option(
         "WAV", "Format of the result.", "Output"
     )
@@ -69,14 +60,7 @@ class Convert(Applied):
     bit_depth: Literal[16, 24, 32] = option(
         16, "Bits per sample in WAV and FLAC; 32 is float (WAV only).", "Output"
     )
-    bitrate: int | None = option(
-        None,
-        "Bit rate of MP3, OGG, OPUS and M4A in kbit/s, as near as the format comes; 160 for one "
-        "channel and 224 for two if not given.",
-        "Output",
-        ge=8,
-        le=510,
-    )
+    bitrate: int | None = option(None, BITRATE_HELP, "Output", ge=8, le=510)
     stereo: Literal["mono", "mid", "each"] = option(
         "mono",
         "Several channels: average them, convert the middle and keep the sides, or convert each.",
@@ -85,6 +69,14 @@ class Convert(Applied):
     match_loudness: bool = option(
         False, "Bring the result to the loudness of the recording (LUFS).", "Output"
     )
+    embedder_model: EmbedderOrAuto = option(
+        "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
+    )
+    embedder_model_custom: OptionalText = option(
+        None, "Folder of a custom embedder.", "Advanced", reads=True
+    )
+    sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
+    seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
 
 
 class Effects(Params):

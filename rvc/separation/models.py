@@ -1,7 +1,7 @@
-"""The networks that separate songs, by name; each is loaded once.
+"""The networks that separate, by name; each is loaded once.
 
-The kit's pair of U-Nets ships with the program. RoFormers separate better and are for GPUs: on a
-processor they need ten seconds for a second of sound.
+The kit's pair of U-Nets ships with the program. An MDX-Net separates better at forty times the
+cost, RoFormers better still: they are for GPUs, on a processor they need ten seconds for a second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,11 +22,17 @@ from rvc.hub import catalog, fetch, safe
 from rvc.hub.digest import sha256
 from rvc.nets import roformer, unet
 from rvc.progress import Report, silent
-from rvc.separation import spectra
-from rvc.separation.chunks import Chunks
+from rvc.separation import settings, spectra
+from rvc.separation.chunks import CHUNK, Chunks, Stem
+from rvc.separation.settings import Settings
 
 LOG = logging.getLogger(__name__)
 FORMAT = 1  # of what a model makes of a song; a change makes what was kept unused
+LEAD, DRY = "mdx-kara-2", "dereverb-mel"  # what is fetched for lead voices, and against rooms
+SETTINGS = {  # of models in the catalogue, as their makers publish them
+    "mdx-voc-ft": Settings(window=7680, gain=1.021),
+    LEAD: Settings(window=5120, gain=1.065, rest=True),
+}
 
 
 @dataclass(frozen=True)
@@ -45,23 +51,25 @@ class StemModel:
 def load(
     name: str = "kit", file: Path | None = None, device: str = "cpu", report: Report = silent
 ) -> StemModel:
-    """The model called `name`, or the checkpoint `file`, on a torch device.
+    """The model called `name`, or that of `file`, on a torch device.
 
-    A model of the catalogue is fetched the first time, after its licence is said.
+    A model of the catalogue is fetched the first time, after its size and licence are said.
 
     Raises:
         MissingModel: its files are not here and cannot be fetched. Mismatch: another network.
     """
-    if file is None and name == "kit":
+    if file is not None:
+        if not file.is_file():
+            raise BadInput(f"{file} does not exist.", "Give a RoFormer's checkpoint or an MDX-Net.")
+        return _read(file, file.stat().st_mtime_ns, device, settings.beside(file))
+    if name == "kit":
         return _kit(device)
-    if file is None:
-        asset = catalog.one(f"stems/{name}/model.ckpt")
-        if not asset.file.exists():
-            LOG.info("%s is fetched once (licence: %s).", name, asset.licence)
-        (file,) = fetch.ensure([asset], report)
-    if not file.is_file():
-        raise BadInput(f"{file} does not exist.", "Give the checkpoint of a RoFormer.")
-    return _roformer(file, file.stat().st_mtime_ns, device)
+    (asset,) = catalog.under(f"stems/{name}")
+    if not asset.file.exists():
+        size = f"{(asset.size or 0) / 1e6:.0f} MB"
+        LOG.warning("%s (%s) is fetched once. Its licence: %s.", name, size, asset.licence)
+    (found,) = fetch.ensure([asset], report)
+    return _read(found, found.stat().st_mtime_ns, device, SETTINGS.get(name, Settings()))
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +84,7 @@ def _kit(device: str) -> StemModel:
         work = spectra.Separation(vocals, accompaniment, spectra.gain_for(power))
         return work.voice(song)
 
-    return StemModel(voice, _seal(*files))
+    return StemModel(voice, _seal(files))
 
 
 def _magnitudes(file: Path, device: str) -> spectra.Network:
@@ -94,41 +102,43 @@ def _magnitudes(file: Path, device: str) -> spectra.Network:
     return stem
 
 
-@lru_cache(maxsize=2)
-def _roformer(file: Path, changed_ns: int, device: str) -> StemModel:
-    """A checkpoint; a file beside it of its name and the ending .yaml may say its hop."""
+@lru_cache(maxsize=3)  # a voice, lead and backing, the room
+def _read(file: Path, changed_ns: int, device: str, how: Settings) -> StemModel:
+    """The network of a file that hears sound in chunks."""
+    if file.suffix.lower() == ".onnx":
+        from rvc.separation import mdx
+
+        stem, chunk = mdx.load(file, how)
+    else:
+        stem, chunk = _roformer(file, device, how), CHUNK
+
+    def voice(song: Iterable[np.ndarray], power: float) -> Iterator[np.ndarray]:
+        return Chunks(stem, chunk).voice(song)
+
+    return StemModel(voice, _seal([file], *astuple(how)))
+
+
+def _roformer(file: Path, device: str, how: Settings) -> Stem:
     weights = safe.load(file)
-    weights = weights.get("state_dict", weights) if isinstance(weights, dict) else weights
+    if isinstance(weights, dict):  # as trainers save it, or safetensors
+        weights = weights.get("state_dict", weights.get("weight", weights))
     checked = safe.check_tensors(weights, str(file))
-    net = roformer.build(checked, str(file), _hop(file)).to(device)
+    net = roformer.build(checked, str(file), how.hop or roformer.HOP).to(device)
+    if how.stem >= len(net.mask_estimators):
+        raise BadInput(
+            f"{file} gives {len(net.mask_estimators)} stems, its settings mean another one.",
+            "Correct `instruments` in them.",
+        )
 
     @torch.inference_mode()
     def stem(chunk: np.ndarray) -> np.ndarray:
         wave = torch.from_numpy(np.ascontiguousarray(chunk))[None].to(device)
-        out: np.ndarray = net(wave)[0, 0].cpu().numpy()
-        return out
+        out: np.ndarray = net(wave)[0, how.stem].cpu().numpy()
+        return chunk - out if how.rest else out
 
-    def voice(song: Iterable[np.ndarray], power: float) -> Iterator[np.ndarray]:
-        return Chunks(stem).voice(song)
-
-    return StemModel(voice, _seal(file))
+    return stem
 
 
-def _hop(checkpoint: Path) -> int:
-    """The hop that a settings file beside a checkpoint names, else the usual one.
-
-    Only the one line is read, as text: such files may ask a YAML reader to build objects.
-    """
-    settings = next((f for f in (checkpoint.with_suffix(s) for s in (".yaml", ".yml"))
-                     if f.is_file()), None)  # fmt: skip
-    if settings is None:
-        return roformer.HOP
-    for line in settings.read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "stft_hop_length" and value.strip().isdecimal():
-            return int(value)
-    return roformer.HOP
-
-
-def _seal(*files: Path) -> str:
-    return hashlib.sha256(" ".join([str(FORMAT), *map(sha256, files)]).encode()).hexdigest()
+def _seal(files: Iterable[Path], *how: object) -> str:
+    parts = [str(FORMAT), *map(sha256, files), *map(str, how)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -11,11 +11,12 @@ from typing import Any
 from rvc.audio import encode
 from rvc.audio.formats import is_sound_name
 from rvc.config import paths
-from rvc.device import choose
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.params import Separate
+from rvc.params.songs import Separation
 from rvc.progress import Report, silent
-from rvc.separation import models, stems
+from rvc.separation import apart, stems
+from rvc.separation.apart import Apart
 
 LOG = logging.getLogger(__name__)
 Result = dict[str, Any]
@@ -29,11 +30,10 @@ def run(p: Separate, report: Report = silent) -> Result:
         BadInput: no song. StageFailed: some songs failed; all others are done.
     """
     songs = songs_of(p.input_path)
-    model = models.load(p.model, p.model_file, str(choose(p.gpu, part="convert").device), report)
     folder = p.output_folder or paths().audios
 
     def make(number: int, path: Path) -> Result:
-        return _one(path, folder, model, p, part(report, number, len(songs), "Separating"))
+        return _one(path, folder, p, part(report, number, len(songs), "Separating"))
 
     done = for_each(songs, make, "separated")
     return done | {"message": _sentence(done["separated"], folder)}
@@ -88,8 +88,14 @@ def songs_of(path: Path) -> list[Path]:
     return found
 
 
-def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report: Report) -> Result:
-    wanted = [stem for stem in STEMS if p.stems in ("both", stem)]
+def names_of(p: Separation) -> list[str]:
+    """The stems that a song is taken apart into; the first two add up to it."""
+    steps = apart.refinements(p)
+    return [*STEMS, *(name for _, _, names in steps for name in names)]
+
+
+def _one(path: Path, folder: Path, p: Separate, report: Report) -> Result:
+    wanted = [s for s in names_of(p) if s not in STEMS or p.stems in ("both", s)]
     ending = p.export_format.lower()
     targets = {stem: folder / f"{path.stem} ({stem}).{ending}" for stem in wanted}
     result: Result = {"file": str(path)} | {s: str(t) for s, t in targets.items()}
@@ -99,27 +105,38 @@ def _one(path: Path, folder: Path, model: models.StemModel, p: Separate, report:
     format = encode.format_of(next(iter(targets.values())))
     for target in targets.values():
         encode.check(target, format, song.channels)
-    kept, known = stems.voice_of(song, model, report)
-    rate = encode.file_rate(format, song.rate)
-    if rate != song.rate:
+    if encode.file_rate(format, song.rate) != song.rate:
         raise BadInput(f"{format} cannot hold {song.rate} Hz.", "Use FLAC or WAV.")
+    steps = apart.apart(song, p, report)
     folder.mkdir(parents=True, exist_ok=True)
-    bits = 32 if format == "WAV" else 24
-    with ExitStack() as open_files:
-        files = {
-            stem: open_files.enter_context(
-                encode.Writer(target, song.rate, song.channels, format, bits, frames=song.frames)
-            )
-            for stem, target in targets.items()
-        }
-        written = 0
-        for voice, accompaniment in stems.both(song, kept):
-            for stem, wave in (("vocals", voice), ("accompaniment", accompaniment)):
-                if stem in files:
-                    files[stem].write(wave)
-            written += len(voice)
-            report(written / song.rate, song.seconds, "Writing")
+    for step in steps:
+        _write(step, targets, format, p, report)
+    known = all(step.known for step in steps)
     return result | {"skipped": False, "seconds": round(song.seconds, 3), "from_cache": known}
+
+
+def _write(
+    step: Apart, targets: dict[str, Path], format: encode.Format, p: Separate, report: Report
+) -> None:
+    """Write those of a step's two stems that are wanted."""
+    song, bits = step.song, 32 if format == "WAV" else 24
+    with ExitStack() as open_files:
+        files: list[encode.Writer | None] = [None, None]
+        for place, name in enumerate(step.names):
+            if name in targets:
+                files[place] = open_files.enter_context(
+                    encode.Writer(
+                        targets[name], song.rate, song.channels, format, bits, p.bitrate,
+                        song.frames,
+                    )
+                )  # fmt: skip
+        written = 0
+        for pair in step.pairs():
+            for file, wave in zip(files, pair, strict=True):
+                if file is not None:
+                    file.write(wave)
+            written += len(pair[0])
+            report(written / song.rate, song.seconds, "Writing")
 
 
 def part(report: Report, number: int, songs: int, longest: str) -> Report:

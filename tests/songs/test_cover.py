@@ -14,9 +14,10 @@ import soxr
 from rvc import f0, tasks
 from rvc.audio.loudness import TruePeak
 from rvc.config import KIT
-from rvc.errors import BadInput
+from rvc.errors import BadInput, Cancelled
 from rvc.params import Cover
 from rvc.songs import mix
+from tests.separation.test_mdx import halving
 from tests.songs import band
 
 VOICE = KIT / "demo" / "demo.pth"
@@ -37,6 +38,21 @@ def heard(path: str) -> np.ndarray:
 def pitch(wave: np.ndarray) -> np.ndarray:
     """Hz per 10 ms of (T, C) at 44.1 kHz; 0 where there is none."""
     return f0.load("swift-f0")(soxr.resample(wave.mean(axis=1), RATE, 16000))
+
+
+def lag_ms(late: np.ndarray, early: np.ndarray) -> float:
+    """How far the loudness of one sound (T, C) follows that of another, by their correlation."""
+    hop, reach = RATE // 1000, 100
+
+    def loudness(wave: np.ndarray) -> np.ndarray:
+        power = np.convolve(np.square(wave.mean(axis=1)), np.hanning(RATE // 100), "same")[::hop]
+        db = 10 * np.log10(power + 1e-6)
+        return np.asarray(db - db.mean())
+
+    first, second = loudness(early), loudness(late)
+    middle = first[reach:-reach]
+    found = [middle @ second[k : k + len(middle)] for k in range(2 * reach + 1)]
+    return (int(np.argmax(found)) - reach) * 1000 * hop / RATE
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +77,8 @@ def test_the_voice_follows_the_song_and_all_else_stays(
     assert both.sum() > 0.6 * (wanted > 0).sum()
     cents = 1200 * np.abs(np.log2(found[both] / wanted[both]))
     assert np.mean(cents <= 50) >= 0.75
+    assert abs(lag_ms(alone, voice)) <= 5
+    assert lag_ms(np.roll(voice, RATE // 50, axis=0), voice) == pytest.approx(20, abs=1)
     # nobody sings in the last two seconds: there the song is as it was
     assert np.abs(result[-RATE:] - (voice + music)[-RATE:]).max() < 1e-3
     assert not alone[-RATE:].any()
@@ -81,7 +99,7 @@ def test_without_the_voice_the_accompaniment_is_left(
     made = cover(source, tmp_path / "o", vocals_path=vocals, voice_gain=-60.0, match_vocals=False)
     result = heard(made["output_path"])
     scale = np.float32((result * music).sum() / np.square(music).sum())  # below the ceiling
-    assert band.level(result - music * scale) < band.level(music) * 10 ** (-50 / 20)
+    assert band.level(result - music * scale) < band.level(music) * 10 ** (-55 / 20)
     sides = [wave[:, 0] - wave[:, 1] for wave in (result, music)]
     assert np.corrcoef(*sides)[0, 1] > 0.99
 
@@ -177,3 +195,93 @@ def test_short_breaks_belong_to_the_voice_and_long_ones_do_not() -> None:
     assert mask[50:70].min() == 1
     assert mask[160:190].max() == 0
     assert not mix.sung(np.zeros((10, 2)), -40.0).any()
+
+
+@pytest.mark.parametrize(("backing", "kept"), [("keep", 1.0), ("drop", 0.0)])
+def test_backing_voices_stay_or_go(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray], backing: str, kept: float
+) -> None:
+    """With a network that takes half of the voice for the lead; nothing is converted."""
+    voice, music = (part[: 2 * RATE] for part in parts)
+    half = halving(tmp_path)
+    made = cover(
+        band.write(tmp_path / "song.wav", voice + music),
+        tmp_path / "o",
+        vocals_path=band.write(tmp_path / "v.wav", voice),
+        acapella_path=band.write(tmp_path / "a.wav", np.zeros_like(voice)),
+        lead_file=half,
+        backing=backing,
+        backing_gain=-6.0206,
+    )
+    left = heard(made["output_path"]) - music
+    assert band.level(left) == pytest.approx(kept * band.level(voice) / 4, rel=0.1, abs=1e-3)
+
+
+def test_backing_voices_are_converted_on_request(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray]
+) -> None:
+    voice, music = (part[: 2 * RATE] for part in parts)
+    source = band.write(tmp_path / "song.wav", voice + music)
+    vocals = band.write(tmp_path / "v.wav", voice)
+    half = halving(tmp_path)
+    given: dict[str, Any] = {"vocals_path": vocals, "lead_file": half, "acapella": True}
+    alone = [
+        heard(cover(source, tmp_path / kind, backing=kind, **given)["acapella"])
+        for kind in ("drop", "convert")
+    ]
+    assert band.level(alone[1]) > 1.3 * band.level(alone[0])
+
+
+def test_without_its_room_the_song_stays_where_nobody_sings(
+    home: Path, tmp_path: Path, parts: tuple[np.ndarray, np.ndarray]
+) -> None:
+    voice, music = (part[2 * RATE :] for part in parts)
+    noise = np.random.default_rng(4).standard_normal(voice.shape)
+    voice = voice + np.asarray(band.level(voice) / 1000 * noise, np.float32)
+    half = halving(tmp_path)
+    made = cover(
+        band.write(tmp_path / "song.wav", voice + music),
+        tmp_path / "o",
+        vocals_path=band.write(tmp_path / "v.wav", voice),
+        acapella_path=band.write(tmp_path / "a.wav", np.zeros_like(voice)),
+        dereverb_file=half,
+        ceiling=0.0,
+    )
+    result = heard(made["output_path"])
+    assert np.abs(result[-RATE:] - (voice + music)[-RATE:]).max() < 3 / 2**15
+    sung = slice(RATE // 2, RATE)  # lead and room are gone
+    assert band.level((result - music)[sung]) < 0.01 * band.level(voice[sung])
+
+
+def test_refinements_need_a_voice(home: Path, tmp_path: Path) -> None:
+    source = band.write(tmp_path / "song.wav", band.mixed(1.0))
+    with pytest.raises(BadInput, match="only the accompaniment is given"):
+        cover(source, tmp_path / "o", accompaniment_path=source, lead=True)
+
+
+def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(home: Path, tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for name in "ab":
+        band.write(songs / f"{name}.wav", band.mixed(1.0) * (1.0 if name == "a" else 0.5))
+
+    def stop(done: float, total: float, note: str = "") -> None:
+        if done >= 1 and note == "Writing":
+            raise Cancelled("Stopped.")
+
+    p = Cover(
+        input_path=songs,
+        output_folder=tmp_path / "o",
+        pth_path=VOICE,
+        f0_method="swift-f0",
+        gpu="-",
+        keep_stems=False,
+    )
+    with pytest.raises(Cancelled) as stopped:
+        tasks.run("cover", p, stop)
+    done = stopped.value.result or {}
+    assert [Path(each["file"]).name for each in done["covers"]] == ["a.wav"]
+    assert [f.name for f in (tmp_path / "o").iterdir()] == ["a (demo).wav"]
+    first, second = tasks.run("cover", p)["covers"]
+    assert (first["skipped"], second["skipped"], second["from_cache"]) == (True, False, True)
+    assert not list((home / ".cache" / "songs").iterdir())

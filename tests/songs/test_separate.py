@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
+import tracemalloc
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import torch
 
 from rvc import tasks
 from rvc.errors import BadInput, Cancelled, Mismatch, MissingModel, StageFailed
+from rvc.hub import catalog
 from rvc.nets import unet
 from rvc.params import Separate
-from rvc.separation import models
+from rvc.params.songs import StemModelName
+from rvc.separation import models, spectra, stems
 from rvc.separation.chunks import Chunks
+from rvc.separation.models import SETTINGS
+from rvc.songs import separate
 from tests import hostile
 from tests.nets.test_roformer import weights
+from tests.separation.test_mdx import halving
 from tests.songs import band
 
 RATE = band.RATE
@@ -61,24 +70,41 @@ def test_music_alone_has_no_voice_and_speech_alone_no_music() -> None:
     assert not told_apart(np.zeros((RATE, 2), np.float32)).any()
 
 
-def test_a_voice_above_what_the_networks_hear_is_kept() -> None:
+def above(wave: np.ndarray, rate: int, hz: float) -> np.ndarray:
+    """(T, C) without what lies below a frequency."""
+    spectrum = np.fft.rfft(wave, axis=0)
+    spectrum[: int(hz * len(wave) / rate)] = 0
+    return np.asarray(np.fft.irfft(spectrum, len(wave), axis=0), np.float32)
+
+
+def test_a_voice_above_what_the_networks_hear_is_kept(tmp_path: Path) -> None:
+    """Sibilants reach beyond 11 kHz, where zeros, as published, would be below -9 dB."""
     voice, music = band.song()
-    rng = np.random.default_rng(3)
-    breath = rng.standard_normal((len(voice),))
-    follow = np.convolve(np.abs(voice[:, 0]), np.ones(1024) / 1024, "same")
-    spectrum = np.fft.rfft(breath * follow)
-    spectrum[: int(11500 * len(breath) / RATE)] = 0
-    high = np.fft.irfft(spectrum, len(breath))
-    high *= 0.1 * band.level(voice) / band.level(high)
-    voice = np.asarray(voice + high[:, None], np.float32)
+    hiss = above(voice[:, :1], RATE, 4000)
+    follow = np.convolve(np.abs(hiss[:, 0]), np.hanning(RATE // 100), "same")
+    sibilants = above(np.random.default_rng(3).standard_normal(hiss.shape), RATE, 4000)
+    sibilants = above(sibilants * follow[:, None], RATE, 4000)
+    voice = voice + sibilants * np.float32(band.level(hiss) / band.level(sibilants))
+    voice, music = (soxr.resample(each, RATE, 48000) for each in (voice, music))
+    source = band.write(tmp_path / "s.wav", 0.9 * (voice + music), 48000, "FLOAT")
+    found = np.concatenate(list(stems.separated(stems.scan(source), models.load())))
+    assert band.si_sdr(above(found, 48000, 11500), above(voice, 48000, 11500)) >= 4
 
-    def above(wave: np.ndarray) -> np.ndarray:
-        spectrum = np.fft.rfft(wave, axis=0)
-        spectrum[: int(11500 * len(wave) / RATE)] = 0
-        return np.asarray(np.fft.irfft(spectrum, len(wave), axis=0))
 
-    found = told_apart(voice + music)
-    assert band.si_sdr(above(found), above(voice)) > 0  # zeros, as published, would be below -9
+def test_memory_does_not_grow_with_the_song() -> None:
+    """The networks cost what they cost; here they cost nothing."""
+
+    def peak(seconds: int) -> int:
+        work = spectra.Separation(lambda m: m / 2, lambda m: m / 2)
+        piece = np.random.default_rng(1).standard_normal((RATE, 2)).astype(np.float32) / 9
+        tracemalloc.start()
+        heard = sum(len(voice) for voice in work.voice(piece for _ in range(seconds)))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert heard == seconds * RATE
+        return most
+
+    assert peak(90) <= 1.1 * peak(30)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +149,49 @@ def test_the_second_time_nothing_is_separated(home: Path, tmp_path: Path) -> Non
     changed = band.write(tmp_path / "changed.wav", band.mixed(2.0) * 0.9)
     new = tasks.run("separate", Separate(input_path=changed, output_folder=tmp_path / "a"))
     assert not new["from_cache"]
+    half = halving(tmp_path)
+    with_half = Separate(input_path=source, output_folder=tmp_path / "c", model_file=half)
+    assert not tasks.run("separate", with_half)["from_cache"]
+    half.with_suffix(".yaml").write_text("n_fft: 2048\ncompensate: 0.4\n")
+    assert not tasks.run("separate", with_half.model_copy(update={"overwrite": True}))["from_cache"]
+
+
+def test_the_bit_rate_decides_the_size(home: Path, tmp_path: Path) -> None:
+    source = band.write(tmp_path / "s.wav", band.mixed(4.0))
+    sizes = []
+    for kbits in (64, 256):
+        p = Separate(
+            input_path=source,
+            output_folder=tmp_path / str(kbits),
+            stems="vocals",
+            export_format="MP3",
+            bitrate=kbits,
+        )
+        sizes.append(Path(tasks.run("separate", p)["vocals"]).stat().st_size)
+    assert sizes[1] / sizes[0] == pytest.approx(4, rel=0.15)
+
+
+def test_lead_and_room_are_steps_behind_the_first(home: Path, tmp_path: Path) -> None:
+    """With networks that keep half of what they hear; lead + backing = voice, dry + room = lead."""
+    half = halving(tmp_path)
+    source = band.write(tmp_path / "s.wav", band.mixed(1.0))
+    p = Separate(
+        input_path=source,
+        output_folder=tmp_path / "o",
+        export_format="WAV",
+        lead_file=half,
+        dereverb_file=half,
+    )
+    made = tasks.run("separate", p)
+    wave = {s: soundfile.read(made[s], dtype="float32")[0] for s in separate.names_of(p)}
+    assert list(wave) == ["vocals", "accompaniment", "lead", "backing", "dry", "room"]
+    assert np.array_equal(wave["lead"] + wave["backing"], wave["vocals"])
+    assert np.array_equal(wave["dry"] + wave["room"], wave["lead"])
+    low = np.abs(np.fft.rfft(wave["vocals"][:, 0]))[:9000].sum()
+    for name, share in (("lead", 0.5), ("dry", 0.25)):
+        found = np.abs(np.fft.rfft(wave[name][:, 0]))[:9000].sum()
+        assert found == pytest.approx(share * low, rel=0.02)
+    assert tasks.run("separate", p.model_copy(update={"overwrite": True}))["from_cache"]
 
 
 def test_one_stem_can_be_had_alone(home: Path, tmp_path: Path) -> None:
@@ -213,3 +282,22 @@ def test_offline_a_model_that_is_not_here_is_said_to_be_missing(
     source = band.write(tmp_path / "s.wav", band.mixed(1.0))
     with pytest.raises(MissingModel, match="bs-roformer-317"):
         tasks.run("separate", Separate(input_path=source, model="bs-roformer-317"))
+
+
+def test_size_and_licence_are_said_before_a_download(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (*SETTINGS, models.DRY, "bs-roformer-317"):
+        with pytest.raises(MissingModel):
+            models.load(name)
+        assert re.search(rf"{name} \(\d+ MB\) is fetched once. Its licence: (MIT|GPL)", caplog.text)
+
+
+def test_what_separates_is_named_with_source_checksum_and_licence() -> None:
+    offered = {*get_args(StemModelName), models.LEAD, models.DRY} - {"kit"}
+    named = {asset.name.split("/")[1]: asset for asset in catalog.under("stems")}
+    assert named.keys() == offered
+    for asset in named.values():
+        assert asset.size
+        assert asset.licence
+        assert re.fullmatch(r"[0-9a-f]{64}", asset.sha256 or "")

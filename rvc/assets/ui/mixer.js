@@ -8,6 +8,7 @@ const TRACKS = [
   ["vocals", "Voice in the song", false],
   ["acapella", "Converted voice", true],
   ["accompaniment", "Accompaniment", true],
+  ["backing", "Backing voices", true],
 ];
 const LOWEST_DB = -60;
 
@@ -16,6 +17,7 @@ class StemMixer extends HTMLElement {
   show(job) {
     this.job = job;
     const files = { ...job.result, input_path: job.params.input_path };
+    if ((job.params.backing ?? "keep") !== "keep") delete files.backing; // gone, or part of the converted voice
     this.tracks = TRACKS.filter(([key]) => files[key]).map(([key, title, heard]) => ({ key, title, muted: !heard, solo: false, db: 0, file: files[key] }));
     this.play = button("▶", "play", () => (this.playing ? this.#pause() : this.#start()));
     this.play.setAttribute("aria-label", T("Play"));
@@ -140,7 +142,7 @@ class StemMixer extends HTMLElement {
       const track = this.tracks.find((each) => each.key === key);
       return track?.muted ? LOWEST_DB : (track?.db ?? 0);
     };
-    const gains = { voice_gain: level("acapella"), accompaniment_gain: level("accompaniment") };
+    const gains = { voice_gain: level("acapella"), accompaniment_gain: level("accompaniment"), backing_gain: level("backing") };
     const files = { acapella_path: this.job.result.acapella, overwrite: true };
     await post("cover", { ...this.job.params, ...gains, ...files }).catch((error) => go.after(make("p", "hint", error.message)));
     jobs.refresh();

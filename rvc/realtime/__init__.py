@@ -1,1 +1,0 @@
-"""Realtime conversion: an engine without clocks, a session that keeps time, ports for sound."""
