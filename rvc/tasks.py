@@ -43,6 +43,7 @@ VERBS = {
     "create-voice": Verb("rvc.params.train:CreateVoice", "rvc.train.create_voice:run"),
     "infer": Verb("rvc.params.convert:Infer", "rvc.infer.infer:infer"),
     "batch-infer": Verb("rvc.params.convert:BatchInfer", "rvc.infer.batch:batch_infer"),
+    "realtime": Verb("rvc.params.live:Realtime", "rvc.realtime.verb:run"),
     "cover": Verb("rvc.params.songs:Cover", "rvc.songs.cover:run"),
     "separate": Verb("rvc.params.songs:Separate", "rvc.songs.separate:run"),
     "model-information": Verb("rvc.params.voices:ModelInformation", "rvc.voices.information:run"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,49 +14,21 @@ from rvc.params.base import base_type
 from rvc.server import fence
 from tabs import controls
 from tabs.events import guarded, starts
-from tabs.inference import facts_of
 from tabs.page import Page
 
 SOUND = ("input_path", "audio_path", "recording")
 VOICE = ("pth_path", "pth_path_1", "pth_path_2")
-WEEK_S = 7 * 24 * 3600
 
-BLENDER = ("model-blender",)
-DOWNLOAD = ("download", "import-voice", "prerequisites", "assets")
 TENSORBOARD = ("tensorboard",)
 EXTRA = (  # verb, title, button
-    ("model-information", "Model information", "Show"),
     ("f0-curve", "Pitch curve", "Draw"),
     ("audio-analyzer", "Audio analyser", "Analyse"),
     ("dataset-report", "Recordings report", "Examine"),
-    ("export-onnx", "Export to ONNX", "Export"),
-    ("model-extract", "Voice from a training checkpoint", "Extract"),
-    ("model-edit", "Name and author of a voice", "Change"),
-    ("model-convert", "Convert a voice file", "Convert file"),
-    ("export-voice", "Pack a voice", "Pack"),
-    ("delete-voice", "Delete a voice", "Delete"),
 )
 
 
-def blender(page: Page) -> None:
-    """Two voices in, one in between out."""
-    with gr.Column(elem_classes="narrow"):
-        hint = gr.HTML(facts_of(page, None))
-        page.on_load(lambda: facts_of(page, None), [], [hint])
-        card(page, "model-blender", "Voice Blender", "Blend")
-
-
-def download(page: Page) -> None:
-    """Voices from links, files and other installations; model files that are missing."""
-    with gr.Column(elem_classes="narrow"):
-        card(page, "download", "Voice from a link", "Download")
-        card(page, "import-voice", "Voice from a file or folder", "Import", drop="source")
-        page.missing_models("predictors", "embedders/contentvec", "pretraineds/hifi-gan")
-        card(page, "prerequisites", "Model files", "Download files", skip=("exe",))
-
-
 def extra(page: Page) -> None:
-    """Look into voices and recordings, and rework voice files."""
+    """Look into recordings."""
     with gr.Column(elem_classes="narrow"):
         page.heading("Extra", "Small tools; open one.")
         for verb, title, action in EXTRA:
@@ -100,7 +71,7 @@ def card(
         zone = _drop_zone(page) if drop else None
         form = controls.form(kind, page.t, skip=skip, start=start, replace=_lists(page, kind))
         go = gr.Button(page.t(action), variant="primary", elem_id=f"do-{verb}", size="md")
-        page.job_panel(verb, facts=True)
+        page.job_panel(verb, facts=True, forms=verb, everybodys=verb in TENSORBOARD)
     job = gr.Textbox(visible=False, label="job")
     if zone:
         keep = guarded(partial(_keep, page), page.t)
@@ -130,11 +101,7 @@ def _keep(page: Page, files: list[str] | None) -> Any:
     """Put what was dropped where an import finds it; the file, or the folder of several."""
     if not files:
         return gr.skip()
-    room = fence.dropped()
-    for old in room.glob("*"):
-        if time.time() - old.stat().st_mtime > WEEK_S:
-            shutil.rmtree(old, ignore_errors=True)
-    into = fence.fresh(room, time.strftime("%Y-%m-%d %H%M%S"))
+    into = fence.drop_room(time.strftime("%Y-%m-%d %H%M%S"))
     kept = [page.store(file, into, fence.VOICE) for file in files]
     return str(kept[0] if len(kept) == 1 else into)
 

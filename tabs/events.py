@@ -96,7 +96,7 @@ def starts(
     text = f"{(tasks.VERBS[verb].params.__doc__ or '').splitlines()[0]} {ANSWER}"
     name = api_name or verb.replace("-", "_")
     event = endpoint(button.click, act, inputs, outputs, t, name, text)
-    event.then(None, js="() => window.voice.poke()", api_visibility="private")
+    event.success(None, outputs, js="(job) => window.voice.began(job)", api_visibility="private")
     return event
 
 

@@ -14,10 +14,10 @@ from tabs.i18n import Translate
 UI = ASSETS / "ui"
 SCRIPTS = (
     "core.js", "jobs.js", "joblist.js", "player.js", "mixer.js", "steps.js", "training.js",
-    "models.js",
+    "models.js", "recording.js", "dataset.js", "voice-face.js", "voice-picker.js", "voices.js",
     "forms.js",
 )  # fmt: skip
-STYLES = ("tokens.css", "icons.css", "app.css")
+STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css")
 
 
 def head(words: dict[str, str]) -> str:

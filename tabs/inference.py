@@ -11,20 +11,15 @@ import gradio as gr
 
 from rvc.config import as_name, paths
 from rvc.errors import BadInput
-from rvc.params import Convert, Effects
 from rvc.server import fence, machine
 from rvc.voices import library
-from tabs import controls, presets
+from tabs import controls, elements, presets
 from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
 
 VERBS = ("infer", "batch-infer")
-NO_VOICE = "Train one under Training, or get one under Download."
+NO_VOICE = "Train one under Training, or get one under Voices."
 EMPTY = "Choose a recording and a voice, then press Convert. The result appears here."
-
-
-class Settings(Convert, Effects):
-    """What single and batch conversion have in common."""
 
 
 def build(page: Page) -> None:
@@ -44,12 +39,13 @@ def build(page: Page) -> None:
                 voice = voice_choice(page)
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
-                form = controls.form(Settings, t, start=usable("f0_method"))
+                preset = presets.chooser(page)
+                form = controls.form(presets.Sound, t, start=usable("f0_method"))
                 page.ready_note("f0_method")
-                presets.build(page, form)
+                presets.build(page, form, preset)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
-            page.job_panel(*VERBS, empty=EMPTY)
+            page.job_panel(*VERBS, empty=EMPTY, forms="inference sound")
             page.missing_models("predictors/rmvpe", "embedders/contentvec")
     with gr.Row(elem_classes="actions"):
         convert = gr.Button(t("Convert"), variant="primary", elem_id="convert")
@@ -61,7 +57,7 @@ def build(page: Page) -> None:
     many.select(lambda: _shown(False, True), None, both, **QUIET)
     job = gr.Textbox(visible=False, label="job")
 
-    def start(source: str | None, pth: str | None, *values: Any) -> str:
+    def start(source: Any, pth: str | None, *values: Any) -> str:
         return single(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
     def start_all(source: str | None, pth: str | None, *values: Any) -> str:
@@ -80,15 +76,16 @@ def usable(*names: str) -> dict[str, str]:
     return {name: value for name, value in machine.ready()["chosen"].items() if name in names}
 
 
-def single(page: Page, source: str | None, pth: str | None, values: dict[str, Any]) -> str:
+def single(page: Page, source: Any, pth: str | None, values: dict[str, Any]) -> str:
     """Start converting one recording; returns the job. The server names the result itself."""
-    if not source:
+    recording = chosen_recording(page, source)
+    if recording is None:
         raise BadInput(page.t("No recording is chosen."), page.t("Drop a file or record one."))
     voice = chosen_voice(page, pth)
-    ending = controls.read(Settings, values).export_format.lower()
-    name = f"{Path(source).stem[:30]} {voice.name[:24]}.{ending}"
+    ending = controls.read(presets.Sound, values).export_format.lower()
+    name = f"{recording.stem[:30]} {voice.name[:24]}.{ending}"
     output = fence.fresh(paths().audios, fence.upload_name(name))
-    where = {"input_path": source, "output_path": output}
+    where = {"input_path": recording, "output_path": output}
     return page.start("infer", values | where | _files(voice))
 
 
@@ -116,17 +113,18 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
             elem_id=name,
             scale=8,
         )
-        refresh = gr.Button(t("Refresh"), scale=1, min_width=90, size="sm")
+        choose = gr.Button(t("All voices"), scale=1, min_width=110, size="sm")
     facts = gr.HTML(facts_of(page, None))
 
     def again(now: str | None) -> tuple[Any, str]:
         found = page.voices()
         if now in [path for _, path in found]:
-            return gr.Dropdown(found), facts_of(page, now)
+            return gr.Dropdown(found, value=now), facts_of(page, now)
         first = found[0][1] if found else None
         return gr.Dropdown(found, value=first), facts_of(page, first)
 
-    refresh.click(again, voice, [voice, facts], **QUIET)
+    pick = "async (now) => [await window.voice.pickVoice(now)]"
+    choose.click(again, voice, [voice, facts], js=pick, **QUIET)
     page.on_load(again, [voice], [voice, facts])
     voice.change(lambda now: facts_of(page, now), voice, facts, **QUIET)
     return voice
@@ -155,52 +153,52 @@ def facts_of(page: Page, pth: str | None) -> str:
     if pth is None and not page.voices():
         text, hint = page.t("There is no voice here yet."), page.t(NO_VOICE)
         way = '<button type="button" class="plain" data-open="{}">{}</button> '
-        titles = {"training": "Training", "download": "Download"}
+        titles = {"training": "Training", "voices": "Voices"}
         ways = "".join(way.format(tab, escape(page.t(title))) for tab, title in titles.items())
         said = f"<p>{escape(text)}</p><p>{escape(hint)}</p>{ways}"
         return f'<div class="notice empty">{said}</div>'
     found = [v for v in library.voices() if pth in (str(v.pth), v.name)]
-    return f'<p class="facts">{escape(found[0].sentence())}</p>' if found else ""
+    if not found:
+        return ""
+    face = f'<voice-face pth="{escape(str(found[0].pth))}"></voice-face>'
+    return f'<div class="voice-line">{face}<p class="facts">{escape(found[0].sentence())}</p></div>'
 
 
-def recording_choice(page: Page, name: str = "recording") -> gr.Dropdown:
-    """A field to drop or record a sound in, and a list of what is here already."""
-    t = page.t
-    sound = gr.Audio(
-        sources=["upload", "microphone"],
-        type="filepath",
-        label=t("Drop a recording here, or use the microphone"),
-        elem_id=name,
-        show_label=False,
-        buttons=["download"],  # Gradio's other button would send the sound to a website
-    )
-    chosen = gr.Dropdown(
-        page.recordings(),
-        value=None,
-        label=t("Chosen recording"),
-        info=t("What was dropped or recorded, and what was here before."),
-        elem_id=f"chosen-{name}",
-        allow_custom_value=True,
-    )
-
-    def keep(file: str | None) -> Any:
-        if file is None:
-            return gr.skip()
-        stored = page.store(file, paths().audios)
-        return gr.Dropdown(page.recordings(), value=str(stored))
-
-    sound.change(  # dropped, recorded or trimmed
-        guarded(keep, t), sound, chosen, show_progress="hidden", api_visibility="private"
-    )
+def recording_choice(page: Page, name: str = "recording") -> gr.HTML:
+    """A card to drop, choose or record one recording; its value is the recording's path."""
+    chosen = elements.holding("recording-card", name)
 
     def again(now: str | None) -> Any:
+        if now and _is_there(page, now):
+            return gr.skip()
         found = page.recordings()
-        if now or len(found) != 1:
-            return gr.Dropdown(found)
-        return gr.Dropdown(found, value=found[0][1])  # on a fresh machine: the shipped sample
+        return found[0][1] if len(found) == 1 else None  # on a fresh machine: the shipped sample
 
     page.on_load(again, [chosen], [chosen])
     return chosen
+
+
+def chosen_recording(page: Page, given: Any) -> Path | None:
+    """The recording behind the value of a card, or of a Python client that has sent its file."""
+    path = elements.given(given)
+    if path is None:
+        return None
+    sent = (paths().cache / "uploads").resolve()
+    return page.store(path, paths().audios, once=True) if _within(sent, path) else Path(path)
+
+
+def _within(folder: Path, path: str) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(folder)
+    except (OSError, ValueError):  # a NUL byte, a loop of links
+        return False
+
+
+def _is_there(page: Page, path: str) -> bool:
+    try:
+        return page.fence.may_read(Path(path)) and Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _folder(page: Page) -> gr.Textbox:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from rvc import tasks
 from rvc.plugins import BrokenPlugin, Registry
-from tabs import cards, events, head, inference, report, settings, songs, training, tts
+from tabs import cards, events, head, inference, report, settings, songs, training, tts, voices
 from tabs.events import QUIET
 from tabs.page import FORMS, Page
 
@@ -40,8 +40,7 @@ TABS = (
     Tab("songs", "Songs", songs.build, songs.VERBS),
     Tab("training", "Training", training.build, training.VERBS),
     Tab("tts", "TTS", tts.build, tts.VERBS),
-    Tab("blender", "Voice Blender", cards.blender, cards.BLENDER),
-    Tab("download", "Download", cards.download, cards.DOWNLOAD),
+    Tab("voices", "Voices", voices.build, voices.VERBS),
     Tab("extra", "Extra", cards.extra, tuple(verb for verb, _, _ in cards.EXTRA)),
     Tab("settings", "Settings", settings.build),
     Tab("tensorboard", "TensorBoard", cards.tensorboard, cards.TENSORBOARD),

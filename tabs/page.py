@@ -50,17 +50,31 @@ class Page:
         gr.HTML(f'<div class="heading"><h2>{mark}{escape(self.t(text))}</h2>{note}</div>')
 
     def job_panel(
-        self, *verbs: str, empty: str = "", facts: bool = False, follows: str = ""
+        self,
+        *verbs: str,
+        empty: str = "",
+        facts: bool = False,
+        follows: str = "",
+        forms: str = "",
+        everybodys: bool = False,
     ) -> None:
-        """Live view of the newest job of some verbs.
+        """Live view of the newest job of some verbs that this tab of the browser began.
 
         Args:
             facts: show all its result says.
-            follows: form whose voice it is about, while none of the jobs runs.
+            follows: form whose voice it is about, while none of the jobs runs; whoever began it.
+            forms: the forms it was begun from: a result of other values says so.
+            everybodys: show the newest of all jobs, whoever began it.
         """
-        more = " facts" if facts else f' follows="{follows}"' if follows else ""
-        text = escape(self.t(empty))
-        gr.HTML(f'<job-panel verbs="{" ".join(verbs)}" empty="{text}"{more}></job-panel>')
+        said = {
+            "verbs": " ".join(verbs),
+            "empty": self.t(empty),
+            "follows": follows,
+            "forms": forms,
+        }
+        told = "".join(f' {name}="{escape(text)}"' for name, text in said.items() if text)
+        flags = " facts" * facts + " everybodys" * everybodys
+        gr.HTML(f"<job-panel{told}{flags}></job-panel>")
 
     def missing_models(self, *sets: str) -> None:
         """A card with a Download button while files of these sets are absent."""
@@ -101,9 +115,8 @@ class Page:
         names = json.dumps(list(components))
         kept = list(components.values())
         save = f"async (...values) => {FORMS}.save({key!r}, {names}, values)"
-        gr.on(
-            [c.change for c in kept], None, kept, None, js=save, trigger_mode="always_last", **QUIET
-        )
+        quiet = QUIET | {"trigger_mode": "always_last"}
+        gr.on([c.change for c in kept], None, kept, None, js=save, **quiet)
         self.forms[key] = components
 
     def on_load(self, fn: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:

@@ -10,7 +10,7 @@ import gradio as gr
 from rvc import plugins
 from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
-from tabs import controls
+from tabs import cards, controls
 from tabs.events import endpoint
 from tabs.i18n import LANGUAGES, Translate
 from tabs.page import Page
@@ -31,6 +31,8 @@ def build(page: Page) -> None:
         _keep(dict(zip(fields, values, strict=True)))
         return f'<div class="notice good"><p>{t("Saved.")}</p></div>'
 
+    with gr.Column(elem_classes="narrow"):
+        cards.card(page, "prerequisites", "Model files", "Download files", skip=("exe",))
     page.on_load(_kept, [], list(fields.values()))
     page.on_load(lambda: _plugins(t), [], [added])
     text = "Keep the settings in assets/config.json."

@@ -10,7 +10,7 @@ from rvc.errors import BadInput
 from rvc.params import Cover
 from tabs import controls
 from tabs.events import starts
-from tabs.inference import chosen_voice, recording_choice, usable, voice_choice
+from tabs.inference import chosen_recording, chosen_voice, recording_choice, usable, voice_choice
 from tabs.page import Page
 
 VERBS = ("cover",)
@@ -39,23 +39,24 @@ def build(page: Page) -> None:
                 page.ready_note("f0_method")
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
-            page.job_panel(*VERBS, empty=EMPTY)
+            page.job_panel(*VERBS, empty=EMPTY, forms="songs")
     with gr.Row(elem_classes="actions"):
         go = gr.Button(t("Make the cover"), variant="primary", elem_id="make-cover", size="lg")
     job = gr.Textbox(visible=False, label="job")
 
-    def begin(source: str | None, pth: str | None, *values: Any) -> str:
+    def begin(source: Any, pth: str | None, *values: Any) -> str:
         return start(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
     starts(go, begin, {"song": song, "voice": voice} | form.fields, job, t, "cover", "cover")
     page.remember("songs", {"song": song, "voice": voice} | form.fields)
 
 
-def start(page: Page, source: str | None, pth: str | None, values: dict[str, Any]) -> str:
+def start(page: Page, source: Any, pth: str | None, values: dict[str, Any]) -> str:
     """Start a cover with everything that the mixer needs; returns the job."""
-    if not source:
+    song = chosen_recording(page, source)
+    if song is None:
         raise BadInput(page.t("No song is chosen."), page.t("Drop a file."))
     voice = chosen_voice(page, pth)
     mixer = {"acapella": True, "keep_stems": True, "overwrite": True}
-    files = {"input_path": source, "pth_path": voice.pth, "index_path": voice.index}
+    files = {"input_path": song, "pth_path": voice.pth, "index_path": voice.index}
     return page.start("cover", values | files | mixer)

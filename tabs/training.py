@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from contextlib import suppress
+import re
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from rvc import params, tasks
-from rvc.audio.formats import is_sound_name
+from rvc import jobs, params, tasks
 from rvc.config import named, pasted, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import fence, machine, progress
-from tabs import controls
-from tabs.events import QUIET, guarded, starts
+from rvc.server import machine, progress, routes
+from tabs import controls, elements
+from tabs.events import QUIET, starts
 from tabs.page import Page
 
 VERBS = ("create-voice",)
 STAGES = ("preprocess", "extract", "train", "index")
 STEPS = ("Recordings", "Settings", "Run", "Result")
 STEP_FIELDS = ("model_name", "dataset_path")
-MOST_ENTRIES = 20_000  # of a folder somebody typed, such as /
+UNNAMED = re.compile(rf"{routes.NEW_SET}( \d+)?")
 
 
 def build(page: Page) -> None:
@@ -80,7 +77,7 @@ def _settings(page: Page) -> controls.Form:
         start={"total_epoch": 200} | machine.ready()["chosen"],
     )
     _fit_rates(form)
-    page.ready_note("f0_method", "embedder_model")
+    page.ready_note("f0_method", "embedder_model", "vocoder")
     page.missing_models("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
     return form
 
@@ -88,50 +85,28 @@ def _settings(page: Page) -> controls.Form:
 def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
     t = page.t
     page.heading("Recordings", "Ten minutes or more of one clean voice, without music or echo.")
-    with gr.Row(elem_classes="grid"):
-        with gr.Column(min_width=260, elem_classes="cell"):
-            name = gr.Dropdown(
-                progress.names(),
-                value=None,
-                allow_custom_value=True,
-                label=t("Name of the voice"),
-                info=t("Type a new name, or choose a voice to go on with."),
-                elem_id="voice-name",
-            )
-            dataset = gr.Dropdown(
-                datasets(),
-                value=None,
-                allow_custom_value=True,
-                label=t("Folder with recordings"),
-                info=t("Filled in when you drop files; or a folder of this computer."),
-                elem_id="dataset",
-            )
-            listing = gr.HTML()
-        with gr.Column(min_width=260, elem_classes="cell"):
-            files = gr.File(
-                file_count="multiple",
-                file_types=list(fence.AUDIO),
-                label=t("Drop recordings here"),
-                elem_id="drop-recordings",
-                show_label=False,
-                height=210,
-            )
-
-    def keep(dropped: list[str] | None, voice: str | None) -> Any:
-        if not dropped:
-            return gr.skip()
-        return gr.Dropdown(datasets(), value=str(keep_recordings(page, dropped, voice)))
-
-    files.upload(
-        guarded(keep, t),
-        [files, name],
-        dataset,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    dataset.change(lambda folder: _listing(page, folder), dataset, listing, **QUIET)
-    page.on_load(lambda folder: (gr.Dropdown(datasets()), _listing(page, folder)),
-                 [dataset], [dataset, listing])  # fmt: skip
+    with gr.Column(elem_classes="grid"):
+        name = gr.Dropdown(
+            progress.names(),
+            value=None,
+            allow_custom_value=True,
+            label=t("Name of the voice"),
+            info=t("Type a new name, or choose a voice to go on with."),
+            elem_id="voice-name",
+        )
+        dataset = gr.Dropdown(
+            datasets(),
+            value=None,
+            allow_custom_value=True,
+            label=t("Folder with recordings"),
+            info=t("Filled in when you drop files; or a folder of this computer."),
+            elem_id="dataset",
+        )
+    box = elements.holding("recordings-box", "drop-recordings")
+    box.change(lambda folder: gr.Dropdown(datasets(), value=folder), box, dataset, **QUIET)
+    dataset.change(lambda folder: pasted(folder or "") or None, dataset, box, **QUIET)
+    name.change(adopt, [name, dataset], dataset, **QUIET)
+    page.on_load(lambda: gr.Dropdown(datasets()), [], [dataset])
     page.on_load(lambda: gr.Dropdown(progress.names()), [], [name])
     return name, dataset
 
@@ -201,43 +176,25 @@ def datasets() -> list[tuple[str, str]]:
     return [(f.name, str(f)) for f in sorted(found)]
 
 
-def keep_recordings(page: Page, dropped: Sequence[str], voice: str | None) -> Path:
-    """Put dropped recordings into the voice's data set; without a name into one of its own.
-
-    The field hands over what it got before, too: those files are not kept twice.
-    """
-    if voice and voice.strip():
-        into = named(paths().datasets, voice)
-    else:
-        into = fence.fresh(paths().datasets, "new voice")
-    for file in dropped:
-        page.store(file, into, once=True)
-    return into
-
-
-def _listing(page: Page, folder: str | None) -> str:
-    """How many recordings a folder holds; nothing of folders that the server keeps closed."""
-    folder = pasted(folder or "")
-    if not folder or not page.fence.may_read(Path(folder)) or not os.path.isdir(folder):
-        return ""
-    count, size, more = _count(folder)
-    amount = f"{count} {page.t('recordings')} · {size / 1e6:.1f} MB"
-    return f'<p class="facts">{"> " if more else ""}{amount}</p>'
+def adopt(voice: str | None, folder: str | None) -> Any:
+    """Recordings that were dropped before their voice had a name get its name."""
+    home = Path(folder or "")
+    unnamed = home.parent == paths().datasets and UNNAMED.fullmatch(home.name)
+    if not unnamed or not home.is_dir() or not voice or not voice.strip() or _in_use(home):
+        return gr.skip()
+    try:
+        wanted = named(paths().datasets, voice)
+    except BadInput:  # said when the training is begun
+        return gr.skip()
+    if wanted.exists():
+        return gr.skip()
+    home.rename(wanted)
+    return gr.Dropdown(datasets(), value=str(wanted))
 
 
-def _count(folder: str) -> tuple[int, int, bool]:
-    """(recordings, their bytes, whether there is more than anybody should walk through)."""
-    count = size = seen = 0
-    for top, folders, names in os.walk(folder):  # what cannot be read is left out
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        seen += len(folders) + len(names)
-        for name in filter(is_sound_name, names):
-            with suppress(OSError):  # a link to nowhere
-                size += os.stat(os.path.join(top, name)).st_size
-                count += 1
-        if seen > MOST_ENTRIES:
-            return count, size, True
-    return count, size, False
+def _in_use(folder: Path) -> bool:
+    running = [job for job in jobs.listing() if job["state"] not in jobs.FINISHED]
+    return any(job["params"].get("dataset_path") == str(folder) for job in running)
 
 
 def _folds() -> dict[str, list[str]]:

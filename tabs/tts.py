@@ -55,7 +55,7 @@ def build(page: Page) -> None:
                 page.ready_note("f0_method")
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
-            page.job_panel(*VERBS, empty=EMPTY)
+            page.job_panel(*VERBS, empty=EMPTY, forms="tts")
     with gr.Row(elem_classes="actions"):
         speak = gr.Button(t("Speak"), variant="primary", elem_id="speak", size="lg")
     job = gr.Textbox(visible=False, label="job")

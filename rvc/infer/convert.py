@@ -23,7 +23,7 @@ from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import Recording
 from rvc.infer.segment import FRAME, GRID, RATE, Piece
 from rvc.infer.voice import Voice
-from rvc.params import Conversion
+from rvc.params import Applied, Conversion
 from rvc.progress import Report, silent
 
 GivenPitch = Callable[[int], np.ndarray]  # number of frames -> (T,) Hz
@@ -132,7 +132,7 @@ def pieces_of(
     return segment.plan(levels_db, samples, threshold_db=threshold_db, isolated=isolated)
 
 
-def pitch_control(voice: Voice, p: Conversion) -> PitchControl:
+def pitch_control(voice: Voice, p: Applied) -> PitchControl:
     """What the options do to the pitch.
 
     Raises:

@@ -25,7 +25,7 @@ from rvc.progress import Report, silent
 if TYPE_CHECKING:
     from rvc.nets.voice_file import VoiceFile
     from rvc.onnx.voice import OnnxNet
-    from rvc.params import Convert
+    from rvc.params import Applied
 
 LOG = logging.getLogger(__name__)
 KEPT = 8  # voices, and pitch extractors, held in memory
@@ -217,7 +217,7 @@ _extractors: LoadedOnce[f0.Extractor] = LoadedOnce(KEPT)
 
 
 def load(
-    pth_path: Path | str, index_path: Path | str | None, p: Convert, report: Report = silent
+    pth_path: Path | str, index_path: Path | str | None, p: Applied, report: Report = silent
 ) -> Voice:
     """A voice from memory where neither its files nor the options that choose them changed."""
     stamps = _stamp(Path(pth_path)), _stamp(Path(index_path)) if index_path else None

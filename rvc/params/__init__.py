@@ -13,6 +13,7 @@ from rvc.params.base import Params
 
 if TYPE_CHECKING:
     from rvc.params.convert import (
+        Applied,
         BatchInfer,
         Conversion,
         Convert,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         Infer,
         Tts,
     )
+    from rvc.params.live import Live, Realtime
     from rvc.params.songs import Cover, Separate
     from rvc.params.train import (
         AudioAnalyzer,
@@ -59,13 +61,14 @@ else:
 
     def __getattr__(name: str) -> Any:
         """A class by its name, from the first file that has it; those after it are not loaded."""
-        for file in ("convert", "train", "songs", "voices"):
+        for file in ("convert", "train", "songs", "live", "voices"):
             if name in __all__ and hasattr(found := import_module(f"rvc.params.{file}"), name):
                 return getattr(found, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [  # fmt: skip
+    "Applied",
     "Assets",
     "AudioAnalyzer",
     "BaseModels",
@@ -89,6 +92,7 @@ __all__ = [  # fmt: skip
     "ImportVoice",
     "Index",
     "Infer",
+    "Live",
     "ModelBlender",
     "ModelConvert",
     "ModelEdit",
@@ -97,6 +101,7 @@ __all__ = [  # fmt: skip
     "Params",
     "Preprocess",
     "Prerequisites",
+    "Realtime",
     "RenameVoice",
     "RestoreVoice",
     "Separate",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Iterable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -64,6 +65,13 @@ def option(
     return Field(
         default, description=help, json_schema_extra=_extra(group, reads, writes), **limits
     )
+
+
+def with_default(params: type[Params], name: str, default: Any) -> Any:
+    """A field of another class with another default; help text, group and range stay."""
+    field = copy(params.model_fields[name])
+    field.default = default
+    return field
 
 
 def argument(

@@ -21,8 +21,8 @@ else:  # packages add names that no type checker knows
     Engine = Literal[("auto", *ENGINES, *(p.name for p in plugins.installed("tts")))]
 
 
-class Convert(Hardware):
-    """How a voice is applied to sound."""
+class Applied(Hardware):
+    """How a voice is applied to sound, wherever that comes from and goes to."""
 
     pitch: float = option(0, "Pitch shift in semitones.", ge=-24, le=24)
     index_rate: float = option(0.3, "How much of the voice's index is mixed in.", ge=0, le=1)
@@ -33,9 +33,6 @@ class Convert(Hardware):
         0.33, "Protects breaths and unvoiced consonants; 0.5 is off.", ge=0, le=0.5
     )
     f0_method: Method = option("rmvpe", "Pitch extractor.")
-    split_audio: bool = option(
-        False, "Convert each stretch between silences on its own.", "Advanced"
-    )
     f0_autotune: bool = option(False, "Snap the pitch to the nearest note.", "Advanced")
     f0_autotune_strength: float = option(1.0, "How far to snap.", "Advanced", ge=0, le=1)
     proposed_pitch: bool = option(False, "Transpose towards a target pitch.", "Advanced")
@@ -51,6 +48,22 @@ class Convert(Hardware):
     )
     clean_audio: bool = option(False, "Reduce noise in the result.", "Advanced")
     clean_strength: float = option(0.7, "How much noise reduction.", "Advanced", ge=0, le=1)
+    embedder_model: EmbedderOrAuto = option(
+        "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
+    )
+    embedder_model_custom: OptionalText = option(
+        None, "Folder of a custom embedder.", "Advanced", reads=True
+    )
+    sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
+    seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
+
+
+class Convert(Applied):
+    """How a voice is applied to recordings, and what is written."""
+
+    split_audio: bool = option(
+        False, "Convert each stretch between silences on its own.", "Advanced"
+    )
     export_format: Literal["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"] = option(
         "WAV", "Format of the result.", "Output"
     )
@@ -69,14 +82,6 @@ class Convert(Hardware):
     match_loudness: bool = option(
         False, "Bring the result to the loudness of the recording (LUFS).", "Output"
     )
-    embedder_model: EmbedderOrAuto = option(
-        "auto", "Content embedder; auto takes the one the voice was trained with.", "Advanced"
-    )
-    embedder_model_custom: OptionalText = option(
-        None, "Folder of a custom embedder.", "Advanced", reads=True
-    )
-    sid: str = option("0", "Speaker of the voice: number or name.", "Advanced")
-    seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
 
 
 class Effects(Params):

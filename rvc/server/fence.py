@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from os.path import exists
 from pathlib import Path
@@ -18,6 +20,7 @@ VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
 AUDIO = EXTENSIONS
 SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
 MAX_UPLOAD_BYTES = 1 << 30
+WEEK_S = 7 * 24 * 3600
 
 
 class Fence:
@@ -99,8 +102,11 @@ def upload_name(name: str, kinds: tuple[str, ...] = AUDIO) -> str:
     last = re.split(r"[/\\]", name)[-1]
     stem, dot, ending = last.rpartition(".")
     if not dot or f".{ending.lower()}" not in kinds:
-        raise BadInput(f"{last!r} is not a kind of file that can be used here.",
-                       f"Use one of {', '.join(kinds)}.")  # fmt: skip
+        few = ", ".join(kind.removeprefix(".").upper() for kind in kinds[:6])
+        more = " or another common kind" if len(kinds) > 6 else ""
+        raise BadInput(
+            f"{last!r} is not a kind of file that can be used here.", f"Use {few}{more}."
+        )
     clean = as_name(stem.replace(".", "_"), "recording")
     return f"{clean}.{ending.lower()}"
 
@@ -119,6 +125,14 @@ def fresh(folder: Path, name: str) -> Path:
 def dropped() -> Path:
     """Where files wait that were dropped on the page and are not yet taken in."""
     return paths().cache / "dropped"
+
+
+def drop_room(name: str) -> Path:
+    """A new folder there for what is dropped at once; those of last week are deleted."""
+    for old in dropped().glob("*"):
+        if time.time() - old.stat().st_mtime > WEEK_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return fresh(dropped(), name)
 
 
 def _paths(p: Params) -> Iterator[tuple[str, Path, bool]]:

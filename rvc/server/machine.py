@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+from typing import Any
 
 from fastapi.responses import PlainTextResponse
 
@@ -22,7 +23,12 @@ EXAMINE = (
     "sys.stdout.reconfigure(encoding='utf-8'); print(doctor.text())"
 )
 EXAMINE_S = 300.0
-WITHOUT_DOWNLOAD = {"f0_method": "fcpe", "embedder_model": "mini"}  # ship with the program
+WITHOUT_DOWNLOAD: dict[str, Any] = {  # what ships with the program
+    "f0_method": "fcpe",
+    "embedder_model": "mini",
+    "vocoder": "lite",
+    "sample_rate": 24000,
+}
 log = logging.getLogger(__name__)
 _examining = threading.Lock()
 _found: asyncio.Task[dict[str, str]] | None = None
@@ -36,16 +42,20 @@ async def device() -> dict[str, str]:
     return await asyncio.shield(_found)
 
 
-def ready() -> dict[str, dict[str, str]]:
+def ready() -> dict[str, dict[str, Any]]:
     """Settings that work with the model files that are here.
 
     Returns:
         "chosen": value by name of parameter; "instead": the usual value where another is chosen.
     """
-    usual = {name: params.Extract.model_fields[name].default for name in WITHOUT_DOWNLOAD}
+    fields = params.CreateVoice.model_fields
+    usual = {name: fields[name].default for name in WITHOUT_DOWNLOAD}
+    base = [catalog.one(f"pretraineds/hifi-gan/f0{kind}40k.pth") for kind in "GD"]
     files = {
         "f0_method": [catalog.one("predictors/rmvpe.pt")],
         "embedder_model": catalog.embedder("contentvec"),
+        "vocoder": base,
+        "sample_rate": base,
     }
     absent = [n for n, needed in files.items() if not all(a.file.is_file() for a in needed)]
     return {

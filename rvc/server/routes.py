@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -29,8 +30,17 @@ from rvc.errors import (
 from rvc.hub import catalog
 from rvc.params.base import complaint
 from rvc.server import machine, openapi_page, progress, voices
-from rvc.server.fence import MAX_UPLOAD_BYTES, Fence, fresh, upload_name
+from rvc.server.fence import (
+    MAX_UPLOAD_BYTES,
+    VOICE,
+    Fence,
+    drop_room,
+    dropped,
+    fresh,
+    upload_name,
+)
 from rvc.server.gate import TooLarge
+from rvc.server.recordings import Recordings
 
 STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
     VoiceError: 409,
@@ -42,6 +52,8 @@ STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
     DownloadFailed: 502,
     StorageFailed: 507,
 }
+
+NEW_SET = "new voice"  # of recordings whose voice has no name yet
 
 
 def add(app: FastAPI, fence: Fence) -> None:
@@ -73,15 +85,36 @@ def add(app: FastAPI, fence: Fence) -> None:
         machine.doctor
     )
     router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
+    router.post("/voices/files", tags=["voices"], summary="Upload a file for import-voice.")(
+        upload_voice
+    )
     router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
         _server_of(fence)
     )
+    _add_recordings(router, Recordings(fence))
     router.get("/docs", include_in_schema=False)(documentation)
     app.include_router(router)
     app.mount("/ui", StaticFiles(directory=ASSETS / "ui"))
     app.add_exception_handler(VoiceError, _explain)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(TooLarge, _too_large)
+
+
+def _add_recordings(router: APIRouter, recordings: Recordings) -> None:
+    """Routes of what was dropped, recorded and made; each is a method that a thread runs."""
+    here = "/recordings"
+    for path, act, text in (
+        (here, recordings.listing, "Recordings of a folder, newest first."),
+        (f"{here}/length", recordings.length, "Seconds of sound in a folder."),
+        (f"{here}/facts", recordings.facts, "Length, level and verdict of a recording."),
+    ):
+        router.get(path, tags=["recordings"], summary=text)(act)
+    router.post(f"{here}/remove", tags=["recordings"], summary="Take away; restore brings back.")(
+        recordings.remove
+    )
+    router.post(f"{here}/restore", tags=["recordings"], summary="Bring back what was removed.")(
+        recordings.restore
+    )
 
 
 def _starter(name: str, fence: Fence) -> Callable[..., Any]:
@@ -137,13 +170,35 @@ async def training_progress(name: str) -> dict[str, Any]:
 
 
 async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:
-    """Store the body as a recording: `name` is its file name; with `dataset` it joins that set."""
-    folder = paths().audios if dataset is None else named(paths().datasets, dataset)
-    file = fresh(folder, upload_name(name))
+    """Store the body as a recording: `name` is its file name; with `dataset` it joins that set,
+    with an empty one a new set."""
+    kept = upload_name(name)
+    if dataset is None:
+        folder = paths().audios
+    elif dataset.strip():
+        folder = named(paths().datasets, dataset)
+    else:
+        folder = fresh(paths().datasets, NEW_SET)
+    return await _upload(request, folder, kept)
+
+
+async def upload_voice(request: Request, name: str, drop: str) -> dict[str, str]:
+    """Store the body where import-voice may read it; files of one `drop` lie in one folder."""
+    kept, folder = upload_name(name, VOICE), named(dropped(), drop)
+    return await _upload(request, folder if folder.is_dir() else drop_room(drop), kept)
+
+
+async def _upload(request: Request, folder: Path, kept: str) -> dict[str, str]:
+    """Store the body in a folder; the same name and content is not kept twice."""
+    file = fresh(folder, kept)
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_UPLOAD_BYTES:
         raise _too_large_a_file(file)
     await _store(file, request.stream())
+    same = folder / kept
+    if file != same and await run_in_threadpool(filecmp.cmp, file, same, False):
+        file.unlink()
+        file = same
     return {"path": str(file), "folder": str(folder)}
 
 

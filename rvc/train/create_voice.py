@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from rvc import params
+from rvc.config import experiment
 from rvc.progress import Report, silent
 
 STAGES: tuple[tuple[str, str, type[params.Params]], ...] = (
@@ -20,7 +21,11 @@ def run(p: params.CreateVoice, report: Report = silent) -> dict[str, Any]:
 
     Each stage keeps what it finds done with the same settings, so running it again goes on
     where it was stopped. Training ends by building the index.
+
+    Raises:
+        MissingModel: a model file that some stage needs cannot be had; nothing was begun.
     """
+    require_models(p, report)
     values = p.model_dump()
     results: dict[str, dict[str, Any]] = {}
     for name, engine, kind in STAGES:
@@ -29,6 +34,26 @@ def run(p: params.CreateVoice, report: Report = silent) -> dict[str, Any]:
         results[name] = getattr(import_module(module), function)(stage, _named(name, report))
     out: dict[str, Any] = results["train"] | {"model_name": p.model_name, "stages": results}
     return out
+
+
+def require_models(p: params.CreateVoice, report: Report = silent) -> None:
+    """Fetch or miss every model file now: not after an hour of cutting and listening.
+
+    Raises:
+        MissingModel: one is not here and cannot be fetched.
+    """
+    from rvc.embedders.manager import EmbedderManager
+    from rvc.f0 import weights
+    from rvc.train import pretrained
+
+    folder = experiment(p.model_name)
+    weights.require(p.f0_method)
+    manager = EmbedderManager(_named("preprocess", report))
+    manager.home(p.embedder_model, p.embedder_model_custom)
+    if p.cleanup or not (folder / "state.pt").is_file():
+        values = p.model_dump()
+        train = params.Train(**{key: values[key] for key in params.Train.model_fields})
+        pretrained.choose(train, folder)
 
 
 def _named(stage: str, report: Report) -> Report:

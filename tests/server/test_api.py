@@ -69,6 +69,19 @@ def test_a_conversion_by_the_name_of_its_button(client, program):
     assert 0.01 < np.sqrt(np.mean(wave**2)) < 0.5
 
 
+def test_the_page_s_example_of_the_readme_sends_its_file(client, program, monkeypatch, capsys):
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "gradio_client" in c]
+    code = code.replace("http://127.0.0.1:6969", program.url).replace("anna best", "demo")
+    elsewhere = program.home / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "song.flac").write_bytes((program.home / "speech.wav").read_bytes())
+    monkeypatch.chdir(elsewhere)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "song demo.wav" in capsys.readouterr().out
+    assert (program.home / "assets" / "audios" / "song.flac").is_file()
+
+
 def test_a_text_is_spoken_by_the_name_of_its_button(client):
     job = client.predict(
         "Good morning.", "demo", tts_engine="espeak", f0_method="fcpe", api_name="/tts"

@@ -192,7 +192,12 @@ def give_voice(server, name="anna"):
 
 def upload(page, file):
     page.locator("#recording input[type=file]").set_input_files(str(file))
-    holds(page.locator("#chosen-recording input"), rf"{re.escape(file.stem)}\b.*")
+    chosen(page, file.stem)
+
+
+def chosen(page, name, card="#recording"):
+    """Wait until a card shows a recording of this name."""
+    page.locator(f"{card} .name", has_text=name).wait_for()
 
 
 def holds(field, pattern):

@@ -13,7 +13,7 @@ from tests.tabs.browsing import (
     LIMIT_MS,
     REPOSITORY,
     Server,
-    choose,
+    chosen,
     give_voice,
     holds,
     panel,
@@ -41,8 +41,8 @@ def test_first_visit_says_what_to_do(page):
     assert page.title() == "Voice cloning"
     assert page.locator("#convert").is_visible()
     hint = page.locator("#tab-inference .notice", has_text="There is no voice here yet.")
-    hint.get_by_role("button", name="Download").click()
-    page.locator("#do-download").wait_for()
+    hint.get_by_role("button", name="Voices").click()
+    page.locator("voice-library").get_by_label("Link or folder").wait_for()
 
 
 def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):
@@ -74,18 +74,56 @@ def test_upload_convert_listen_and_download(server, visit, tmp_path):
     assert Path(download.value.path()).read_bytes() == (tmp_path / "speech.wav").read_bytes()
 
 
-def test_a_corrupt_file_is_a_sentence_with_a_hint(server, visit, tmp_path):
+def test_a_corrupt_file_is_refused_at_once_and_leaves_nothing(server, page, tmp_path):
+    page.foreseen = "status of 400"  # the answer to what is no sound by its name
+    for name, said in {"broken.wav": "broken.wav is not", "notes.txt": "notes.txt"}.items():
+        (tmp_path / name).write_bytes(b"this is not sound")
+        page.locator("#recording input[type=file]").set_input_files(str(tmp_path / name))
+        page.locator("#recording .notice.bad", has_text=said).wait_for()
+        assert page.locator("#recording .name").count() == 0
+    assert not list((server.home / "assets" / "audios").iterdir())
+    assert not re.search(r"\bError\b", page.locator("body").inner_text())
+
+
+def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(server, visit, tmp_path):
     give_voice(server)
     page = visit()
-    page.foreseen = "Waveform load"
+    upload(page, recording(tmp_path / "first.wav"))
+    page.locator("#convert").click()
+    panel(page, "done", says="Converted first.wav.")
+    second = page.context.new_page()
+    second.goto(server.url)
+    ready(second)
+    panel(second, "empty")
+    assert page.locator("job-panel[data-stale]").count() == 0
+    upload(page, recording(tmp_path / "second.wav", 2.0))
+    page.locator("job-panel[data-stale] .stale").wait_for()
+    reload(page)
+    page.locator("job-panel[data-stale] .stale").wait_for()
+    page.locator("#convert").click()
+    panel(page, "done", says="Converted second.wav.")
+    assert page.locator("job-panel[data-stale]").count() == 0
+
+
+def test_a_broken_recording_is_named_taken_away_and_brought_back(server, page, tmp_path):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is not sound")
-    upload(page, broken)
-    page.locator("#convert").click()
-    failed = panel(page, "failed", says="broken.wav is not a recording.")
-    assert "Choose a sound file." in failed.inner_text()
-    assert failed.get_by_role("button", name="Copy details").is_visible()
-    assert not re.search(r"\bError\b", page.locator("body").inner_text())
+    page.locator("#tab-training-button").click()
+    files = [str(recording(tmp_path / "good.wav")), str(broken)]
+    page.locator("#drop-recordings input[type=file]").first.set_input_files(files)
+    row = page.locator("#drop-recordings .file-row", has_text="broken.wav")
+    row.get_by_text("cannot be read").wait_for()
+    folder = server.home / "assets" / "datasets" / "new voice"
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_text("1 recordings,").wait_for()
+    assert [f.name for f in folder.iterdir()] == ["good.wav"]
+    row.get_by_role("button", name="Undo").click()
+    page.get_by_text("2 recordings,").wait_for()
+    page.locator("#voice-name input").fill("carla")
+    page.locator("#voice-name input").press("Enter")
+    holds(page.locator("#dataset input"), "carla")
+    assert not folder.exists()
+    assert len(list(folder.with_name("carla").iterdir())) == 2
 
 
 STAGES = {"preprocess": "Cut recordings", "extract": "Pitch and features", "train": "Training",
@@ -96,10 +134,10 @@ def name_and_recordings(page, tmp_path, name):
     page.locator("#tab-training-button").click()
     page.locator("#voice-name input").fill(name)
     page.locator("#voice-name input").press("Enter")
-    page.locator("#drop-recordings input[type=file]").set_input_files(
+    page.locator("#drop-recordings input[type=file]").first.set_input_files(
         [str(recording(tmp_path / f"{n}.wav")) for n in ("one", "two")]
     )
-    page.get_by_text("2 recordings").wait_for()
+    page.get_by_text("2 recordings,").wait_for()
     page.locator("#next").click()
 
 
@@ -126,8 +164,9 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
 
 def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
     give_voice(server, "dora")
-    page.get_by_role("button", name="Refresh").first.click()
-    choose(page, page.locator("#voice input"), "dora")
+    page.get_by_role("button", name="All voices").first.click()
+    page.locator("dialog.voice-picker").get_by_role("button", name="dora").first.click()
+    holds(page.locator("#voice input"), "dora")
     page.locator("#tab-inference .facts", has_text="epoch 7").wait_for()
 
 
@@ -199,7 +238,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, ser
     reload(page)
     panel(page, "cancelled", "#tab-training")
     page.get_by_role("button", name="Recordings").click()
-    page.get_by_text("2 recordings").wait_for()
+    page.get_by_text("2 recordings,").wait_for()
     page.locator("#next").click()
     page.get_by_label("Epochs", exact=True).fill(str(stopped_at + 5))
     page.locator("#create").click()
@@ -233,7 +272,7 @@ def test_keyboard_alone_trains_and_stops(page, tmp_path):
         reach(page, field)
         page.keyboard.type(value)
         page.keyboard.press("Enter")
-    page.get_by_text("1 recordings").wait_for()
+    page.get_by_text("1 recordings,").wait_for()
     reach(page, "#next")
     page.keyboard.press("Enter")
     reach(page, "input[aria-label*=Epochs]")
@@ -327,7 +366,7 @@ def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server,
     page.locator("p.loading").wait_for(state="hidden")
     page.locator("#convert").click()
     panel(page, "done", says="Converted early.wav.")
-    holds(page.locator("#chosen-recording input"), "early.*")
+    chosen(page, "early")
     context.close()
 
 

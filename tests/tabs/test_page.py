@@ -10,7 +10,7 @@ from rvc.errors import BadInput
 from rvc.params.base import limits
 from rvc.server.fence import Fence
 from rvc.tts import speak
-from tabs import controls, i18n, layout, presets, tts
+from tabs import controls, i18n, inference, layout, presets, tts
 from tabs.page import Page
 
 
@@ -67,6 +67,23 @@ def test_presets_are_saved_read_and_confined(home):
             presets.write(name, {})
 
 
+def test_a_preset_holds_every_control_of_the_sound(home):
+    here = presets.Sound(reverb=True, formant_shifting=True, formant_timbre=1.2, bit_depth=24)
+    kept = {key: getattr(here, key) for key in presets.KEYS}
+    file = presets.write("Mine", kept)
+    assert presets.read(file) == kept
+    shown = set(presets.Sound.model_fields) - set(presets.OF_THIS_MACHINE)
+    assert set(kept) == shown
+
+
+def test_only_presets_of_ones_own_are_deleted(home):
+    file = presets.write("Mine", {"pitch": 3})
+    presets.forget("Mine")
+    assert not file.exists()
+    with pytest.raises(BadInput, match="ships with"):
+        presets.forget("Music")
+
+
 def test_presets_of_the_older_kind_are_understood(home, tmp_path):
     file = tmp_path / "old.json"
     file.write_text(json.dumps({"pitch": 1, "rms_mix_rate": 0.4, "protect": 0.2}))
@@ -91,6 +108,21 @@ def test_a_text_file_is_read_as_the_command_line_reads_it(tmp_path, encoding):
     file = tmp_path / "note.txt"
     file.write_bytes("Grüße, “schön” – €5.".encode(encoding))
     assert tts._read(str(file)) == speak.read_text(file) == "Grüße, “schön” – €5."
+
+
+@pytest.mark.parametrize("as_client", [False, True])
+def test_a_recording_is_given_as_a_path_or_as_a_file_that_a_client_sent(home, as_client):
+    page = Page(i18n.translator("en"), Fence())
+    sent = home / ".cache" / "uploads" / "x" / "a.wav"
+    sent.parent.mkdir(parents=True)
+    sent.write_bytes(b"sound")
+    meta = {"_type": "gradio.FileData"}
+    given = {"path": str(sent), "meta": meta} if as_client else str(sent)
+    found = inference.chosen_recording(page, given)
+    assert found == home / "assets" / "audios" / "a.wav"
+    assert found.read_bytes() == b"sound"
+    assert inference.chosen_recording(page, str(found)) == found
+    assert inference.chosen_recording(page, None) is None
 
 
 def test_the_pitch_can_be_set_in_parts_of_a_semitone():

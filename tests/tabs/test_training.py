@@ -1,76 +1,50 @@
-"""The Training tab's own handlers: where dropped recordings go, what it tells of folders."""
+"""The Training tab's own handlers: recordings whose voice gets its name later."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rvc.errors import BadInput
-from rvc.server.fence import Fence, dropped
+from rvc import jobs
 from tabs import training
-from tabs.page import Page
 
 
-def page(**rules: bool) -> Page:
-    return Page(lambda text: text, Fence(**rules))
+def dropped(home: Path, name: str = "new voice") -> Path:
+    folder = home / "assets" / "datasets" / name
+    folder.mkdir(parents=True)
+    (folder / "a.wav").write_bytes(b"sound")
+    return folder
 
 
-def uploaded(folder: Path, name: str, content: bytes = b"sound") -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-    return str(folder / name)
+def test_recordings_get_the_name_of_their_voice(home: Path) -> None:
+    folder = dropped(home, "new voice 2")
+    found = training.adopt("anna ", str(folder))
+    assert found.value == str(folder.with_name("anna"))
+    assert (folder.with_name("anna") / "a.wav").is_file()
+    assert not folder.exists()
 
 
-@pytest.mark.parametrize("name", [None, "", "  "])
-def test_recordings_without_a_name_join_nobody_elses(
-    home: Path, tmp_path: Path, name: str | None
+@pytest.mark.parametrize("name", [None, "", "  ", "../anna", "taken"])
+def test_nothing_is_renamed_without_a_name_that_is_free(home: Path, name: str | None) -> None:
+    folder = dropped(home)
+    dropped(home, "taken")
+    training.adopt(name, str(folder))
+    assert (folder / "a.wav").is_file()
+    assert len(list((home / "assets" / "datasets" / "taken").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["carlo", "new voices", "my new voice"])
+def test_a_set_that_has_a_name_keeps_it(home: Path, name: str) -> None:
+    folder = dropped(home, name)
+    training.adopt("anna", str(folder))
+    assert folder.is_dir()
+
+
+def test_recordings_that_are_being_trained_on_stay(
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = training.keep_recordings(page(), [uploaded(tmp_path / "a", "a.wav")], name)
-    second = training.keep_recordings(page(), [uploaded(tmp_path / "b", "b.wav")], name)
-    assert first != second
-    assert [f.name for f in first.iterdir()] == ["a.wav"]
-    assert [f.name for f in second.iterdir()] == ["b.wav"]
-
-
-def test_what_is_dropped_for_a_voice_joins_its_own_and_nothing_twice(
-    home: Path, tmp_path: Path
-) -> None:
-    files = [uploaded(tmp_path / "a", "a.wav")]
-    into = training.keep_recordings(page(), files, "anna")
-    files.append(uploaded(tmp_path / "b", "b.wav"))  # the field still holds the first
-    files.append(uploaded(tmp_path / "c", "a.wav", b"another"))
-    assert training.keep_recordings(page(), files, "anna ") == into
-    assert into == home / "assets" / "datasets" / "anna"
-    assert sorted(f.name for f in into.iterdir()) == ["a 2.wav", "a.wav", "b.wav"]
-    with pytest.raises(BadInput):
-        training.keep_recordings(page(), files, "../anna")
-
-
-def test_on_a_network_the_tab_tells_nothing_of_other_folders(home: Path, tmp_path: Path) -> None:
-    uploaded(tmp_path / "elsewhere", "secret.wav")
-    own = Path(uploaded(home / "assets" / "datasets" / "anna", "a.wav", bytes(2_000_000))).parent
-    confined = page(confined=True)
-    for closed in (tmp_path / "elsewhere", "/", "~", "../..", "x" * 5000, "a\0b"):
-        assert training._listing(confined, str(closed)) == ""
-    assert "1 recordings · 2.0 MB" in training._listing(confined, str(own))
-    assert training._listing(confined, str(dropped() / "none")) == ""
-    assert "1 recordings" in training._listing(page(), str(tmp_path / "elsewhere"))
-
-
-def test_a_folder_of_any_kind_is_counted_without_complaint(home: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "Tom's [takes] (1)"
-    uploaded(folder / "inner", "A.M4B")
-    (folder / "gone.wav").symlink_to(tmp_path / "nowhere")
-    (folder / "note.txt").write_text("x")
-    assert "1 recordings" in training._listing(page(), str(folder))
-    for odd in (str(folder / "note.txt"), "x" * 5000, "a\0b", ""):
-        assert training._listing(page(), odd) == ""
-
-
-def test_nobody_walks_a_whole_disk(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "MOST_ENTRIES", 10)
-    for number in range(8):
-        for name in ("a.wav", "b.wav"):
-            uploaded(tmp_path / "big" / str(number), name)
-    assert training._listing(page(), str(tmp_path / "big")).startswith('<p class="facts">> ')
+    folder = dropped(home)
+    running: dict[str, Any] = {"state": "running", "params": {"dataset_path": str(folder)}}
+    monkeypatch.setattr(jobs, "listing", lambda: [running])
+    training.adopt("anna", str(folder))
+    assert folder.is_dir()

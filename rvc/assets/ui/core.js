@@ -14,12 +14,28 @@ export async function ask(path, options = {}) {
   return body;
 }
 
-export const post = (path, values) =>
-  ask(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(values),
-  });
+// Start a job; its result belongs to this tab.
+export async function post(path, values) {
+  const headers = { "content-type": "application/json" };
+  const job = await ask(path, { method: "POST", headers, body: JSON.stringify(values) });
+  began(job.id);
+  return job;
+}
+
+// Jobs by who began them: this tab (its results), this browser (its list of results).
+const TAB = [sessionStorage, "voice.jobs"];
+const BROWSER = [localStorage, "voice.jobs"];
+const ids = ([store, key]) => JSON.parse(store.getItem(key) ?? "[]");
+export const ours = () => new Set(ids(TAB));
+export const everOurs = () => new Set(ids(BROWSER));
+
+export function began(job) {
+  for (const [store, key] of [TAB, BROWSER]) {
+    const all = [job, ...ids([store, key]).filter((id) => id !== job)];
+    store.setItem(key, JSON.stringify(all.slice(0, 200)));
+  }
+  window.voice.poke();
+}
 
 export function make(tag, className = "", text = "", attributes = {}) {
   const element = document.createElement(tag);
@@ -84,17 +100,20 @@ class Jobs extends EventTarget {
       this.lost = true;
     }
     this.#asking = false;
-    this.#timer = setTimeout(() => this.refresh(), this.#again ? 0 : this.#wait());
+    const wait = this.#again ? 0 : this.#wait();
+    if (wait !== null) this.#timer = setTimeout(() => this.refresh(), wait);
     this.dispatchEvent(new Event("change"));
   }
 
+  // Until the next look, in ms; null where nobody is looking and nothing is under way.
   #wait() {
-    if (document.hidden) return 10000;
+    const busy = this.list.some(runs);
+    if (document.hidden) return busy ? 10000 : null;
     if (this.lost) return 2000;
-    return this.list.some((job) => !ENDED.includes(job.state)) ? 1000 : 4000;
+    return busy ? 1000 : 6000;
   }
 }
 
 export const jobs = new Jobs();
 document.addEventListener("visibilitychange", () => document.hidden || jobs.refresh());
-window.voice = { poke: () => setTimeout(() => jobs.refresh(), 50) };
+window.voice = { poke: () => setTimeout(() => jobs.refresh(), 50), began };

@@ -27,6 +27,8 @@ const bag = (key) => {
   }
 };
 
+const MOVED = { blender: "voices", download: "voices" }; // tabs that are part of another by now
+
 const live = {}; // what every form shows now, by form and name
 const early = []; // what people changed before the forms were filled
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -44,6 +46,7 @@ Object.assign(window.voice, {
     }
   },
   value: (key, name) => (live[key] ?? bag(key))[name],
+  values: (key) => live[key],
   async restore(forms, now) {
     await known;
     const as_is = { __type__: "update" }; // what Gradio takes for "no change"
@@ -68,7 +71,7 @@ Object.assign(window.voice, {
     document.documentElement.dataset.loaded = "";
   },
   open(tab) {
-    document.getElementById(`tab-${tab}-button`)?.click();
+    document.getElementById(`tab-${MOVED[tab] ?? tab}-button`)?.click();
     window.scrollTo({ top: 0 });
   },
 });
@@ -77,7 +80,7 @@ Object.assign(window.voice, {
 // the page is wired is lost, so it is repeated until the tab has been the chosen one for a while.
 async function comeBack() {
   for (let tries = 0, held = 0; held < 10 && tries < 200; tries++) {
-    const tab = document.getElementById(sessionStorage.getItem("voice.tab") ?? "");
+    const tab = document.getElementById(sessionStorage.getItem("voice.tab")?.replace(/blender|download/, "voices") ?? "");
     const chosen = tab?.getAttribute("aria-selected") === "true";
     held = chosen ? held + 1 : 0;
     if (tab && !chosen) tab.click();

@@ -1,6 +1,7 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { SOUND, T, ask, button, duration, jobs, make, runs } from "./core.js";
+import { SOUND, T, ask, button, duration, jobs, make, ours, runs } from "./core.js";
+import { differs } from "./stale.js";
 import { again, complaint, doing, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
 class JobPanel extends HTMLElement {
@@ -8,7 +9,7 @@ class JobPanel extends HTMLElement {
     this.verbs = (this.getAttribute("verbs") ?? "").split(" ");
     this.update = () => this.#update();
     jobs.addEventListener("change", this.update);
-    if (this.hasAttribute("follows")) window.addEventListener("voice-saved", this.update);
+    window.addEventListener("voice-saved", this.update);
     this.setAttribute("aria-live", "polite");
     this.tabIndex = -1;
     this.#update();
@@ -20,11 +21,14 @@ class JobPanel extends HTMLElement {
   }
 
   get job() {
-    const mine = jobs.list.filter((job) => this.verbs.includes(job.verb));
+    const all = jobs.list.filter((job) => this.verbs.includes(job.verb));
+    const follows = this.hasAttribute("follows");
+    const own = ours();
+    const mine = follows || this.hasAttribute("everybodys") ? all : all.filter((job) => own.has(job.id));
     if (mine[0]?.id !== this.newest) this.pinned = null; // a new job takes the place of an old one
     this.newest = mine[0]?.id;
-    const pinned = mine.find((job) => job.id === this.pinned);
-    return pinned ?? (this.hasAttribute("follows") ? this.#followed(mine) : mine[0]);
+    const pinned = all.find((job) => job.id === this.pinned);
+    return pinned ?? (follows ? this.#followed(mine) : mine[0]);
   }
 
   // What runs, preferably for the voice named in the form; else the last done for that voice.
@@ -49,11 +53,18 @@ class JobPanel extends HTMLElement {
       this.dataset.state = state;
       this.dataset.verb = job?.verb ?? "";
       const within = this.contains(document.activeElement);
+      this.removeAttribute("data-stale");
       this.replaceChildren(...this.#content(job, state));
       if (within) this.focus({ preventScroll: true }); // or the keyboard would start at the top again
       this.dispatchEvent(new CustomEvent("job", { bubbles: true, detail: job }));
     }
     if (runs(job) && !jobs.lost) this.#progress(job);
+    const stale = state === "done" && differs(job, (this.getAttribute("forms") ?? "").split(" "));
+    if (stale === this.hasAttribute("data-stale")) return;
+    this.toggleAttribute("data-stale", stale);
+    this.querySelector(".stale")?.remove();
+    const text = T("Something was changed since: this is the earlier result.");
+    if (stale) this.prepend(make("p", "stale", text));
   }
 
   #content(job, state) {

@@ -52,7 +52,7 @@ class MissingModels extends HTMLElement {
     }
     card.append(list, make("p", "hint", T("Without them only what ships with the program can be used.")));
     if (runs(this.job)) {
-      card.append(make("job-panel", "", "", { verbs: "assets" }));
+      card.append(make("job-panel", "", "", { verbs: "assets", everybodys: "" }));
       return [card];
     }
     const get = button(T("Download"), "plain", async () => {
@@ -63,7 +63,7 @@ class MissingModels extends HTMLElement {
       jobs.refresh();
     });
     card.append(get);
-    if (this.job?.state === "failed") card.append(make("job-panel", "", "", { verbs: "assets" }));
+    if (this.job?.state === "failed") card.append(make("job-panel", "", "", { verbs: "assets", everybodys: "" }));
     return [card];
   }
 }

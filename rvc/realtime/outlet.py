@@ -1,0 +1,126 @@
+"""One output: what it plays at every position of its own clock, however late things come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rvc.infer.segment import RATE
+from rvc.realtime.drift import Drift
+from rvc.realtime.rings import Ring
+
+HELD_S = 3
+OUT_S, IN_S = 0.005, 0.010  # fades around a gap
+
+
+class Outlet:
+    """Samples of an output, each with its place: sample i is what was heard at i / rate - delay.
+
+    What is not there when its time has come is silence, and is not played later: a stall makes a
+    gap, never a delay. Gaps fade out and in.
+
+    Args:
+        rate: of the output in Hz.
+        delay_s: between what is heard and what is played, both counted from the session's start.
+        one_clock: as of `Port`.
+    """
+
+    def __init__(self, rate: int, delay_s: float, one_clock: bool) -> None:
+        self.rate, self.delay_s = rate, delay_s
+        self.ring = Ring(HELD_S * rate, round(delay_s * rate))
+        self.drift = None if one_clock else Drift()
+        self.moment = 0.0  # of the sample that is made next, in samples at 16 kHz
+        self.pulled = 0
+        self.armed = False  # counts only from the first sound heard on
+        self.rising = self.owed = 0  # samples to fade in; to leave out
+        self.fallen = 0  # samples of the fade after a gap that are still to come
+        self.last = 0.0
+        self.missing = self.gaps = 0
+
+    def moments(self, until_16k: int) -> np.ndarray:
+        """(N,) when the next samples were heard, in samples at 16 kHz, up to `until_16k`."""
+        step = RATE / self.rate * (1 + (self.drift.ratio if self.drift else 0.0))
+        count = max(0, int(np.ceil((until_16k - self.moment) / step)))
+        return self.moment + step * np.arange(count)
+
+    def add(self, wave: np.ndarray) -> None:
+        """Append the sound of the moments that `moments` gave."""
+        step = RATE / self.rate * (1 + (self.drift.ratio if self.drift else 0.0))
+        self.moment += step * len(wave)
+        if self.owed:
+            dropped = min(self.owed, len(wave))
+            wave, self.owed = wave[dropped:], self.owed - dropped
+        if self.rising and len(wave):
+            wave = self._risen(wave)
+        self.ring.write(wave)
+
+    def _risen(self, wave: np.ndarray) -> np.ndarray:
+        whole = round(IN_S * self.rate)
+        at = whole - self.rising + 1 + np.arange(len(wave))
+        self.rising = max(0, self.rising - len(wave))
+        out: np.ndarray = (wave * np.minimum(at / whole, 1)).astype(np.float32)
+        return out
+
+    def follow(self, pushed_s: float, passed_s: float) -> None:
+        """Keep to the input's clock: `pushed_s` of sound were heard by now, `passed_s` lately."""
+        if self.drift is not None and self.armed:
+            waits_s = (self.ring.end - self.pulled) / self.rate
+            waits_s += pushed_s - self.moment / RATE - self.delay_s
+            self.drift.update(waits_s, passed_s)
+
+    def interrupt(self) -> None:
+        """What was added last and what is added next do not belong together: fade between."""
+        if self.rising:
+            return
+        first = max(self.pulled, self.ring.end - round(OUT_S * self.rate))
+        fall = np.linspace(1, 0, max(0, self.ring.end - first), dtype=np.float32)
+        self.ring.rewrite(first, self.ring.read(first, self.ring.end) * fall)
+        self.rising = round(IN_S * self.rate)
+
+    def delay_to(self, delay_s: float) -> None:
+        """Play later, with silence between, or sooner, leaving sound out."""
+        change = round(delay_s * self.rate) - round(self.delay_s * self.rate)
+        self.delay_s = delay_s
+        if not change:
+            return
+        if change < 0:
+            unread = max(0, self.ring.end - self.pulled)
+            back = min(unread, -change)
+            self.ring.withdraw(self.ring.end - back)
+            self.owed += -change - back
+        self.interrupt()
+        if change > 0:
+            paid = min(self.owed, change)
+            self.owed -= paid
+            self.ring.write(np.zeros(change - paid, np.float32))
+
+    def pull(self, samples: int) -> np.ndarray:
+        """The next samples to play."""
+        if not self.armed:
+            return np.zeros(samples, np.float32)
+        first = self.pulled
+        out = self.ring.read(first, first + samples)
+        self.pulled += samples
+        there = min(max(0, self.ring.end - first), samples)
+        if there and self.fallen:
+            whole = round(IN_S * self.rate)
+            at = whole - self.fallen + 1 + np.arange(there)
+            out[:there] *= np.minimum(at / whole, 1).astype(np.float32)
+            self.fallen = max(0, self.fallen - there)
+        if there < samples:
+            self._fall(out, there)
+        if samples:
+            self.last = float(out[-1])
+        return out
+
+    def _fall(self, out: np.ndarray, there: int) -> None:
+        """End what is there within 5 ms; the rest is silence."""
+        self.missing += len(out) - there
+        self.gaps += self.fallen == 0
+        self.fallen = round(IN_S * self.rate)
+        length = round(OUT_S * self.rate)
+        if there:
+            length = min(length, there)
+            out[there - length : there] *= np.linspace(1, 0, length, dtype=np.float32)
+        else:
+            length = min(length, len(out))
+            out[:length] = self.last * np.linspace(1, 0, length, dtype=np.float32)
