@@ -37,7 +37,7 @@ def inputs(batch: int, frames: int, width: int, bins: int) -> tuple[torch.Tensor
 
 
 class Step:
-    """One training step of a family as the program does it: critics, then generator."""
+    """One training step of a family as the program does it: discriminators, then generator."""
 
     def __init__(self, vocoder: str, rate: int, width: int, batch: int, frames: int) -> None:
         self.s = replace(configs.load(rate, vocoder), spk_embed_dim=1)

@@ -1,8 +1,8 @@
 """Train the lite family's multi-speaker base model on a CPU.
 
 Development-time only. A lite voice has no posterior: it learns from the sound that a conversion
-makes, by its spectra first, and by the critics towards the end. The text encoder is also given
-features of every other version of a clip (`recipes/cache.py`). What is shipped is the running
+makes, by its spectra first, by the discriminators towards the end. The text encoder is also
+given features of every other version of a clip (`recipes/cache.py`). What is shipped is the running
 average of the weights. Saved every few minutes; run again to resume, on another day too, with a
 cache that has grown.
 Use: python recipes/base.py CACHE OUT [--steps N] [--batch N]
@@ -179,7 +179,7 @@ class Trainer:
         said = {"prior": prior.item(), "moves": moves, "noise": logs_p.detach().exp().mean().item()}
         loss = 15 * prior
         if adversarial:
-            loss = loss + self._critics(wave, fake, said)
+            loss = loss + self._discriminators(wave, fake, said)
         self.opt_g.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.g.parameters(), CLIP)
@@ -189,8 +189,8 @@ class Trainer:
         self.step += 1
         return said
 
-    def _critics(self, real: Tensor, fake: Tensor, said: dict[str, float]) -> Tensor:
-        """Train the critics once, then what they say of the generator."""
+    def _discriminators(self, real: Tensor, fake: Tensor, said: dict[str, float]) -> Tensor:
+        """Train the discriminators once, then what they say of the generator."""
         real, fake = real[:, None], fake[:, None]
         self.d.requires_grad_(True)
         with autocast("cpu", self.dtype):
@@ -215,7 +215,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("cache", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--critics", type=int, default=700, help="from this step on")
+    parser.add_argument("--discriminators", type=int, default=700, help="from this step on")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--threads", type=int, default=1)
@@ -246,8 +246,8 @@ def main() -> None:
     began, saved, first = time.time(), time.time(), trainer.step
     while trainer.step < a.steps:
         trainer.pace(a.lr, a.steps)
-        critics = trainer.step >= a.critics
-        for key, value in trainer.train(data.batch(a.batch, rng), critics).items():
+        discriminators = trainer.step >= a.discriminators
+        for key, value in trainer.train(data.batch(a.batch, rng), discriminators).items():
             means[key] = means.get(key, value) * 0.95 + value * 0.05
         if trainer.step % 10 == 0:
             rate = (time.time() - began) / (trainer.step - first)

@@ -86,6 +86,11 @@ def run(
     )
 
 
+def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen[bytes]:
+    """Start a process that belongs to this one: it writes where we do, and gets our Ctrl-C."""
+    return subprocess.Popen(line(arguments), env=environment(**variables))
+
+
 def start_detached(
     arguments: Sequence[str], output: IO[bytes], **variables: str
 ) -> subprocess.Popen[bytes]:

@@ -111,7 +111,7 @@ async def job(job: str, wait_s: float = 0.0) -> dict[str, Any]:
     """What there is to say about a job, at once or when it ends within `wait_s`."""
     end = time.monotonic() + wait_s
     while True:
-        now: dict[str, Any] = await _told(jobs.read, job)
+        now: dict[str, Any] = await _in_thread(jobs.read, job)
         if now["state"] in jobs.FINISHED or time.monotonic() >= end:
             return now
         await asyncio.sleep(0.2)
@@ -119,7 +119,7 @@ async def job(job: str, wait_s: float = 0.0) -> dict[str, Any]:
 
 async def cancel(job: str, now: bool = False) -> dict[str, Any]:
     """Stop a job; what it says afterwards."""
-    found: dict[str, Any] = await _told(jobs.cancel, job, 0.0 if now else jobs.GRACE_S)
+    found: dict[str, Any] = await _in_thread(jobs.cancel, job, 0.0 if now else jobs.GRACE_S)
     return found
 
 
@@ -129,7 +129,7 @@ async def listing() -> list[dict[str, Any]]:
     return [voice.as_dict() for voice in found]
 
 
-async def _told(act: Callable[..., Any], *values: Any) -> Any:
+async def _in_thread(act: Callable[..., Any], *values: Any) -> Any:
     try:
         return await run_in_threadpool(act, *values)
     except VoiceError as error:

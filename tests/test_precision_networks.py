@@ -66,7 +66,7 @@ def voice(vocoder: Any) -> Any:
     return net, run
 
 
-def critics(version: Any) -> Any:
+def discriminators(version: Any) -> Any:
     return Discriminators(version), lambda net, d: net(normal(1, 1, 3200).to(d) * 0.1)
 
 
@@ -77,8 +77,8 @@ NETWORKS = {  # name: (maker, bound in half precision)
     "voice HiFi-GAN": (lambda: voice("HiFi-GAN"), 0.1),
     "voice MRF HiFi-GAN": (lambda: voice("MRF HiFi-GAN"), 0.1),
     "voice RefineGAN": (lambda: voice("RefineGAN"), 0.1),
-    "critics v2": (lambda: critics("v2"), 0.05),
-    "critics v3": (lambda: critics("v3"), 0.05),
+    "discriminators v2": (lambda: discriminators("v2"), 0.05),
+    "discriminators v3": (lambda: discriminators("v3"), 0.05),
 }
 
 
@@ -124,7 +124,7 @@ def test_finite_and_close_to_fp32(name: Any, device: Any, dtype: Any) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_training_in_mixed_precision_gives_finite_gradients(device: Any, dtype: Any) -> None:
-    """One forward and backward pass of voice and critics under `autocast`."""
+    """One forward and backward pass of voice and discriminators under `autocast`."""
     net = tiny.net(40000).to(device).train()
     judges = TinyDiscriminators().to(device)
     given = {k: v.to(device) for k, v in tiny.inputs(40).items()}

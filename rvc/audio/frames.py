@@ -48,7 +48,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Span:
+class Stretch:
     """A stretch of the file: a frame with its header, or bytes that are none.
 
     Attributes:
@@ -110,28 +110,28 @@ class _Bytes:
         return self.held[offset - self.at : offset - self.at + count]
 
 
-def walk(file: BinaryIO, kind: Kind) -> Iterator[Span]:
+def walk(file: BinaryIO, kind: Kind) -> Iterator[Stretch]:
     """Every byte of the file, in order: frames, tags and what is neither."""
     data, at, size = _Bytes(file), 0, file.seek(0, 2)
     coding: tuple[int, ...] | None = None  # of the frame before, when this place follows it
     while at < size:
         if tagged := _tag(data.see(at, 32)):
-            yield Span(b"", None, tag=True)
+            yield Stretch(b"", None, tag=True)
             at += tagged
             continue
         head = head_of(kind, data.see(at, HEAD))
         end = at + head.size if head else at
         if head is None or not (coding == head.coding or _confirmed(data, end, kind, head, size)):
             found = _next(data, at + 1, kind, size)
-            yield Span(data.see(at, min(found - at, LONGEST)), None)
+            yield Stretch(data.see(at, min(found - at, LONGEST)), None)
             for more in range(at + LONGEST, found, LONGEST):
-                yield Span(data.see(more, min(found - more, LONGEST)), None)
+                yield Stretch(data.see(more, min(found - more, LONGEST)), None)
             at, coding = found, None
             continue
         whole = end <= size and _confirmed(data, end, kind, head, size)
         if not whole:  # its length may be what is damaged
             end = min(end, _next(data, at + HEAD, kind, size))
-        yield Span(data.see(at, min(end, size) - at), head, whole=whole)
+        yield Stretch(data.see(at, min(end, size) - at), head, whole=whole)
         at, coding = end, head.coding
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc.audio.account import BEGINNING, BROKEN, CUT, DAMAGED, DAMAGED_END, Account
-from rvc.audio.frames import Head, Kind, Span, Xing, walk, xing
+from rvc.audio.frames import Head, Kind, Stretch, Xing, walk, xing
 from rvc.audio.pieces import Decoded, decoded
 
 CODECS = {"mp3": "mp3float", "aac": "aac"}
@@ -51,7 +51,7 @@ class RawReader:
                 yield from self._frame(span, span.head)
             yield from self._end_part()
 
-    def _junk(self, span: Span) -> None:
+    def _junk(self, span: Stretch) -> None:
         """Bytes that are no frame last as long as as many bytes of frames before them."""
         if span.tag or not span.raw.strip(RESTS):
             return
@@ -63,7 +63,7 @@ class RawReader:
         if seconds > JUNK_S:
             self.lost_s += seconds
 
-    def _frame(self, span: Span, head: Head) -> Iterator[Decoded]:
+    def _frame(self, span: Stretch, head: Head) -> Iterator[Decoded]:
         pieces = self._decode(span.raw, head)
         if not pieces:
             if self.good_s:

@@ -20,7 +20,7 @@ from rvc.infer.blocks import fades
 from rvc.infer.noise import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
 from rvc.infer.postprocess import Finished, finish
-from rvc.infer.recording import Recording
+from rvc.infer.recording import SpooledRecording
 from rvc.infer.segment import FRAME, GRID, RATE, Piece
 from rvc.infer.voice import Voice
 from rvc.params import Applied, Conversion
@@ -84,7 +84,7 @@ def stream(
     Returns:
         The result, to be read once more as a stream and closed.
     """
-    recording = Recording(p.stereo, voice.rate, folder)
+    recording = SpooledRecording(p.stereo, voice.rate, folder)
     try:
         recording.read(blocks, lambda s: report(s, s, "Reading"), account)
         recording.prepare(_formants(p))

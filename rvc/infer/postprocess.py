@@ -12,7 +12,7 @@ from rvc.audio.loudness import Envelope, Loudness, TruePeak, envelope_gain
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import BLOCK, Spool
 from rvc.infer import segment
-from rvc.infer.recording import Recording
+from rvc.infer.recording import SpooledRecording
 from rvc.params import Conversion
 from rvc.progress import Report
 
@@ -74,7 +74,7 @@ class Finished:
         seconds: of the recording.
     """
 
-    recording: Recording
+    recording: SpooledRecording
     sounds: list[Spool]
     voice_rate: int
     rate: int
@@ -145,7 +145,7 @@ class Finished:
 
 
 def finish(
-    recording: Recording,
+    recording: SpooledRecording,
     sounds: list[Spool],
     masks: list[np.ndarray],
     rate: int,

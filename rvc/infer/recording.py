@@ -35,7 +35,7 @@ def _append(feeds: list[tuple[StreamResampler, Spool]], wave: np.ndarray) -> Non
         spool.append(resampler(column))
 
 
-class Recording:
+class SpooledRecording:
     """What is known of a recording after reading it once.
 
     Attributes:
@@ -63,7 +63,7 @@ class Recording:
     def close(self) -> None:
         self.open.close()
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> SpooledRecording:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -188,7 +188,7 @@ class LoadedOnce(Generic[Kept]):
             self.slots.move_to_end(key)
         with slot.lock:
             if not slot.made:
-                slot.made.append(self._made(key, make))
+                slot.made.append(self._make(key, make))
             made = slot.made[0]
         with self.lock:
             self.slots[key] = slot
@@ -198,7 +198,7 @@ class LoadedOnce(Generic[Kept]):
                 del self.slots[old]
         return made
 
-    def _made(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+    def _make(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         try:
             return make()
         except BaseException:

@@ -31,13 +31,13 @@ class VocoderInfo:
 
 @dataclass(frozen=True)
 class DiscriminatorPlan:
-    """Which critics a discriminator version is made of, in the order of its key names.
+    """Which discriminators a discriminator version is made of, in the order of its key names.
 
     Attributes:
-        periods: of the period critics.
-        resolutions: (n_fft, hop, window) of the spectrogram critics.
+        periods: of the period discriminators.
+        resolutions: (n_fft, hop, window) of the spectrogram discriminators.
         scale: whether the wave itself is judged first.
-        spectral: (n_fft, hop, channels) of the small log-spectrogram critics.
+        spectral: (n_fft, hop, channels) of the small log-spectrogram discriminators.
     """
 
     periods: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The critics a voice is trained against: at the wave's own rate, by period, by spectrogram."""
+"""What a voice is trained against: discriminators of the wave, its periods, its spectrogram."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rvc.nets import DISCRIMINATORS
 from rvc.nets.layers import leaky, maybe_checkpointed, normed
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """Convolutions with a leaky ReLU after each, then `conv_post`; keeps every map.
 
     Subclasses fill `convs` and `conv_post`, and lay the wave out in `prepare`.
@@ -50,7 +50,7 @@ class Column(nn.Conv2d):
         return F.conv1d(x, self.weight.squeeze(3), self.bias, self.stride[:1], self.padding[:1])
 
 
-class Scale(Critic):
+class Scale(Discriminator):
     """Judges the wave itself with grouped, strided convolutions."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Scale(Critic):
         self.conv_post = normed(nn.Conv1d(1024, 1, 3, padding=1))
 
 
-class Period(Critic):
+class Period(Discriminator):
     """Judges every p-th sample together.
 
     The kernels see one phase only. With two of them, rows of two samples would be too narrow for
@@ -102,7 +102,7 @@ class Period(Critic):
         return x.unflatten(0, (-1, self.period)).permute(0, 2, 3, 1) if self.flat else x
 
 
-class Resolution(Critic):
+class Resolution(Discriminator):
     """Judges a magnitude spectrogram with a rectangular window."""
 
     def __init__(self, n_fft: int, hop: int, window: int) -> None:
@@ -125,7 +125,7 @@ class Resolution(Critic):
         return spectrum.abs()[:, None]
 
 
-class Spectral(Critic):
+class Spectral(Discriminator):
     """Judges a log-magnitude spectrogram with few channels: a fraction of the others' cost."""
 
     window: Tensor
@@ -153,7 +153,7 @@ class Spectral(Critic):
 
 
 class Discriminators(nn.Module):
-    """All critics of one version, under the files' key names `discriminators.<i>.…`.
+    """All discriminators of one version, under the files' key names `discriminators.<i>.…`.
 
     Args:
         version: name in `rvc.nets.DISCRIMINATORS`: "v1", "v2", "v3", "lite".
@@ -174,11 +174,11 @@ class Discriminators(nn.Module):
 
     def set_checkpointing(self, active: bool) -> None:
         """Trade time for memory in training."""
-        for critic in self.modules():
-            if isinstance(critic, Critic):
-                critic.checkpointing = active
+        for discriminator in self.modules():
+            if isinstance(discriminator, Discriminator):
+                discriminator.checkpointing = active
 
     def forward(self, wave: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """(B, 1, N) -> every critic's verdicts (B, n) and maps."""
-        pairs = [critic(wave) for critic in self.discriminators]
+        """(B, 1, N) -> every discriminator's verdicts (B, n) and maps."""
+        pairs = [discriminator(wave) for discriminator in self.discriminators]
         return [verdict for verdict, _ in pairs], [maps for _, maps in pairs]

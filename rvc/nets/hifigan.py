@@ -239,31 +239,31 @@ class Staged(Decoder):
         noise: Noise = GLOBAL_NOISE,
     ) -> Tensor:
         sound = self._source(f0, source, noise) if self.use_f0 else None
-        x = self._begun(z, g)
+        x = self._first_layer(z, g)
         for i in range(self.stages):
             x = self.stage(i, x, sound)
-        return self._ended(x)
+        return self._last_layer(x)
 
     def cropped(self, z: Tensor, g: Tensor, sound: Tensor | None, keep: Tensor) -> Tensor:
         """The wave of frames [keep[0], keep[1]) of z, right but for `later_frames` at its ends.
 
         Only the first stage sees far: the others are spared most of a block's margin.
         """
-        x = self.stage(0, self._begun(z, g), sound)
+        x = self.stage(0, self._first_layer(z, g), sound)
         begin, end = keep[0], keep[1]
         x = x[:, :, begin * self.first_rate : end * self.first_rate]
         if sound is not None:
             sound = sound[:, :, begin * self.hop : end * self.hop]
         for i in range(1, self.stages):
             x = self.stage(i, x, sound)
-        return self._ended(x)
+        return self._last_layer(x)
 
-    def _begun(self, z: Tensor, g: Tensor | None) -> Tensor:
+    def _first_layer(self, z: Tensor, g: Tensor | None) -> Tensor:
         x = self.conv_pre(z)
         out: Tensor = x if g is None else x + self.cond(g)
         return out
 
-    def _ended(self, x: Tensor) -> Tensor:
+    def _last_layer(self, x: Tensor) -> Tensor:
         return torch.tanh(self.conv_post(leaky(x, FINAL_SLOPE)))
 
 

@@ -185,7 +185,7 @@ class Synthesizer(nn.Module):
             z, m_q, logs_q, y_mask = self.enc_q(spec, spec_lengths, g, noise)
             z_p = self.flow(z, y_mask, g)
         else:
-            z, y_mask = self._told(m_p, logs_p, x_mask, g, noise), x_mask
+            z, y_mask = self._sample_prior(m_p, logs_p, x_mask, g, noise), x_mask
         size = self.settings.segment_frames
         free = (spec_lengths - size + 1).clamp(min=1)
         starts = (torch.rand(free.shape, device=free.device) * free).long()
@@ -194,7 +194,7 @@ class Synthesizer(nn.Module):
         audio = self.dec(part, hz, g=g, noise=noise)
         return TrainOutput(audio, starts, x_mask, y_mask, z, m_p, logs_p, z_p, m_q, logs_q)
 
-    def _told(
+    def _sample_prior(
         self,
         m_p: Tensor,
         logs_p: Tensor,
@@ -218,7 +218,7 @@ class Synthesizer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Content to the decoder's input: z (B, I, T) already masked, and the mask."""
         m_p, logs_p, mask = self.encode(phone, pitch, lengths)
-        return self._told(m_p, logs_p, mask, g, noise, temperature), mask
+        return self._sample_prior(m_p, logs_p, mask, g, noise, temperature), mask
 
     def infer(
         self,

@@ -22,7 +22,7 @@ from rvc.nets.layers import GLOBAL_NOISE, Noise
 if TYPE_CHECKING:
     from rvc.f0.rmvpe import RMVPE
     from rvc.onnx.cache import Graph
-    from rvc.onnx.order import Order
+    from rvc.onnx.graph_spec import GraphSpec
 
 WORKERS = 4  # blocks at once; each takes memory
 
@@ -73,11 +73,11 @@ class SourceOnly(Decoder):
 def decoder(file: Path, dec: Staged) -> GraphDecoder | None:
     """The graph of a decoder whose weights come from `file`."""
     from rvc.onnx import cache
-    from rvc.onnx.order import Order
+    from rvc.onnx.graph_spec import GraphSpec
 
     workers = min(torch.get_num_threads(), WORKERS)
     graph = cache.load(
-        Order("decoder", {"file": str(file.resolve())}, [sha256(file)]),
+        GraphSpec("decoder", {"file": str(file.resolve())}, [sha256(file)]),
         threads=torch.get_num_threads() // workers,
     )
     return None if graph is None else GraphDecoder(graph, dec, workers)
@@ -93,9 +93,9 @@ class GraphNetwork(nn.Module):
         plain: loads the network itself, should the graph be gone when it is wanted again.
     """
 
-    def __init__(self, graph: Graph, order: Order, plain: Callable[[], nn.Module]) -> None:
+    def __init__(self, graph: Graph, spec: GraphSpec, plain: Callable[[], nn.Module]) -> None:
         super().__init__()
-        self.order, self.plain = order, plain
+        self.spec, self.plain = spec, plain
         self.shape: dict[str, list[int]] = json.loads(graph.notes["shape"])
         self.opened: list[Graph] = [graph]  # in a list, so that torch takes it for no part
 
@@ -107,7 +107,7 @@ class GraphNetwork(nn.Module):
     def forward(self, waves: list[Tensor]) -> Tensor:
         from rvc.onnx import cache
 
-        graph = next(iter(self.opened), None) or cache.load(self.order)
+        graph = next(iter(self.opened), None) or cache.load(self.spec)
         if graph is None:
             out: Tensor = self.plain()(waves)
             return out
@@ -129,22 +129,22 @@ def embedder(
 ) -> Embedder | None:
     """An embedder as a graph; its network is not loaded here."""
     home = manager.home(name, custom)
+    if not _exportable(home):
+        return None
     weights = weights_file(home)
     declared = sorted(home.glob("*.json")) if home.is_dir() else []
     contents = [sha256(weights), *(f.read_text(encoding="utf-8") for f in declared)]
     where = None if custom is None else str(home.resolve())
     label = name if name != "custom" else str(custom)
-    if not _exportable(home):
-        return None
     from rvc.onnx import cache
-    from rvc.onnx.order import Order
+    from rvc.onnx.graph_spec import GraphSpec
 
-    order = Order(
+    wanted = GraphSpec(
         "embedder",
         {"name": name, "custom": where, "layer": layer, "projected": projected},
         [*contents, str(layer), str(projected), label],
     )
-    graph = cache.load(order)
+    graph = cache.load(wanted)
     if graph is None:
         return None
 
@@ -153,7 +153,7 @@ def embedder(
         return out
 
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
-    return Embedder(spec, GraphNetwork(graph, order, plain))
+    return Embedder(spec, GraphNetwork(graph, wanted, plain))
 
 
 def _exportable(home: Path) -> bool:
@@ -175,7 +175,7 @@ def pitch() -> RMVPE | None:
         return None
     from rvc.f0 import rmvpe
     from rvc.onnx import cache
-    from rvc.onnx.order import Order
+    from rvc.onnx.graph_spec import GraphSpec
 
-    graph = cache.load(Order("rmvpe", {}, [sha256(file)]))
+    graph = cache.load(GraphSpec("rmvpe", {}, [sha256(file)]))
     return None if graph is None else rmvpe.RMVPE(net=graph)

@@ -24,11 +24,11 @@ TOLERANCE = 1e-4  # of the peak
 IMPOSSIBLE = 3  # exit code: trying again will not help
 
 
-def export(order: str, folder: Path) -> None:
+def export(spec: str, folder: Path) -> None:
     """Leave in `folder` the bare graph, and what the network makes of its examples.
 
     Args:
-        order: a `rvc.onnx.cache.Order` as text.
+        spec: a `rvc.onnx.graph_spec.GraphSpec` as text.
 
     Raises:
         Impossible: the network has no graph.
@@ -36,9 +36,9 @@ def export(order: str, folder: Path) -> None:
     import torch
 
     from rvc.onnx import lift, recipes
-    from rvc.onnx.order import Order
+    from rvc.onnx.graph_spec import GraphSpec
 
-    wanted = Order.loads(order)
+    wanted = GraphSpec.loads(spec)
     recipe = recipes.RECIPES[wanted.kind](**wanted.given)
     recipe.net.eval()
     try:

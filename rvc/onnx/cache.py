@@ -23,7 +23,7 @@ from rvc import memory, processes
 from rvc.hub import cache
 from rvc.onnx import runtime
 from rvc.onnx.build import IMPOSSIBLE
-from rvc.onnx.order import Order
+from rvc.onnx.graph_spec import GraphSpec
 
 LOG = logging.getLogger(__name__)
 LIMIT_BYTES = 3 << 30  # of the whole cache
@@ -52,12 +52,12 @@ class Graph(nn.Module):
         return torch.from_numpy(self.session.run(None, arrays, runtime.shrinking_run())[0])
 
 
-def load(order: Order, threads: int = 0) -> Graph | None:
+def load(spec: GraphSpec, threads: int = 0) -> Graph | None:
     """The graph from the cache, or a new one; None where it cannot be had or switched off."""
     if os.environ.get(OFF):
         return None
     try:
-        if order.file.with_suffix(".never").exists():
+        if spec.file.with_suffix(".never").exists():
             return None
         failures = runtime.errors(
             ImportError, MemoryError, OSError, RuntimeError, ValueError, subprocess.TimeoutExpired
@@ -66,19 +66,19 @@ def load(order: Order, threads: int = 0) -> Graph | None:
         LOG.debug("No graphs: %s", error)
         return None
     try:
-        return _opened(order, threads) or _made(order, threads)
+        return _open(spec, threads) or _build(spec, threads)
     except failures as error:
-        LOG.warning("The %s runs without a graph: %.300s", order.kind, error)
+        LOG.warning("The %s runs without a graph: %.300s", spec.kind, error)
         return None
 
 
-def _opened(order: Order, threads: int) -> Graph | None:
+def _open(spec: GraphSpec, threads: int) -> Graph | None:
     """The graph of the cache; None where there is none, or a damaged one.
 
     Raises:
         Exception: of any kind where there is too little memory: that says nothing of the file.
     """
-    file = order.file
+    file = spec.file
     if not file.is_file():
         return None
     try:
@@ -92,31 +92,31 @@ def _opened(order: Order, threads: int) -> Graph | None:
     return graph
 
 
-def _made(order: Order, threads: int) -> Graph:
+def _build(spec: GraphSpec, threads: int) -> Graph:
     """Have it made by other processes, whose memory goes back to the system.
 
     Who comes second waits, and finds it made.
     """
     from filelock import FileLock
 
-    order.lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(order.lock_file, timeout=2 * MAKING_S):
-        found = _opened(order, threads)
+    spec.lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(spec.lock_file, timeout=2 * MAKING_S):
+        found = _open(spec, threads)
         if found is not None:
             return found
-        file = order.file
-        LOG.info("Preparing the %s for this processor (once).", order.kind)
+        file = spec.file
+        LOG.info("Preparing the %s for this processor (once).", spec.kind)
         file.parent.mkdir(parents=True, exist_ok=True)
         cache.drop(file, file.with_suffix(".data"))  # what is there is damaged
         memory.release_freed()  # both processes lie in memory now
         with tempfile.TemporaryDirectory(prefix=cache.PART, dir=file.parent) as folder:
-            _step(order, "export", order.dumps(), folder)
-            _step(order, "optimise", folder, str(file))
+            _step(spec, "export", spec.dumps(), folder)
+            _step(spec, "optimise", folder, str(file))
         cache.prune(file, LIMIT_BYTES)
         return Graph(file, threads)
 
 
-def _step(order: Order, *arguments: str) -> None:
+def _step(spec: GraphSpec, *arguments: str) -> None:
     """Run a step of `rvc.onnx.build` as a process.
 
     Raises:
@@ -124,7 +124,7 @@ def _step(order: Order, *arguments: str) -> None:
     """
     done = processes.run(["-m", "rvc.onnx.build", *arguments], MAKING_S)
     if done.returncode == IMPOSSIBLE:
-        order.file.with_suffix(".never").touch()
+        spec.file.with_suffix(".never").touch()
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"code {done.returncode}")

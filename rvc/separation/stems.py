@@ -139,7 +139,7 @@ def _streamed(
     there = StreamResampler(rate, spectra.RATE, 2)
     back = StreamResampler(spectra.RATE, rate, channels)
     left = frames
-    for voice in model.voice(_heard(blocks, there), power):
+    for voice in model.voice(_resampled(blocks, there), power):
         if channels == 1:  # the two sides differ a little for equal input
             voice = voice.mean(axis=1)
         ready = back(np.ascontiguousarray(voice)).reshape(-1, channels)[:left]
@@ -149,7 +149,7 @@ def _streamed(
     yield np.concatenate([rest, np.zeros((left - len(rest), channels), np.float32)])
 
 
-def _heard(blocks: Iterable[np.ndarray], resampler: StreamResampler) -> Iterator[np.ndarray]:
+def _resampled(blocks: Iterable[np.ndarray], resampler: StreamResampler) -> Iterator[np.ndarray]:
     """What the networks hear: two sides at 44.1 kHz."""
     for block in blocks:
         yield resampler(np.repeat(block, 2, axis=1) if block.shape[1] == 1 else block)

@@ -14,8 +14,8 @@ from rvc.errors import BadInput, VoiceError
 from rvc.params import Train
 from rvc.progress import silent
 from rvc.train import distributed
-from rvc.train.exchange import Exchange
-from rvc.train.parts import STANDARD, Parts
+from rvc.train.build import STANDARD, Parts
+from rvc.train.launch import Exchange
 from rvc.train.train import train
 
 log = logging.getLogger(__name__)

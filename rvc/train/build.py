@@ -3,28 +3,73 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
+from torch import nn
 from torch.amp.grad_scaler import GradScaler
+from torch.optim import AdamW
 
+from rvc import f0
 from rvc.device import Device
 from rvc.nets import VOCODERS
 from rvc.nets.checkpoint import Checkpoint, read_checkpoint
+from rvc.nets.config import VoiceSettings
+from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params import Train
-from rvc.train import export, pretrained
+from rvc.progress import Report
+from rvc.train import export, index, metrics, preflight, pretrained, report
 from rvc.train.dataset import Dataset, Sampler
 from rvc.train.distributed import Ranks
+from rvc.train.eta import ShortestStep
 from rvc.train.material import Material
-from rvc.train.parts import STANDARD, Parts
-from rvc.train.state import State
-from rvc.train.step import Recipe
+from rvc.train.plausibility import shortest_step_s
+from rvc.train.state import State, optimiser
+from rvc.train.step import Recipe, train_step
+from rvc.train.trainer import TrainStep
 
 log = logging.getLogger(__name__)
 
 CACHE_SHARE = 0.3  # of the free memory
+
+
+def _largest_batch(*given: Any) -> int:
+    from rvc.train import batch_size  # only where none is given
+
+    return batch_size.largest(*given)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Functions and classes that a training calls by these names; tests put in small ones.
+
+    Attributes:
+        discriminators: builds them by name. optimiser: of one network.
+        step: one update of both networks.
+        largest_batch: the clips per step that fit into memory.
+        judge_slices: writes the dataset report. build_index: of the voice, at the end.
+        write_report: the page at the end. summary_writer: for TensorBoard, or None.
+        load_pitch: the extractor that measures renderings, by name and device.
+    """
+
+    discriminators: Callable[[str], Discriminators] = Discriminators
+    optimiser: Callable[[nn.Module, VoiceSettings, Any], AdamW] = optimiser
+    step: TrainStep = train_step
+    largest_batch: Callable[..., int] = _largest_batch
+    shortest_step_s: ShortestStep = shortest_step_s
+    judge_slices: Callable[[Path, Report], None] = preflight.judge_slices
+    build_index: Callable[[Path, Any, Report], Mapping[str, Any]] = index.build
+    write_report: Callable[[Path, str, Sequence[Mapping[str, Any]]], object] = report.write
+    summary_writer: Callable[[Path, int], Any] = metrics.summary_writer
+    load_pitch: Callable[[str, str], f0.Extractor] = f0.load
+
+
+STANDARD = Parts()
 
 
 def networks(p: Train, m: Material, chosen: Device, rows: int, parts: Parts = STANDARD) -> State:

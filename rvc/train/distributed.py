@@ -2,7 +2,7 @@
 
 One process opens no group and no socket. With more, every rank works on its share of each
 batch and the gradients are averaged before the optimiser's step, so all ranks stay equal.
-torchrun starts `rvc.train` once per GPU:
+torchrun starts `rvc.train` once per GPU (`rvc.train.launch` does it):
 
     torchrun --nproc-per-node 2 -m rvc.train PARAMETERS.json
 
@@ -15,29 +15,16 @@ state file.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from rvc import processes
-from rvc.device import Device
-from rvc.errors import Cancelled, Mismatch, StageFailed
-from rvc.params import Train
-from rvc.progress import Report
-from rvc.train.exchange import Exchange
-from rvc.train.stopping import Stop, saved
+from rvc.errors import Mismatch
 
 CHUNK_VALUES = 1 << 25  # values averaged in one message
-POLL_S = 0.1
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 T = TypeVar("T")
 
@@ -139,35 +126,6 @@ def leave(ranks: Ranks) -> None:
         dist.destroy_process_group()
 
 
-def torchrun(p: Train, chosen: Device, folder: Path, report: Report) -> None:
-    """One process per GPU, all ended together.
-
-    Raises:
-        Mismatch: GPUs of a kind that cannot work together here.
-        Cancelled: stopped on request; every process was told to save and end.
-        VoiceError: what a process said that ended the training.
-        StageFailed: a process ended without a word.
-    """
-    require_cuda(chosen.device.type)
-    count = len(chosen.numbers)
-    with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
-        exchange = Exchange(Path(scratch))
-        exchange.give(p)
-        shown = {VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE))}
-        child = subprocess.Popen(_line(exchange, count), env=processes.environment(**shown))
-        status = _attend(child, stop, exchange, report)
-        cause, stopped = exchange.cause(), stop.asked or exchange.stop_wanted
-    if status and cause is not None:
-        raise cause
-    if status and stopped:
-        raise Cancelled(f"Stopped. {saved(folder)}".strip(), "Start it again to go on from there.")
-    if status:
-        raise StageFailed(
-            f"Training on {count} GPUs ended with status {status}.",
-            "The log above names the cause; run the same command to go on from the saved state.",
-        )
-
-
 def require_cuda(kind: str) -> None:
     """Several processes share their work over NCCL, or on CPUs over gloo, and nothing else.
 
@@ -179,35 +137,3 @@ def require_cuda(kind: str) -> None:
             f"Training on several {kind.upper()} GPUs is not possible, only on one.",
             "Give one number, such as --gpu 0.",
         )
-
-
-def visible(numbers: Sequence[int], outside: str | None) -> str:
-    """The value of CUDA_VISIBLE_DEVICES that leaves only these of the GPUs this process sees.
-
-    Args:
-        outside: the value in force, whose entries (numbers or UUIDs) are what `numbers` count.
-    """
-    listed = [entry.strip() for entry in outside.split(",")] if outside else []
-    return ",".join(listed[n] if listed else str(n) for n in numbers)
-
-
-def _line(exchange: Exchange, count: int) -> list[str]:
-    given = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    given += ["-m", "rvc.train", str(exchange.parameters), str(exchange.folder)]
-    return processes.line(given)
-
-
-def _attend(child: subprocess.Popen[bytes], stop: Stop, exchange: Exchange, report: Report) -> int:
-    """Exit status of torchrun; a SIGTERM reaches it too, a terminal's Ctrl-C already has."""
-    forwarded = False
-    try:
-        while child.poll() is None:
-            if stop.signal not in (0, signal.SIGINT) and not forwarded:
-                forwarded = True
-                child.terminate()
-            exchange.relay(report)
-            time.sleep(POLL_S)
-    except BaseException:
-        child.kill()
-        raise
-    return child.returncode

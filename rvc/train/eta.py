@@ -13,7 +13,7 @@ from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled
 from rvc.params import Train
 from rvc.progress import Report
-from rvc.train.holdout import minutes
+from rvc.train.material import minutes
 from rvc.train.monitor import Monitor
 from rvc.train.plausibility import shortest_step_s
 from rvc.train.state import State

@@ -33,7 +33,7 @@ def adversarial_loss(fake: Sequence[Tensor]) -> Tensor:
 
 
 def feature_loss(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Twice the L1 distance of every critic's maps; no gradient flows through `real`."""
+    """Twice the L1 distance of every discriminator's maps; no gradient flows through `real`."""
     pairs = [(r, f) for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs, fs, strict=True)]
     return 2 * _total([F.l1_loss(f.float(), r.detach().float()) for r, f in pairs])
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rvc.errors import StageFailed
-from rvc.train.findings import Emit, Findings, no_emit
-from rvc.train.nonfinite import NonFiniteSteps, Verdict
+from rvc.train.metrics import Emit, Findings, no_emit
+from rvc.train.plausibility import NonFiniteSteps, Verdict
 
 log = logging.getLogger(__name__)
 

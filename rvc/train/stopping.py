@@ -50,7 +50,7 @@ class Stop:
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
             for number in asking_signals():
-                self.before[number] = signal.signal(number, self._heard)
+                self.before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
@@ -60,7 +60,7 @@ class Stop:
             signal.signal(number, handler)
         self.before.clear()
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked, self.signal = True, number

@@ -1,7 +1,7 @@
 """The verb `train`, and one process's run of it.
 
 `python core.py train …` trains in this process, without process group or socket; several GPUs
-(`--gpu 0-1`) are shared out in `distributed`. Every restart goes on from the state file.
+(`--gpu 0-1`) are shared out by `launch`. Every restart goes on from the state file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from rvc.dataset import lock, manifest
 from rvc.errors import BadInput
 from rvc.params import Train
 from rvc.progress import Report, silent
-from rvc.train import build, checkpoint, distributed, export
-from rvc.train import identity as identities
+from rvc.train import build, checkpoint, export
+from rvc.train.build import STANDARD, Parts
 from rvc.train.distributed import Ranks
 from rvc.train.eta import Eta
-from rvc.train.holdout import minutes
-from rvc.train.material import Material, material, voice_meta
+from rvc.train.material import Material, material, minutes, voice_meta
 from rvc.train.metrics import MetricsWriter
-from rvc.train.parts import STANDARD, Parts
 from rvc.train.plausibility import ParameterWatch
 from rvc.train.state import State
 from rvc.train.step import Recipe
@@ -51,7 +49,9 @@ def run(p: Train, report: Report = silent, parts: Parts | None = None) -> Result
     chosen = device.choose(p.gpu, p.precision, "train")
     with lock.hold(folder):
         if len(chosen.numbers) > 1:
-            distributed.torchrun(p, chosen, folder, report)
+            from rvc.train import launch
+
+            launch.torchrun(p, chosen, folder, report)
             done = result(p, folder)
         else:
             done = train(p, folder, chosen, Ranks(), report, parts)
@@ -77,7 +77,7 @@ def train(
     if fresh and ranks.first:
         parts.judge_slices(folder, report)
     p = _with_batch(p, m, recipe, chosen, saved, parts)
-    identity = identities.identity_of(p, m, ranks)
+    identity = checkpoint.identity_of(p, m, ranks)
     s = _state(p, m, chosen, folder, identity, saved, parts)
     scores = saved.get("scores", ()) if saved else ()
     del saved  # as large as the training itself
@@ -194,7 +194,7 @@ def _state(
     """Where the training stands: the saved state, or a beginning."""
     if saved is None:
         return build.begin(p, m, chosen, folder, parts)
-    identities.check(saved["identity"], identity)
+    checkpoint.require_same(saved["identity"], identity)
     s = build.networks(p, m, chosen, len(saved["g"]["emb_g.weight"]), parts)
     s.unpack(saved)
     log.info("Going on in epoch %d after step %d.", s.epoch, s.step)

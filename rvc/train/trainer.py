@@ -18,10 +18,9 @@ from rvc.params import Train
 from rvc.train import checkpoint, plausibility
 from rvc.train.dataset import Batch, Dataset, Prefetch, Sampler
 from rvc.train.eta import Eta
-from rvc.train.findings import no_emit
-from rvc.train.metrics import WINDOW_STEPS, MetricsWriter
+from rvc.train.metrics import WINDOW_STEPS, MetricsWriter, no_emit
 from rvc.train.monitor import Monitor
-from rvc.train.nonfinite import Verdict
+from rvc.train.plausibility import Verdict
 from rvc.train.state import State
 from rvc.train.step import Losses, Recipe, train_step
 from rvc.train.stopping import Saved, Stop, save_after_s

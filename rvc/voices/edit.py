@@ -43,7 +43,7 @@ def extract(p: params.ModelExtract, report: Report = silent) -> Result:
         "step": p.step or _step_of(p.pth_path),
         "dataset_length": info.get("total_dataset_duration"),
         "embedder_model": info.get("embedder_model") or "contentvec",
-        **_heard(p.pth_path.parent),
+        **_embedder_of(p.pth_path.parent),
         **({"speakers": info["speakers"]} if info.get("speakers") else {}),
     }
     found = _settings(p, checkpoint.model)
@@ -127,7 +127,7 @@ def _beside(path: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _heard(folder: Path) -> dict[str, Any]:
+def _embedder_of(folder: Path) -> dict[str, Any]:
     """Which embedder, layer and normalisation the features here were made with, if recorded."""
     made = manifest.stage(folder, "extract")
     if made is None:

@@ -129,7 +129,7 @@ def _one(file: Found, files: list[Found], indexes: list[Found], p: params.Import
     if sharing.is_link(p.source):  # a folder is nobody's business, nor is what follows a ?
         origin["source"] = p.source.split("?")[0][:300]
     chosen, others = pair(file, files, voice, indexes, p.index_path is not None)
-    folder = _made(name)
+    folder = _new_folder(name)
     try:
         target = folder / f"{folder.name}{file.path.suffix.lower()}"
         if as_onnx:
@@ -180,7 +180,7 @@ def _name(file: Found, voice: VoiceFile) -> str:
     return config.as_name(stem, config.as_name(str(voice.meta.get("model_name") or ""), "voice"))
 
 
-def _made(name: str) -> Path:
+def _new_folder(name: str) -> Path:
     """The new folder `logs/<name>`, or with a number where that is taken, also a moment ago."""
     folder = config.experiment(name)
     for number in itertools.count(2):

@@ -86,8 +86,9 @@ def voice_facts(voice: VoiceFile) -> Facts:
 
 def _checkpoint(raw: Mapping[str, Any], path: Path) -> Facts:
     weights = public_names(safe.check_tensors(raw["model"], str(path)))
-    generator, critic = "emb_g.weight" in weights, "discriminators.0.conv_post.bias" in weights
-    if not (generator or critic):
+    generator = "emb_g.weight" in weights
+    discriminator = "discriminators.0.conv_post.bias" in weights
+    if not (generator or discriminator):
         raise BadInput(f"{path} is a checkpoint of something else.", "Choose a G_ or D_ file.")
     return {
         "kind": "generator checkpoint" if generator else "discriminator checkpoint",

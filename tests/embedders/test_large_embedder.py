@@ -22,7 +22,7 @@ from rvc.infer import voice as voices
 from rvc.nets import checkpoint, voice_file
 from rvc.retrieval.index import Retriever
 from rvc.train import train
-from rvc.train.parts import Parts
+from rvc.train.build import Parts
 from tests.embedders import tiny_embedders as embedders
 from tests.train import tiny
 from tests.train.make import RATE, voice

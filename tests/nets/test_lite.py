@@ -71,15 +71,15 @@ def test_costs_a_tenth_of_the_standard_decoder():
     assert count.get_total_flops() < 5e9  # HiFi-GAN at 40 kHz: 91e9
 
 
-def test_trains_with_its_own_critics():
+def test_trains_with_its_own_discriminators():
     s = config.load(RATE, "lite")
-    net, critics = Synthesizer(s, 192, True, 2, "lite"), Discriminators("lite")
+    net, discriminators = Synthesizer(s, 192, True, 2, "lite"), Discriminators("lite")
     n, t = 2, 140
     phone, hz = torch.randn(n, t, 192), torch.full((n, t), 150.0)
     lengths, pitch = torch.full((n,), t), torch.full((n, t), 90)
     out = net(phone, lengths, pitch, hz, torch.rand(n, 513, t), lengths, torch.tensor([0, 1]))
     assert out.audio.shape == (n, 1, s.segment_size)
-    verdicts, maps = critics(out.audio)
+    verdicts, maps = discriminators(out.audio)
     assert [len(m) for m in maps] == [6] * len(verdicts) == [6] * 3
     sum(v.mean() for v in verdicts).backward()
     assert torch.isfinite(net.dec.filters.weight.grad).all()

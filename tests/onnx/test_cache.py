@@ -14,7 +14,7 @@ from rvc.infer.blocks import Blocks, TorchDecoder
 from rvc.infer.convert import convert
 from rvc.nets import voice_file
 from rvc.onnx import accelerate, build, cache, lift, runtime
-from rvc.onnx.order import Order
+from rvc.onnx.graph_spec import GraphSpec
 from tests import tiny
 from tests.infer.conftest import done_here, sung
 
@@ -139,14 +139,14 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(fake_networks, home, tmp_
 def test_two_who_want_the_same_graph_make_it_once(kept, fake_networks, tmp_path, monkeypatch):
     pth, steps = tiny.voice(tmp_path / "v.pth"), []
 
-    def step(order, *arguments):
+    def step(spec, *arguments):
         steps.append(arguments[0])
-        done_here(order, *arguments)
+        done_here(spec, *arguments)
 
     monkeypatch.setattr(cache, "_step", step)
-    order = Order("decoder", {"file": str(pth)}, ["same"])
+    spec = GraphSpec("decoder", {"file": str(pth)}, ["same"])
     with ThreadPoolExecutor(2) as pool:
-        graphs = list(pool.map(lambda _: cache.load(order), range(2)))
+        graphs = list(pool.map(lambda _: cache.load(spec), range(2)))
     assert all(isinstance(graph, cache.Graph) for graph in graphs)
     assert steps == ["export", "optimise"]
 

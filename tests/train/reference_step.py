@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 
-from rvc.nets.discriminators import Critic, Period
+from rvc.nets.discriminators import Discriminator, Period
 from rvc.nets.layers import SLOPE, ResBlock, slices
 from rvc.train import losses
 from rvc.train.dataset import Batch
@@ -28,24 +28,24 @@ def plain_block(block: ResBlock, x: Tensor) -> Tensor:
     return x
 
 
-def plain_critic(critic: Critic, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
-    x, maps = critic.prepare(wave), []
-    for conv in critic.convs:
+def plain_discriminator(discriminator: Discriminator, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
+    x, maps = discriminator.prepare(wave), []
+    for conv in discriminator.convs:
         x = F.leaky_relu(conv(x), SLOPE)
         maps.append(x)
-    x = critic.conv_post(x)
+    x = discriminator.conv_post(x)
     return x.flatten(1), [*maps, x]
 
 
 def plain_feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """As in the original, with a gradient for the critics' weights on both sides, never used."""
+    """As in the original: the discriminators' weights get gradients on both sides, never used."""
     pairs = [(r, f) for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs, fs, strict=True)]
     return 2 * torch.stack([(r.float() - f.float()).abs().mean() for r, f in pairs]).sum()
 
 
 def plain_networks(g: nn.Module, d: nn.Module) -> None:
     """Take out of these networks what only makes them faster or smaller."""
-    for net, kind, forward in ((g, ResBlock, plain_block), (d, Critic, plain_critic)):
+    for net, kind, forward in ((g, ResBlock, plain_block), (d, Discriminator, plain_discriminator)):
         for part in net.modules():
             if isinstance(part, kind):
                 part.forward = MethodType(forward, part)

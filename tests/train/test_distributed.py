@@ -19,9 +19,9 @@ from rvc.device import Device, choose
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.nets.layers import Noise
 from rvc.progress import silent
-from rvc.train import build, checkpoint, distributed, train
+from rvc.train import build, checkpoint, launch, train
 from rvc.train.distributed import Ranks
-from rvc.train.exchange import Exchange
+from rvc.train.launch import Exchange
 from rvc.train.material import material
 from rvc.train.stopping import Stop
 from tests.train import tiny
@@ -83,18 +83,15 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
     """A signal is what `kill` sends; the report is how a job is cancelled on any system."""
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
-    real = distributed._line
 
-    def line(exchange, count):
-        ranks = [*real(exchange, count)[:-3], "tests.train.two_ranks", str(tmp_path), options]
-        return [*ranks, str(exchange.folder)]
+    def rank(exchange):
+        return ["-m", "tests.train.two_ranks", str(tmp_path), options, str(exchange.folder)]
 
     def stop_when_it_runs():
         while not (folder / "state.pt").is_file():
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(distributed, "_line", line)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     others = set(psutil.Process().children())  # of other tests
     if by == "signal":
@@ -107,7 +104,7 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
-        distributed.torchrun(tiny.params(), GPUS, folder, report)
+        launch.torchrun(tiny.params(), GPUS, folder, report, rank)
     assert 0 < checkpoint.load(folder)["step"] < 1000
     if by == "report":
         assert shown[0][1] == 500 * 2
@@ -127,14 +124,14 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
     ],
 )
 def test_gpus_are_counted_among_those_a_scheduler_left(outside, numbers, inside):
-    assert distributed.visible(numbers, outside) == inside
+    assert launch.visible(numbers, outside) == inside
 
 
 def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path):
     intel = Device(torch.device("cpu"), torch.float32, "Intel", (0, 1))
     object.__setattr__(intel, "device", SimpleNamespace(type="xpu"))
     with pytest.raises(Mismatch, match="several XPU GPUs"):
-        distributed.torchrun(tiny.params(), intel, tmp_path, silent)
+        launch.torchrun(tiny.params(), intel, tmp_path, silent)
 
 
 class OneOfTwo(Ranks):

@@ -10,9 +10,10 @@ from torch import nn
 
 from rvc.errors import StageFailed
 from rvc.train.monitor import WINDOW, Monitor
-from rvc.train.nonfinite import STOP_AFTER, Verdict
 from rvc.train.plausibility import (
+    STOP_AFTER,
     ParameterWatch,
+    Verdict,
     batch_statistics,
     operations_per_s,
     shortest_step_s,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rvc.errors import StageFailed
-from rvc.train import eta, monitor, nonfinite, state, step
+from rvc.train import eta, monitor, plausibility, state, step
 from tests.train import tiny
 
 
@@ -86,7 +86,7 @@ def test_ten_in_a_row_stop_with_the_cause(folder, monkeypatch):
     with pytest.raises(StageFailed, match=r"10 steps in a row.*not finite.*clips 0_") as failure:
         train(total_epoch=9, save_every_epoch=9)
     assert failure.value.hint
-    assert len(steps) == nonfinite.STOP_AFTER
+    assert len(steps) == plausibility.STOP_AFTER
     assert "not_finite_stop" in rules(events(folder))
     assert not list(folder.glob("v_*.pth"))
 

@@ -10,9 +10,9 @@ import torch
 from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
 from rvc.nets import voice_file
-from rvc.train import checkpoint, holdout, report, validation
+from rvc.train import checkpoint, material, report, validation
 from rvc.train import scores as scoring
-from rvc.train.holdout import LEAST_CLIPS, split
+from rvc.train.material import LEAST_CLIPS, split
 from rvc.train.scores import ClipScore, Score
 from rvc.train.validation import SpeakerJudges, chosen, pitch_error
 from tests.train import tiny
@@ -111,7 +111,7 @@ def test_without_the_judges_there_are_no_verdicts():
 
 
 def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(holdout, "LEAST_CLIPS", 8)
+    monkeypatch.setattr(material, "LEAST_CLIPS", 8)
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     p = tiny.params(total_epoch=2, holdout=0.2, batch_size=3)
     tiny.run(p, write_report=report.write)
@@ -139,7 +139,7 @@ def test_saves_are_rendered_scored_and_the_best_is_kept(tmp_path, monkeypatch):
 def test_rendering_does_not_disturb_training(tmp_path, monkeypatch):
     ends = []
     for name in ("judged", "not"):
-        monkeypatch.setattr(holdout, "LEAST_CLIPS", 8)
+        monkeypatch.setattr(material, "LEAST_CLIPS", 8)
         folder = tiny.voice(tmp_path / name, monkeypatch, clips=8)
         if name == "not":
             monkeypatch.setattr(validation.Validation, "__call__", lambda *_: None)

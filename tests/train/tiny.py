@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from rvc.nets import config
-from rvc.nets.discriminators import Critic, Discriminators
+from rvc.nets.discriminators import Discriminator, Discriminators
 from rvc.nets.layers import normed
 from rvc.params import Train
 from rvc.progress import silent
 from rvc.train import preflight, train
-from rvc.train.parts import Parts
+from rvc.train.build import Parts
 from tests.train.make import RATE, experiment
 
 SMALL = {
@@ -29,7 +29,7 @@ SMALL = {
 }
 
 
-class TinyPeriod(Critic):
+class TinyPeriod(Discriminator):
     def __init__(self, period):
         super().__init__()
         self.period = period
@@ -44,7 +44,7 @@ class TinyPeriod(Critic):
 
 
 class TinyDiscriminators(Discriminators):
-    """Three small critics in place of nine big ones."""
+    """Three small discriminators in place of nine big ones."""
 
     def __init__(self, version="v2"):
         nn.Module.__init__(self)

@@ -18,7 +18,7 @@ FORMAT = 4  # of what is written; a change makes older graphs unused
 
 
 @dataclass(frozen=True)
-class Order:
+class GraphSpec:
     """Which graph is wanted.
 
     Attributes:
@@ -50,7 +50,7 @@ class Order:
         return json.dumps(vars(self))
 
     @classmethod
-    def loads(cls, text: str) -> Order:
+    def loads(cls, text: str) -> GraphSpec:
         return cls(**json.loads(text))
 
 
