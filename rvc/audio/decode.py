@@ -9,7 +9,6 @@ silence of the same length, and are entered in the account.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +16,7 @@ from rvc.audio.account import BROKEN, Account
 from rvc.audio.container import outline
 from rvc.audio.packets import PacketReader, claimed_s
 from rvc.audio.part import Part, View
-from rvc.audio.pieces import Decoded, unreadable
+from rvc.audio.pieces import Decoded, Info, unreadable
 from rvc.audio.raw import RawReader
 from rvc.errors import BadInput
 
@@ -26,18 +25,6 @@ CONTAINERS = (
     "amr,amrnb,amrwb,avi,flv,mpegts,mpeg,au,dts,ape,wv,tta"
 )
 LEAST_BYTES_S = 16.0  # digital silence in FLAC takes more
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What the container says about the audio stream that would be read."""
-
-    rate: int
-    channels: int
-    frames: int
-    format: str
-    codec: str
-    bits: int
 
 
 def _open(
@@ -70,7 +57,7 @@ def _track(container: Any, account: Account) -> Any:
     return chosen
 
 
-def describe(path: Path, form: str | None = None) -> Stream:
+def describe(path: Path, form: str | None = None) -> Info:
     """Header of the file's audio stream; `frames` is the container's claim or 0.
 
     Raises:
@@ -87,14 +74,9 @@ def describe(path: Path, form: str | None = None) -> Stream:
                 length_s = 0.0  # no sound is that small
             frames = round(length_s * context.sample_rate)
             bits = int(context.format.bits) if context.format else 0
-            return Stream(
-                context.sample_rate,
-                context.layout.nb_channels,
-                frames,
-                container.format.name,
-                context.codec.name,
-                bits,
-            )
+            rate, channels = context.sample_rate, context.layout.nb_channels
+            name, exact = container.format.name, container.format.name == "flac" and frames > 0
+            return Info(rate, channels, frames, name, context.codec.name, bits, exact)
     except (av.error.FFmpegError, OverflowError) as error:
         raise unreadable(path, error) from error
 

@@ -11,30 +11,12 @@ import numpy as np
 
 from rvc.audio import encode, mix, source
 from rvc.audio.account import Account
-from rvc.audio.pieces import Decoded
+from rvc.audio.pieces import Decoded, Info
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
 LOG = logging.getLogger(__name__)
 LOUDEST = 64.0  # +36 dBFS: float files beyond this hold numbers, not sound
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a file's header says. Where `exact` is false `frames` is only a claim, and reading
-    from the middle decodes all that is before."""
-
-    rate: int
-    channels: int
-    frames: int
-    format: str
-    codec: str
-    bits: int
-    exact: bool = True
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.rate
 
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "ULAW": 8, "ALAW": 8} | {
@@ -54,8 +36,7 @@ def info(path: Path | str) -> Info:
     if found.coded:
         from rvc.audio import decode
 
-        head = decode.describe(path, found.form)
-        return Info(**vars(head), exact=head.format == "flac" and head.frames > 0)
+        return decode.describe(path, found.form)
     with source.opened(path, found) as files:
         first = files[0]
         frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)

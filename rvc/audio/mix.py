@@ -19,6 +19,7 @@ CELL_S = 0.05  # one set of weights for so long, crossfaded into the next
 REACH = 10  # cells looked at on both sides
 PLACES = {"FC": 1.0, "FL": 0.5, "FR": 0.5, "LFE": 0.0, "LFE2": 0.0}
 ELSEWHERE = 0.35  # weight of surround and height channels
+BETWEEN = 0.7071  # share of centre and surround in each of two sides (ITU-R BS.775)
 QUIET = 1e-7  # -70 dBFS: what is quieter decides nothing
 OPPOSITE = 0.5  # correlation below minus this turns a channel round
 KEPT, LOWERED = 0.55, 0.45  # share of the loudest channel's power: left alone / made up for
@@ -73,6 +74,7 @@ class Mixer:
     ) -> None:
         self.rate, self.channels, self.side = rate, channels, side
         self.base, self.size = places(layout, channels), cell(rate)
+        self.difference = np.array([0.5, *[0.0] * (channels - 2), -0.5][:channels], np.float32)
         self.reference = layout.index("FC") if channels > 2 and "FC" in layout else 0
         self.held = np.zeros((0, channels), np.float32)
         self.power = np.zeros((0, channels, channels))  # of cells from `first_cell` on
@@ -182,12 +184,7 @@ class Mixer:
 
     def _plain(self) -> np.ndarray:
         """Weights (K, C) where nothing speaks against the plain mix."""
-        rows = [self.base]
-        if self.side:
-            apart = np.zeros(self.channels, np.float32)
-            apart[0], apart[-1] = 0.5, -0.5
-            rows.append(apart)
-        return np.stack(rows)
+        return np.stack([self.base, self.difference] if self.side else [self.base])
 
     def _weights(self, start: int, stop: int, mixed: int) -> np.ndarray:
         """Weights (stop - start, K, C) of the cells, counted from the first one known.
@@ -233,8 +230,7 @@ class Mixer:
         self, around: np.ndarray, mono: np.ndarray, signs: np.ndarray, gain: np.ndarray
     ) -> np.ndarray:
         """Weights (n, C) of the side: where the mix is not plain, nothing of the voice."""
-        side = np.zeros_like(mono)
-        side[:, 0], side[:, -1] = 0.5, -0.5 * signs[:, -1]
+        side = self.difference * np.append(np.ones_like(signs[:, :-1]), signs[:, -1:], axis=1)
         common = np.einsum("nc,ncd,nd->n", side, around, mono)
         own = np.einsum("nc,ncd,nd->n", mono, around, mono)
         plain = (gain == 1) & (signs.min(axis=1) == 1)
@@ -242,9 +238,13 @@ class Mixer:
         return np.asarray(side - share[:, None] * mono)
 
 
-def downmix(wave: np.ndarray, rate: int, layout: tuple[str, ...] = ()) -> np.ndarray:
-    """A whole sound (T,) or (T, C) as one channel (T,) float32."""
-    if wave.ndim == 1:
+def to_stereo(wave: np.ndarray) -> np.ndarray:
+    """(T, C) -> (T, 1 or 2): more channels become two sides, those of films by their order."""
+    count = wave.shape[1]
+    if count <= 2:
         return wave
-    mixer = Mixer(rate, wave.shape[1], layout)
-    return np.concatenate([mixer(wave), mixer.rest()])
+    if count == 6:  # left, right, centre, low frequencies, surround left and right
+        sides = wave[:, :2] + BETWEEN * (wave[:, 2:3] + wave[:, 4:6])
+    else:
+        sides = np.stack([wave[:, side::2].mean(axis=1) for side in (0, 1)], axis=1)
+    return np.clip(sides, -1, 1).astype(np.float32)

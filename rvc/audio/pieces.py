@@ -19,6 +19,24 @@ LONGEST_S = 10  # silence comes in pieces of at most this length
 
 
 @dataclass(frozen=True)
+class Info:
+    """What a file's header says. Where `exact` is false `frames` is only a claim, and reading
+    from the middle decodes all that is before."""
+
+    rate: int
+    channels: int
+    frames: int
+    format: str
+    codec: str
+    bits: int
+    exact: bool = True
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+@dataclass(frozen=True)
 class Decoded:
     """A piece (T, C) float32 as it was decoded, its rate in Hz and the channels' places.
 

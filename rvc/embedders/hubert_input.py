@@ -61,19 +61,18 @@ class Projection(nn.Module):
         return projected
 
 
+def position_conv(s: Shape, size: int) -> nn.Conv1d:
+    """A grouped convolution from which frames learn their place among their neighbours."""
+    groups = s.num_conv_pos_embedding_groups
+    return nn.Conv1d(s.hidden_size, s.hidden_size, size, padding=size // 2, groups=groups)
+
+
 class PositionConv(nn.Module):
     """Relative position from one wide grouped convolution; weight norm is folded when loading."""
 
     def __init__(self, s: Shape) -> None:
         super().__init__()
-        size = s.num_conv_pos_embeddings
-        self.conv = nn.Conv1d(
-            s.hidden_size,
-            s.hidden_size,
-            size,
-            padding=size // 2,
-            groups=s.num_conv_pos_embedding_groups,
-        )
+        self.conv = position_conv(s, s.num_conv_pos_embeddings)
         self.batch_norm = nn.BatchNorm1d(s.hidden_size) if s.conv_pos_batch_norm else nn.Identity()
         self.act = ACTIVATIONS[s.feat_extract_activation]
 
@@ -87,14 +86,7 @@ class PositionLayer(nn.Module):
 
     def __init__(self, s: Shape) -> None:
         super().__init__()
-        size = s.conv_pos_kernel_size
-        self.conv = nn.Conv1d(
-            s.hidden_size,
-            s.hidden_size,
-            size,
-            padding=size // 2,
-            groups=s.num_conv_pos_embedding_groups,
-        )
+        self.conv = position_conv(s, s.conv_pos_kernel_size)
         self.norm = nn.LayerNorm(s.hidden_size, elementwise_affine=False)
         self.act = ACTIVATIONS[s.feat_extract_activation]
 

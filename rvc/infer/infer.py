@@ -17,6 +17,7 @@ import numpy as np
 
 from rvc.audio import encode, io
 from rvc.audio.account import Account, Loss
+from rvc.audio.spool import scratch
 from rvc.errors import BadInput
 from rvc.infer import preview, voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream
@@ -35,7 +36,7 @@ def infer(p: Infer, report: Report) -> dict[str, Any]:
         VoiceError: see the classes in rvc.errors.
     """
     if p.output_path == PIPE:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch()) as folder:
             target = Path(folder) / f"result.{p.export_format.lower()}"
             result = _convert_from(p, target, report)
             with target.open("rb") as made:
@@ -126,7 +127,7 @@ def _source(path: Path) -> Iterator[Path]:
     if path != PIPE:
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         copy = Path(folder) / "standard input"
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)

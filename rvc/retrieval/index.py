@@ -83,14 +83,18 @@ def condense(features: np.ndarray, centres: int, seed: int) -> np.ndarray:
 
 
 def write(index: Any, file: Path) -> None:
-    """Save a faiss index in one step: readers see the old file or the whole new one."""
+    """Save a faiss index in one step: readers see the old file or the whole new one.
+
+    Raises:
+        OSError: the system's own, with the file; faiss itself would turn it into words.
+    """
     import faiss
 
     try:
-        with files.replacing(file) as part:
-            faiss.write_index(index, str(part))
-    except RuntimeError as error:
-        raise OSError(28 if "write" in str(error) else 5, str(error), str(file)) from error
+        with files.replacing(file) as part, part.open("wb") as out:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(out.write))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 class Retriever:

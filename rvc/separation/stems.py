@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import encode, io
+from rvc.audio import encode, io, mix
 from rvc.audio.resample import StreamResampler
 from rvc.config import paths
 from rvc.errors import BadInput, VoiceError
@@ -26,7 +26,6 @@ from rvc.separation.models import StemModel
 LOG = logging.getLogger(__name__)
 BLOCK_S = 4.0
 CACHE_BYTES = 4 << 30
-CENTRE, SURROUND = 0.7071, 0.7071  # of a film's sound, mixed to two sides (ITU-R BS.775)
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,7 @@ class Song:
     def blocks(self) -> Iterator[np.ndarray]:
         """The song, (T, channels) float32 at a time."""
         for block in io.blocks(self.path, mono=False, block_s=BLOCK_S):
-            yield two_sides(block.wave)
-
-
-def two_sides(wave: np.ndarray) -> np.ndarray:
-    """(T, C) -> (T, 1 or 2): more channels are mixed down, those of films by their layout."""
-    count = wave.shape[1]
-    if count <= 2:
-        return wave
-    if count == 6:  # left, right, centre, low frequencies, surround left and right
-        sides = wave[:, :2] + CENTRE * wave[:, 2:3] + SURROUND * wave[:, 4:6]
-    else:
-        sides = np.stack([wave[:, side::2].mean(axis=1) for side in (0, 1)], axis=1)
-    return np.clip(sides, -1, 1).astype(np.float32)
+            yield mix.to_stereo(block.wave)
 
 
 def scan(path: Path, report: Report = silent) -> Song:
@@ -77,7 +64,7 @@ def scan(path: Path, report: Report = silent) -> Song:
     """
     seal, frames, energy, rate, channels = hashlib.sha256(), 0, 0.0, 0, 0
     for block in io.blocks(path, mono=False, block_s=BLOCK_S):
-        wave = two_sides(block.wave)
+        wave = mix.to_stereo(block.wave)
         rate, channels = block.rate, wave.shape[1]
         seal.update(np.ascontiguousarray(wave, "<f4").tobytes())
         frames += len(wave)

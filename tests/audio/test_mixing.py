@@ -24,6 +24,12 @@ def db(wave: np.ndarray) -> float:
     return float(10 * np.log10(np.square(wave, dtype=np.float64).mean() + 1e-20))
 
 
+def downmix(wave: np.ndarray, rate: int, layout: tuple[str, ...] = ()) -> np.ndarray:
+    """A whole sound (T, C) as one channel (T,)."""
+    mixer = mix.Mixer(rate, wave.shape[1], layout)
+    return np.concatenate([mixer(wave), mixer.rest()])
+
+
 def halves(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(np.arange(len(first)) < len(first) // 2, first, second).astype(np.float32)
 
@@ -48,7 +54,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_level_is_kept_all_the_time(name):
     wave = np.stack(CASES[name], axis=1)
-    mixed = mix.downmix(wave, RATE)
+    mixed = downmix(wave, RATE)
     assert len(mixed) == len(wave)
     for piece, whole in zip(np.array_split(mixed, 6), np.array_split(V, 6), strict=True):
         assert db(piece) == pytest.approx(db(whole), abs=3)
@@ -57,7 +63,7 @@ def test_the_level_is_kept_all_the_time(name):
 @pytest.mark.parametrize("place", FIVE_ONE)
 def test_five_point_one_by_its_places(place):
     wave = np.stack([V if name == place else SILENT for name in FIVE_ONE], axis=1)
-    mixed = mix.downmix(wave, RATE, FIVE_ONE)
+    mixed = downmix(wave, RATE, FIVE_ONE)
     if place == "LFE":
         assert db(mixed) < -100  # effects only, by its definition
     else:
@@ -66,7 +72,7 @@ def test_five_point_one_by_its_places(place):
 
 def test_dialogue_stands_above_surround():
     wave = np.stack([0.2 * OTHER, 0.2 * OTHER, V, SILENT, OTHER, OTHER], axis=1)
-    mixed = mix.downmix(wave, RATE, FIVE_ONE)
+    mixed = downmix(wave, RATE, FIVE_ONE)
     plain = wave.mean(axis=1)
     said, before = (float(np.corrcoef(m, V)[0, 1]) for m in (mixed, plain))
     assert said > before + 0.3
@@ -74,7 +80,7 @@ def test_dialogue_stands_above_surround():
 
 def test_ordinary_stereo_is_the_average_to_the_last_bit():
     wave = np.stack([V + 0.1 * OTHER, V - 0.1 * OTHER], axis=1)
-    np.testing.assert_array_equal(mix.downmix(wave, RATE), wave.mean(axis=1, dtype=np.float32))
+    np.testing.assert_array_equal(downmix(wave, RATE), wave.mean(axis=1, dtype=np.float32))
 
 
 @pytest.mark.parametrize("block", [100, 7777, 40000])
@@ -83,7 +89,7 @@ def test_blocks_of_any_size_give_the_same(name, block):
     wave = np.stack(CASES[name], axis=1)
     mixer = mix.Mixer(RATE, 2)
     parts = [mixer(wave[at : at + block]) for at in range(0, len(wave), block)] + [mixer.rest()]
-    np.testing.assert_allclose(np.concatenate(parts), mix.downmix(wave, RATE), atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(parts), downmix(wave, RATE), atol=1e-6)
 
 
 def test_reading_from_the_middle_mixes_as_reading_all(tmp_path):
@@ -112,7 +118,7 @@ def test_the_layout_of_a_wav_is_used(tmp_path):
     [block] = io.blocks(tmp_path / "a.wav", mono=False)
     assert block.layout == FIVE_ONE
     mixed, _ = io.load(tmp_path / "a.wav")
-    np.testing.assert_allclose(mixed, mix.downmix(wave, RATE, FIVE_ONE), atol=1e-6)
+    np.testing.assert_allclose(mixed, downmix(wave, RATE, FIVE_ONE), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["opposite", "left", "right", "opposite at first"])
@@ -134,4 +140,20 @@ def test_the_side_of_ordinary_stereo_is_half_the_difference():
 def test_values_that_are_no_numbers_stay_visible():
     wave = np.stack([V, V], axis=1)
     wave[5000, 0] = np.nan
-    assert np.flatnonzero(np.isnan(mix.downmix(wave, RATE))).tolist() == [5000]
+    assert np.flatnonzero(np.isnan(downmix(wave, RATE))).tolist() == [5000]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_two_sides_stay_as_they_are(channels: int) -> None:
+    wave = np.stack([V, OTHER][:channels], axis=1)
+    np.testing.assert_array_equal(mix.to_stereo(wave), wave)
+
+
+@pytest.mark.parametrize("place", FIVE_ONE)
+def test_a_films_channels_are_heard_on_their_sides(place: str) -> None:
+    wave = np.stack([V if name == place else SILENT for name in FIVE_ONE], axis=1)
+    left, right = mix.to_stereo(wave).T
+    wanted = {"L": (True, False), "R": (False, True)}.get(place[-1], (place == "FC",) * 2)
+    assert (left.any(), right.any()) == wanted
+    for side in (left, right):
+        assert not side.any() or -3.1 < db(side) - db(V) < 0.1

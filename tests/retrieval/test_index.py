@@ -1,6 +1,7 @@
 """The retrieval index: any size, any width, exact hits, damaged files."""
 
 import contextlib
+import errno
 import struct
 import tracemalloc
 
@@ -11,6 +12,7 @@ import pytest
 from rvc.errors import BadInput, Mismatch
 from rvc.retrieval import faissfile, index, table
 from rvc.retrieval.table import Damaged
+from tests import disk
 
 pytestmark = pytest.mark.usefixtures("home")  # what is read is kept there
 
@@ -244,3 +246,15 @@ def test_what_is_written_from_plain_tables_is_what_faiss_searches(tmp_path):
     (square, ids), (expected, _) = known.search(queries, 4), built.search(queries, 4)
     assert np.allclose(square, expected, atol=1e-4)
     assert np.allclose(((table.vectors[ids[:, 0]] - queries) ** 2).sum(1), square[:, 0], atol=1e-3)
+
+
+@disk.linux
+def test_a_full_disk_is_told_as_what_it_is(tmp_path, monkeypatch):
+    """faiss turns the system's errors into words; the number survives, and so does the old file."""
+    file = tmp_path / "v.index"
+    file.write_bytes(b"old")
+    disk.fill(monkeypatch, file.name)
+    with pytest.raises(OSError, match="No space left") as failed:
+        index.write(index.build(rows(60)), file)
+    assert (failed.value.errno, failed.value.filename) == (errno.ENOSPC, str(file))
+    assert file.read_bytes() == b"old"
