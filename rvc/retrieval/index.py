@@ -92,7 +92,7 @@ def write(index: Any, file: Path) -> None:
 
     try:
         with files.replacing(file) as part, part.open("wb") as out:
-            faiss.write_index(index, faiss.PyCallbackIOWriter(out.write))
+            faiss.write_index(index, faiss.PyCallbackIOWriter(out.write))  # type: ignore[attr-defined]
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
 

@@ -14,6 +14,7 @@ from rvc.audio import dsp, io
 from rvc.audio.account import Account
 from rvc.audio.loudness import Loudness, TruePeak
 from rvc.audio.mix import Mixer
+from rvc.audio.pieces import Info
 from rvc.dataset.report import verdict
 from rvc.dataset.report.measure import Job, Measured, measure
 from rvc.errors import BadInput
@@ -103,7 +104,7 @@ def _look(path: Path, seconds: float, report: Report, account: Account) -> Pictu
     return picture
 
 
-def _numbers(found: Measured, picture: Picture, head: io.Info) -> dict[str, Any]:
+def _numbers(found: Measured, picture: Picture, head: Info) -> dict[str, Any]:
     """Everything in the description, JSON-ready."""
     loudness = picture.loudness_lufs
     voiced = found.f0_hz[found.f0_hz > 0]
