@@ -28,7 +28,27 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "gpu": "Device",
     "total_epoch": "Epochs",
     "save_every_epoch": "Save every … epochs",
-    "formant_qfrency": "Formant quefrency",
+    "formant_shifting": "Change the formants",
+    "formant_qfrency": "Formant detail",
+    "formant_timbre": "Formant shift",
+    "split_audio": "Convert in pieces",
+    "clean_audio": "Reduce noise",
+    "clean_strength": "How much",
+    "proposed_pitch": "Match the voice's pitch",
+    "include_mutes": "Silent clips",
+    "cpu_cores": "Processor cores",
+    "cache_data_in_gpu": "Keep the data in GPU memory",
+    "normalization_mode": "Level the recordings",
+    "holdout": "Kept aside to judge by",
+    "checkpointing": "Save memory",
+    "index_algorithm": "Index method",
+    "save_only_latest": "Keep only the newest state",
+    "save_every_weights": "A voice file at every save",
+    "save_every_minutes": "Save the state every … minutes",
+    "pretrained": "Start from base models",
+    "custom_pretrained": "Base models of your own",
+    "clip_gradients": "Limit of gradients",
+    "balance": "Repeat rare speakers",
     "post_process": "Effects on",
     "cut_preprocess": "Cutting",
     "separate": "Take music out",
@@ -66,7 +86,7 @@ NEEDS = {  # shown only while another control has a certain value (besides name_
 }
 SHORT = ("Effects",)  # groups of so many controls that the help text serves as label
 Model = TypeVar("Model", bound=BaseModel)
-WIDE = 1000  # whole numbers over a wider range are typed, not dragged
+WIDE = 1000  # numbers over a wider range are typed, not dragged
 FINE = {"pitch": 0.01}  # steps of sliders whose small parts are heard
 STEPS = ((2.0, 0.01), (20.0, 0.1), (200.0, 0.5))
 
@@ -191,7 +211,7 @@ def _grid(names: list[str], place: Any) -> None:
             place(name)
 
 
-def _text(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:
+def text_of(name: str, declared: FieldInfo, t: Translate) -> dict[str, str]:
     """Label and help text; where one only repeats the other, it is shown once."""
     said, help_text = label(name), declared.description or ""
     if group_of(declared) in SHORT:
@@ -207,10 +227,10 @@ def _start(name: str, declared: FieldInfo, start: Mapping[str, Any]) -> Any:
 
 
 def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, Any]) -> Any:
-    """The control that suits a field's type and limits."""
+    """The control that suits a field's type and limits; its class says the parameter's own name."""
     kind, many = base_type(declared.annotation)
     value = _start(name, declared, start)
-    text = _text(name, declared, t)
+    text = text_of(name, declared, t) | {"elem_classes": f"is-{name}"}
     if kind is bool:
         return gr.Checkbox(bool(value), **text)
     if allowed := choices(declared.annotation):
@@ -220,7 +240,7 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
         return gr.Dropdown(pairs, value=value, multiselect=many or None, **text)
     low, high = limits(declared)
     optional = value is None and not declared.is_required()  # a slider always has a value
-    if None not in (low, high) and not optional and not (kind is int and high - low > WIDE):
+    if None not in (low, high) and not optional and high - low <= WIDE:
         usual = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
         step = FINE.get(name, usual)
         return gr.Slider(low, high, value, step=step, buttons=[], **text)

@@ -13,9 +13,9 @@ from tabs.i18n import Translate
 
 UI = ASSETS / "ui"
 SCRIPTS = (
-    "core.js", "jobs.js", "joblist.js", "player.js", "mixer.js", "steps.js", "training.js",
-    "models.js", "recording.js", "dataset.js", "voice-face.js", "voice-picker.js", "voices.js",
-    "forms.js",
+    "core.js", "address.js", "run.js", "takes.js", "jobs.js", "joblist.js", "player.js",
+    "mixer.js", "steps.js", "training.js", "models.js", "recording.js", "dataset.js",
+    "voice-face.js", "voice-picker.js", "voices.js", "forms.js",
 )  # fmt: skip
 STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css")
 
@@ -51,7 +51,7 @@ def header(t: Translate) -> str:
         '<header class="top"><div class="brand"><svg viewBox="0 0 24 24" aria-hidden="true">'
         '<path d="M3 10v4M7.5 6v12M12 3v18M16.5 7v10M21 10v4"/></svg>'
         f"<h1>{escape(t('Voice cloning'))}</h1></div>"
-        f'<p class="tagline">{tagline}</p><device-chip></device-chip>'
+        f'<p class="tagline">{tagline}</p><model-status></model-status><device-chip></device-chip>'
         "<job-list></job-list>"
         f'<a class="header-icon doctor" href="api/doctor" target="_blank" aria-label="{check}" '
         f'title="{check}"><svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from html import escape
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from rvc import jobs
 from rvc.config import as_name, paths
 from rvc.errors import BadInput
 from rvc.server import fence, machine
@@ -18,6 +20,7 @@ from tabs.events import QUIET, guarded, starts
 from tabs.page import Page
 
 VERBS = ("infer", "batch-infer")
+PREVIEW_S = 10
 NO_VOICE = "Train one under Training, or get one under Voices."
 EMPTY = "Choose a recording and a voice, then press Convert. The result appears here."
 
@@ -41,34 +44,63 @@ def build(page: Page) -> None:
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
                 preset = presets.chooser(page)
                 form = controls.form(presets.Sound, t, start=usable("f0_method"))
-                page.ready_note("f0_method")
+                page.missing_models("predictors/rmvpe", blocking="sound")
                 presets.build(page, form, preset)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY, forms="inference sound")
-            page.missing_models("predictors/rmvpe", "embedders/contentvec")
+            takes = elements.holding("takes-list", "takes", verbs="infer", sound=_usual(page))
     with gr.Row(elem_classes="actions"):
+        page.run_state("inference", "recording", *VERBS)
+        preview = gr.Button(t("Preview 10 s"), elem_id="preview")
         convert = gr.Button(t("Convert"), variant="primary", elem_id="convert")
         convert_all = gr.Button(
             t("Convert all"), variant="primary", elem_id="convert-all", visible=False
         )
-    both = [convert, convert_all]
-    one.select(lambda: _shown(True, False), None, both, **QUIET)
-    many.select(lambda: _shown(False, True), None, both, **QUIET)
+    all_three = [preview, convert, convert_all]
+    one.select(lambda: _shown(True, True, False), None, all_three, **QUIET)
+    many.select(lambda: _shown(False, False, True), None, all_three, **QUIET)
     job = gr.Textbox(visible=False, label="job")
 
     def start(source: Any, pth: str | None, *values: Any) -> str:
         return single(page, source, pth, dict(zip(form.fields, values, strict=True)))
+
+    def start_preview(source: Any, pth: str | None, *values: Any) -> str:
+        filled = dict(zip(form.fields, values, strict=True)) | {"preview_s": PREVIEW_S}
+        return single(page, source, pth, filled)
 
     def start_all(source: str | None, pth: str | None, *values: Any) -> str:
         return batch(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
     one_of = {"recording": recording, "voice": voice} | form.fields
     starts(convert, start, one_of, job, t, "infer", "convert")
+    starts(preview, start_preview, one_of, job, t, "infer", "preview")
     all_of = {"folder": folder, "voice": voice} | form.fields
     starts(convert_all, start_all, all_of, job, t, "batch-infer", "convert_folder")
+    used = list(one_of.values())
+    takes.change(lambda take: again(take, list(form.fields)), takes, used, **QUIET)
     page.remember("inference", {"recording": recording, "voice": voice, "folder": folder})
     page.remember("sound", form.fields)
+
+
+def again(take: str | None, names: list[str]) -> list[Any]:
+    """The recording, the voice and the sound that an earlier job was done with.
+
+    Args:
+        take: its id, and whatever makes the same wish another value.
+    """
+    if not take:
+        return [gr.skip()] * (2 + len(names))
+    done = jobs.read(take.split()[0])["params"]
+    return [done["input_path"], done["pth_path"], *(done.get(name, gr.skip()) for name in names)]
+
+
+def _usual(page: Page) -> str:
+    """What a list of results needs to say how each differs from the usual: values and labels."""
+    usual = presets.Sound().model_dump(mode="json") | usable("f0_method")
+    fields = presets.Sound.model_fields
+    labels = {name: controls.text_of(name, fields[name], page.t)["label"] for name in usual}
+    return json.dumps({"usual": usual, "labels": labels}, ensure_ascii=False)
 
 
 def usable(*names: str) -> dict[str, str]:

@@ -76,13 +76,23 @@ class Page:
         flags = " facts" * facts + " everybodys" * everybodys
         gr.HTML(f"<job-panel{told}{flags}></job-panel>")
 
-    def missing_models(self, *sets: str) -> None:
-        """A card with a Download button while files of these sets are absent."""
-        gr.HTML(f'<missing-models sets="{" ".join(sets)}"></missing-models>')
+    def run_state(self, form: str, needs: str, *verbs: str) -> None:
+        """Beside the main button: what is still missing in a form, or how far its job is.
 
-    def ready_note(self, *names: str) -> None:
-        """Says which settings were chosen because the model files for the usual ones are absent."""
-        gr.HTML(f'<ready-note names="{" ".join(names)}"></ready-note>')
+        Args:
+            needs: the value that is asked for before the voice.
+        """
+        said = f'verbs="{" ".join(verbs)}" form="{form}" needs="{needs}"'
+        gr.HTML(f"<run-state {said}></run-state>", elem_classes="run-state")
+
+    def missing_models(self, *sets: str, blocking: str = "") -> None:
+        """A card with a Download button while files of these sets are absent.
+
+        Args:
+            blocking: a form: only while its values need what is absent.
+        """
+        form = f' form="{blocking}"' if blocking else ""
+        gr.HTML(f'<missing-models sets="{" ".join(sets)}"{form}></missing-models>')
 
     def start(self, verb: str, values: dict[str, Any]) -> str:
         """Start a job from values of a form; returns its id.

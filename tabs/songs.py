@@ -36,11 +36,11 @@ def build(page: Page) -> None:
             with gr.Column(elem_classes="card"):
                 page.heading("Sound", "The defaults suit most songs; start with the pitch.", 3)
                 form = controls.form(Cover, t, only=FIELDS, start=usable("f0_method"))
-                page.ready_note("f0_method")
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY, forms="songs")
     with gr.Row(elem_classes="actions"):
+        page.run_state("songs", "song", *VERBS)
         go = gr.Button(t("Make the cover"), variant="primary", elem_id="make-cover", size="lg")
     job = gr.Textbox(visible=False, label="job")
 

@@ -20,6 +20,12 @@ from tabs.page import Page
 VERBS = ("create-voice",)
 STAGES = ("preprocess", "extract", "train", "index")
 STEPS = ("Recordings", "Settings", "Run", "Result")
+FIELDS = ("vocoder", "sample_rate", "f0_method", "embedder_model", "total_epoch")
+QUALITY: dict[str, tuple[Any, ...]] = {  # values of FIELDS
+    "Quick try: the small networks that ship, 24 kHz": ("lite", 24000, "fcpe", "mini", 60),
+    "Balanced: HiFi-GAN, 40 kHz, 200 epochs": ("HiFi-GAN", 40000, "rmvpe", "contentvec", 200),
+    "Best: HiFi-GAN, 48 kHz, 500 epochs": ("HiFi-GAN", 48000, "rmvpe", "contentvec", 500),
+}
 STEP_FIELDS = ("model_name", "dataset_path")
 UNNAMED = re.compile(rf"{routes.NEW_SET}( \d+)?")
 
@@ -69,6 +75,16 @@ def _step(number: int) -> gr.Column:
 
 def _settings(page: Page) -> controls.Form:
     page.heading(STEPS[1], "The defaults make a good voice from ten minutes of speech.")
+    t = page.t
+    quality = gr.Radio(
+        [(t(text), text) for text in QUALITY],
+        value=None,
+        label=t("How good, how long"),
+        info=t("Sets the controls below; how long it takes is known after the first epoch."),
+        elem_id="quality",
+    )
+    page.missing_models("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan",
+                        blocking="training")  # fmt: skip
     form = controls.form(
         params.CreateVoice,
         page.t,
@@ -77,9 +93,15 @@ def _settings(page: Page) -> controls.Form:
         start={"total_epoch": 200} | machine.ready()["chosen"],
     )
     _fit_rates(form)
-    page.ready_note("f0_method", "embedder_model", "vocoder")
-    page.missing_models("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan")
+    quality.input(_of_quality, quality, [form.fields[name] for name in FIELDS], **QUIET)
     return form
+
+
+def _of_quality(text: str) -> list[Any]:
+    """The controls of one choice; the rates go with the vocoder."""
+    vocoder, rate, *rest = QUALITY[text]
+    rates = [(str(r), r) for r in VOCODERS[vocoder].rates]
+    return [vocoder, gr.Radio(rates, value=rate), *rest]
 
 
 def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:

@@ -52,11 +52,11 @@ def build(page: Page) -> None:
                 page.heading("Sound", "The defaults suit most recordings; start with the pitch.", 3)
                 skip = (*SPEECH, *CHOSEN_HERE)
                 sound = controls.form(Tts, t, skip=skip, start=usable("f0_method"))
-                page.ready_note("f0_method")
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
             page.job_panel(*VERBS, empty=EMPTY, forms="tts")
     with gr.Row(elem_classes="actions"):
+        page.run_state("tts", "text", *VERBS)
         speak = gr.Button(t("Speak"), variant="primary", elem_id="speak", size="lg")
     job = gr.Textbox(visible=False, label="job")
     fields = speech.fields | sound.fields

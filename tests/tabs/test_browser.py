@@ -105,6 +105,55 @@ def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(server, visit, 
     assert page.locator("job-panel[data-stale]").count() == 0
 
 
+def test_results_are_kept_compared_and_used_again(server, visit, tmp_path):
+    give_voice(server)
+    page = visit()
+    upload(page, recording(tmp_path / "first.wav"))
+    page.locator("run-state", has_text="Ready").first.wait_for()
+    with server.held():
+        page.keyboard.press("Control+Enter")
+        panel(page, "running")
+        page.wait_for_function("() => document.title.startsWith('50 % · ')")
+        assert "50 %" in page.locator("#tab-inference run-state").inner_text()
+    panel(page, "done", says="Converted first.wav.")
+    assert page.title() == "Voice cloning"
+    pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
+    pitch.fill("5")
+    pitch.press("Tab")
+    page.locator("job-panel[data-stale]").wait_for()
+    page.locator("#preview").click()
+    takes = page.locator("#takes .take")
+    takes.nth(1).wait_for()
+    assert "+5 st" in takes.nth(0).inner_text()
+    assert "st" not in takes.nth(1).locator(".chips").inner_text()
+    for take in takes.all():
+        take.get_by_role("button", name="Compare").click()
+    page.locator("#takes ab-player").get_by_role("button", name="first anna.wav").click()
+    takes.nth(1).get_by_role("button", name="Use these settings").click()
+    holds(pitch, "0")
+
+
+def test_the_address_says_where_one_is_and_back_goes_back(page):
+    page.locator("#tab-settings-button").click()
+    page.locator("#tab-training-button").click()
+    page.locator("step-bar button", has_text="Run").click()
+    assert page.url.endswith("#/training/-/run")
+    for tab in ("training", "settings", "inference"):
+        page.go_back()
+        page.locator(f"#tab-{tab}-button[aria-selected=true]").wait_for()
+    page.go_forward()
+    page.locator("#tab-settings-button[aria-selected=true]").wait_for()
+    reload(page)
+    page.locator("#tab-settings-button[aria-selected=true]").wait_for()
+
+
+def test_a_bookmark_opens_the_voice_it_names(server, visit):
+    page = visit(f"{server.url}#/training/anna/settings")
+    page.locator("step-bar [aria-current]", has_text="Settings").wait_for()
+    page.locator("#back").click()
+    holds(page.locator("#voice-name input"), "anna")
+
+
 def test_a_broken_recording_is_named_taken_away_and_brought_back(server, page, tmp_path):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is not sound")

@@ -263,7 +263,7 @@ def test_presets_come_and_go(page, server, tmp_path):
     pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
     holds(pitch, "5")
     page.locator("#tab-inference .fold", has_text="Formant").locator("button.label-wrap").click()
-    page.get_by_label("Formant shifting").check()
+    page.get_by_label("Change the formants").check()
     fold.get_by_label("Name").fill("mine")
     with page.expect_download() as download:
         fold.get_by_role("button", name="Export preset").click()
@@ -276,10 +276,10 @@ def test_presets_come_and_go(page, server, tmp_path):
     assert (server.home / "assets" / "presets" / "mine.json").is_file()
     page.locator("#reset-sound").click()
     holds(pitch, "0")
-    expect_unchecked(page.get_by_label("Formant shifting"))
+    expect_unchecked(page.get_by_label("Change the formants"))
     choose(page, preset, "mine")
     holds(pitch, "5")
-    assert page.get_by_label("Formant shifting").is_checked()
+    assert page.get_by_label("Change the formants").is_checked()
 
 
 def expect_unchecked(box):
@@ -289,13 +289,15 @@ def expect_unchecked(box):
 
 def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(page, host):
     asked = len(host.asked)
-    card = page.locator("#tab-inference missing-models")
+    page.locator("model-status").get_by_role("button", name="Better models").click()
+    card = page.locator("model-status missing-models")
     card.get_by_text("Pitch (rmvpe) · 181 MB").wait_for()
     card.get_by_role("button", name="Download").click()
-    failed = panel(page, "failed", "#tab-inference missing-models", "rmvpe", LIMIT_MS)
+    failed = panel(page, "failed", "model-status missing-models", "rmvpe", LIMIT_MS)
     assert "404" in failed.inner_text()
     assert len(host.asked) > asked
     card.locator("button:enabled", has_text="Download").wait_for()
+    page.locator("model-status").get_by_role("button", name="Close").click()
     report = tab(page, "report")
     report.get_by_label("What happened?").fill("It went wrong.")
     page.locator("#make-report").click()

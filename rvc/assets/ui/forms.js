@@ -1,5 +1,6 @@
 // Values people entered, kept in the browser; light or dark; moving between tabs.
 
+import { note } from "./address.js";
 import { T, ask, make } from "./core.js";
 
 let chosen = {}; // by the server, where the usual model files are absent
@@ -109,11 +110,21 @@ new MutationObserver(() => {
 
 document.addEventListener("click", (event) => {
   const tab = event.target.closest?.("#nav > .tab-wrapper button[role=tab]");
-  if (tab) sessionStorage.setItem("voice.tab", tab.id);
+  if (tab) {
+    sessionStorage.setItem("voice.tab", tab.id);
+    note(tab.id.replace(/^tab-|-button$/g, ""));
+  }
   const target = event.target.closest?.(".theme-toggle, [data-open]");
   if (!target) return;
   if (target.dataset.open) return window.voice.open(target.dataset.open);
   const next = document.body.classList.contains("dark") ? "light" : "dark";
   localStorage.setItem("voice.theme", next);
   applyTheme();
+});
+
+// The name of a parameter, as the command line and other programs spell it, is its tooltip.
+document.addEventListener("mouseover", (event) => {
+  const control = event.target.closest?.('[class*="is-"]');
+  const name = /(?:^| )is-(\w+)/.exec(control?.className ?? "")?.[1];
+  if (name && !control.title) control.title = name;
 });

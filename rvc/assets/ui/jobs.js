@@ -1,6 +1,6 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { SOUND, T, ask, button, duration, jobs, make, ours, runs } from "./core.js";
+import { SOUND, STAGES, T, ask, button, duration, jobs, make, ours, runs, stageOf } from "./core.js";
 import { differs } from "./stale.js";
 import { again, complaint, doing, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
@@ -105,9 +105,11 @@ class JobPanel extends HTMLElement {
     this.bar.classList.toggle("unknown", !known);
     if (known) this.bar.parentElement.setAttribute("aria-valuenow", Math.round(100 * part));
     else this.bar.parentElement.removeAttribute("aria-valuenow");
-    const text = doing(job);
+    const stage = Object.keys(STAGES).indexOf(stageOf(job)) + 1;
+    const of = stage && job.verb === "create-voice" ? `${stage} / ${Object.keys(STAGES).length} · ` : "";
+    const text = job.place > 0 ? T("%1 before this one").replace("%1", job.place) : of + doing(job);
     if (this.note.textContent !== text) this.note.replaceChildren(...linked(text));
-    const left = job.eta_s == null ? "" : `${duration(job.eta_s)} ${T("left")}`;
+    const left = job.eta_s >= 1 ? `${duration(job.eta_s)} ${T("left")}` : ""; // less is a guess
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;
   }
 

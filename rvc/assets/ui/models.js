@@ -9,15 +9,35 @@ const SETS = {
   "pretraineds/hifi-gan": "Base models for training",
 };
 
+const needed = (set, { f0_method: pitch, embedder_model: content, vocoder, pretrained }) =>
+  ({
+    "predictors/rmvpe": pitch?.includes("rmvpe"),
+    "embedders/contentvec": content === "contentvec",
+    "pretraineds/hifi-gan": vocoder === "HiFi-GAN" && pretrained !== false,
+  })[set];
+
 class MissingModels extends HTMLElement {
   connectedCallback() {
     this.update = () => this.#watch();
     jobs.addEventListener("change", this.update);
+    this.saved = ({ detail }) => detail.key === this.getAttribute("form") && this.#load();
+    window.addEventListener("voice-saved", this.saved);
     this.#load();
   }
 
   disconnectedCallback() {
     jobs.removeEventListener("change", this.update);
+    window.removeEventListener("voice-saved", this.saved);
+  }
+
+  // The absent files of a set; where a form is named, those that its values need.
+  #absent(set, rows) {
+    const absent = rows.filter((row) => !row.present && row.name.startsWith(set));
+    if (!this.hasAttribute("form")) return absent;
+    const values = window.voice.values?.(this.getAttribute("form")) ?? {};
+    if (!needed(set, values)) return [];
+    const rate = `${values.sample_rate / 1000}k`;
+    return set.startsWith("pretraineds") ? absent.filter((row) => row.name.includes(rate)) : absent;
   }
 
   get job() {
@@ -37,7 +57,7 @@ class MissingModels extends HTMLElement {
     if (asked !== this.asked) return; // a later answer counts
     const absent = (this.getAttribute("sets") ?? "")
       .split(" ")
-      .map((set) => [set, rows.filter((row) => !row.present && row.name.startsWith(set))])
+      .map((set) => [set, this.#absent(set, rows)])
       .filter(([, files]) => files.length);
     this.replaceChildren(...(absent.length ? this.#card(absent) : []));
   }
@@ -68,18 +88,50 @@ class MissingModels extends HTMLElement {
   }
 }
 
-// <ready-note names="…">: what the page chose because the usual model files are not here.
-class ReadyNote extends HTMLElement {
-  async connectedCallback() {
-    const { chosen, instead } = await ask("ready").catch(() => ({ chosen: {}, instead: {} }));
-    const names = (this.getAttribute("names") ?? "").split(" ").filter((name) => name in instead);
-    if (!names.length) return;
-    const swaps = names.map((name) => `${instead[name]} → ${chosen[name]}`).join(", ");
-    const box = make("div", "notice lost");
-    box.append(make("p", "", `${T("Not downloaded yet, so another is chosen:")} ${swaps}`));
-    this.replaceChildren(box);
+// <model-status>: in the header, while model files for the best quality are absent: how much, and a sheet to get them.
+class ModelStatus extends HTMLElement {
+  connectedCallback() {
+    this.update = () => this.#watch();
+    jobs.addEventListener("change", this.update);
+    this.#look();
+  }
+
+  disconnectedCallback() {
+    jobs.removeEventListener("change", this.update);
+  }
+
+  #watch() {
+    const job = jobs.list.find((one) => ["assets", "prerequisites"].includes(one.verb));
+    const now = `${job?.id} ${job?.state}`;
+    if (now !== this.seen && this.seen !== undefined) this.#look();
+    this.seen = now;
+  }
+
+  async #look() {
+    const [rows, { chosen, instead }] = await Promise.all([ask("models"), ask("ready")]).catch(() => [[], {}]);
+    const wanted = Object.keys(SETS).filter((set) => set !== "predictors");
+    const absent = rows.filter((row) => !row.present && wanted.some((set) => row.name.startsWith(set)));
+    if (!absent.length) return this.replaceChildren();
+    const bytes = absent.reduce((sum, file) => sum + (file.size ?? 0), 0);
+    const text = `${T("Better models")} · ${Math.round(bytes / 1e6)} MB`;
+    this.replaceChildren(button(text, "plain small", () => this.#open(wanted, chosen ?? {}, instead ?? {})));
+  }
+
+  #open(wanted, chosen, instead) {
+    const sheet = make("dialog", "sheet", "", { "aria-label": T("Better models") });
+    const head = make("div", "row");
+    const close = button("✕", "plain icon", () => sheet.close());
+    close.setAttribute("aria-label", T("Close"));
+    head.append(make("h2", "grow", T("Better models")), close);
+    const swaps = Object.keys(instead).map((name) => `${instead[name]} → ${chosen[name]}`).join(", ");
+    const note = make("p", "facts", `${T("Not downloaded yet, so another is chosen:")} ${swaps}`);
+    sheet.append(head, ...(swaps ? [note] : []), make("missing-models", "", "", { sets: wanted.join(" ") }));
+    sheet.addEventListener("close", () => sheet.remove());
+    sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
+    this.append(sheet);
+    sheet.showModal();
   }
 }
 
 customElements.define("missing-models", MissingModels);
-customElements.define("ready-note", ReadyNote);
+customElements.define("model-status", ModelStatus);

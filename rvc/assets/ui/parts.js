@@ -66,7 +66,7 @@ export function table(job) {
     row.insertCell().textContent = `${file.cause ? "✕" : "✓"} ${baseName(file.file ?? "")}`;
     const cell = row.insertCell();
     if (SOUND.test(file.output_path ?? "")) {
-      cell.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(file.output_path) }));
+      cell.append(make("mini-player", "", "", { src: fileUrl(file.output_path), name: baseName(file.output_path) }));
     } else {
       cell.textContent = plainly(file.cause ?? "", job);
       cell.className = "failed";

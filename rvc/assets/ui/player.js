@@ -30,7 +30,8 @@ class AbPlayer extends HTMLElement {
     const row = make("div", "ab-row");
     const sides = make("div", "switch", "", { role: "group" });
     this.sideButtons = {};
-    for (const [side, text] of [["before", T("Before")], ["after", T("After")]]) {
+    const names = this.getAttribute("names")?.split("|") ?? [T("Before"), T("After")];
+    for (const [side, text] of [["before", names[0]], ["after", names[1]]]) {
       if (!this.sources[side]) continue;
       sides.append((this.sideButtons[side] = button(text, "", () => this.#choose(side))));
     }
@@ -106,6 +107,36 @@ class AbPlayer extends HTMLElement {
   }
 }
 
+// <mini-player src="…" name="…">: one sound in a row of others: play, place, time.
+class MiniPlayer extends HTMLElement {
+  connectedCallback() {
+    this.sound = make("audio", "", "", { preload: "metadata", src: this.getAttribute("src") });
+    this.play = button("▶", "play small", () => (this.sound.paused ? this.sound.play() : this.sound.pause()));
+    this.place = make("input", "", "", { type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": `${T("Position")}: ${this.getAttribute("name")}` });
+    this.place.addEventListener("input", () => (this.sound.currentTime = this.place.value * (this.sound.duration || 0)));
+    this.clock = make("span", "clock");
+    this.replaceChildren(this.play, this.place, this.clock, this.sound);
+    for (const name of ["play", "pause", "timeupdate", "loadedmetadata", "ended"]) {
+      this.sound.addEventListener(name, () => this.#tick());
+    }
+    this.#tick();
+  }
+
+  disconnectedCallback() {
+    this.sound.pause();
+  }
+
+  #tick() {
+    const { paused, currentTime: now, duration: all } = this.sound;
+    this.play.textContent = paused ? "▶" : "❚❚";
+    this.play.setAttribute("aria-label", `${paused ? T("Play") : T("Pause")}: ${this.getAttribute("name")}`);
+    if (!Number.isFinite(all)) return;
+    this.place.value = now / all;
+    this.place.style.setProperty("--range_progress", `${(100 * now) / all}%`);
+    this.clock.textContent = duration(paused && !now ? all : now);
+  }
+}
+
 const known = new Map();
 export async function samples(url) {
   if (!known.has(url)) known.set(url, decode(url).catch(() => null));
@@ -174,3 +205,4 @@ function spectrum(wave, start) {
 }
 
 customElements.define("ab-player", AbPlayer);
+customElements.define("mini-player", MiniPlayer);

@@ -2,6 +2,7 @@
 //
 // The step is kept by the browser's tab alone. A tab that kept none shows the running training.
 
+import { goal, note } from "./address.js";
 import { T, TRAINING, jobs, make, runs } from "./core.js";
 
 const KEY = "voice.step";
@@ -45,6 +46,7 @@ class StepBar extends HTMLElement {
   go(step) {
     sessionStorage.setItem(KEY, Math.min(this.buttons.length, Math.max(1, step)));
     this.show(kept());
+    if (goal().tab === "training") note("training", { step: kept() });
   }
 
   show(step) {

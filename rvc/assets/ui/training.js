@@ -82,7 +82,7 @@ const title = (facts) => (facts ? [make("h3", "", facts.name)] : []);
 function sample(path) {
   const figure = make("figure");
   figure.append(make("figcaption", "", `${T("Latest sample")} · ${baseName(path)}`));
-  figure.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(path) }));
+  figure.append(make("mini-player", "", "", { src: fileUrl(path), name: baseName(path) }));
   return figure;
 }
 
@@ -166,7 +166,7 @@ function files(facts) {
   const samples = facts.samples.map((path) => {
     const figure = make("figure");
     figure.append(make("figcaption", "", baseName(path)));
-    figure.append(make("audio", "", "", { controls: "", preload: "none", src: fileUrl(path) }));
+    figure.append(make("mini-player", "", "", { src: fileUrl(path), name: baseName(path) }));
     return figure;
   });
   return [table, ...samples];
