@@ -211,7 +211,7 @@ def _grid(names: list[str], place: Any) -> None:
             place(name)
 
 
-def text_of(name: str, declared: FieldInfo, t: Translate) -> dict[str, str]:
+def text_of(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:
     """Label and help text; where one only repeats the other, it is shown once."""
     said, help_text = label(name), declared.description or ""
     if group_of(declared) in SHORT:

@@ -91,6 +91,8 @@ class MissingModels extends HTMLElement {
 // <model-status>: in the header, while model files for the best quality are absent: how much, and a sheet to get them.
 class ModelStatus extends HTMLElement {
   connectedCallback() {
+    this.place = make("span");
+    this.replaceChildren(this.place); // the sheet stands beside it and stays when it changes
     this.update = () => this.#watch();
     jobs.addEventListener("change", this.update);
     this.#look();
@@ -111,10 +113,10 @@ class ModelStatus extends HTMLElement {
     const [rows, { chosen, instead }] = await Promise.all([ask("models"), ask("ready")]).catch(() => [[], {}]);
     const wanted = Object.keys(SETS).filter((set) => set !== "predictors");
     const absent = rows.filter((row) => !row.present && wanted.some((set) => row.name.startsWith(set)));
-    if (!absent.length) return this.replaceChildren();
+    if (!absent.length) return this.place.replaceChildren();
     const bytes = absent.reduce((sum, file) => sum + (file.size ?? 0), 0);
     const text = `${T("Better models")} · ${Math.round(bytes / 1e6)} MB`;
-    this.replaceChildren(button(text, "plain small", () => this.#open(wanted, chosen ?? {}, instead ?? {})));
+    this.place.replaceChildren(button(text, "plain small", () => this.#open(wanted, chosen ?? {}, instead ?? {})));
   }
 
   #open(wanted, chosen, instead) {
