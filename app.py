@@ -36,6 +36,12 @@ log = logging.getLogger("app")
     help="Address to listen on; beyond this machine a token is asked for.",
 )
 @click.option("--share", is_flag=True, help="Also open a public link (asks for the token).")
+@click.option(
+    "--warm",
+    is_flag=True,
+    envvar="RVC_WARM",
+    help="Load what conversions need at once, not when the first one is asked for.",
+)
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 @click.option("--token", envvar="RVC_TOKEN", help="Token to ask for; made up when needed.")
 @click.option(
@@ -62,6 +68,7 @@ def main(
     port: int,
     server_name: str,
     share: bool,
+    warm: bool,
     open_: bool,
     token: str | None,
     hosts: tuple[str, ...],
@@ -79,7 +86,7 @@ def main(
     processes.wait_quietly()
 
     access = Access(server_name, token, folders, share, hosts, root_path)
-    serve(create(access), access, listener, share, open_)
+    serve(create(access), access, listener, share, open_, warm)
 
 
 def listen(server_name: str, port: int) -> socket.socket:
@@ -169,9 +176,19 @@ def _with_page(access: Access) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, access: Access, listener: socket.socket, share: bool, open_: bool) -> None:
+def serve(
+    app: FastAPI,
+    access: Access,
+    listener: socket.socket,
+    share: bool,
+    open_: bool,
+    warm: bool = False,
+) -> None:
     """Answer until interrupted."""
     import uvicorn
+
+    from rvc import jobs
+    from rvc.config import load_settings
 
     host, port = listener.getsockname()[:2]
     name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
@@ -185,7 +202,8 @@ def serve(app: FastAPI, access: Access, listener: socket.socket, share: bool, op
         webbrowser.open(address)
     logging.getLogger("uvicorn.error").addFilter(not_a_goodbye)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    with contextlib.suppress(KeyboardInterrupt):
+    warm = warm or load_settings().worker_warm
+    with contextlib.suppress(KeyboardInterrupt), jobs.serving(warm):
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -220,6 +220,9 @@ class Settings(BaseModel):
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     offline: bool = False
     mirrors: list[str] = Field(default_factory=list)
+    worker_warm: bool = False  # start the warm process with the server
+    worker_idle_min: float = Field(default=10.0, ge=0.1, le=1440)  # without work, until it ends
+    worker_memory_mb: int = Field(default=0, ge=0)  # that it may keep; 0 is half of the machine's
 
 
 def load_settings() -> Settings:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rvc.config import load_settings
@@ -58,6 +62,27 @@ def choose(gpu: str = "auto", precision: Precision = "auto", part: Part = "conve
     asked = load_settings().precision if precision == "auto" else precision
     dtype, because = _dtype(device, asked, part)
     return Device(device, dtype, f"{why}; {because}", numbers)
+
+
+def place(gpu: str) -> str:
+    """A name that two choices of a GPU share where they mean the same device; loads no torch.
+
+    Where torch is built for the CPU alone that is every choice.
+    """
+    return "cpu" if gpu == "-" or _built_for_cpu() else gpu
+
+
+@lru_cache(maxsize=1)
+def _built_for_cpu() -> bool:
+    """Whether this torch can use no GPU, told by the facts of its build."""
+    found = find_spec("torch")
+    if sys.platform == "darwin" or found is None or found.origin is None:
+        return False
+    facts = Path(found.origin).with_name("version.py")
+    if not facts.is_file():
+        return False
+    built = re.findall(r"^(cuda|hip|xpu)\b.*= *(.+)$", facts.read_text(), re.MULTILINE)
+    return bool(built) and all(value.strip() == "None" for _, value in built)
 
 
 def _place(gpu: str) -> tuple[str, tuple[int, ...], str]:

@@ -105,6 +105,22 @@ def start_detached(
     )
 
 
+def start_worker(arguments: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process that is talked to by its standard input and output, else like a detached one.
+
+    Args:
+        errors: gets its standard error.
+    """
+    return subprocess.Popen(
+        line(arguments),
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        **detachment(),
+    )
+
+
 def detachment() -> dict[str, Any]:
     """How this system is asked for a process of its own: a session, or a group with no window."""
     if WINDOWS:

@@ -21,10 +21,14 @@ class Verb:
     Attributes:
         declared: "module:class" of its parameters.
         engine: "module:function" with the signature (params, report) -> Result.
+        warm: a server has it done by a process that keeps what it has loaded.
+        long: there it lets those pass that are not.
     """
 
     declared: str
     engine: str
+    warm: bool = False
+    long: bool = False
 
     @property
     def params(self) -> type[Params]:
@@ -34,27 +38,31 @@ class Verb:
 
 
 VERBS = {
-    "audio-analyzer": Verb("rvc.params.train:AudioAnalyzer", "rvc.tools.analyzer:run"),
+    "audio-analyzer": Verb("rvc.params.train:AudioAnalyzer", "rvc.tools.analyzer:run", warm=True),
     "dataset-report": Verb("rvc.params.train:DatasetReport", "rvc.dataset.report.report:run"),
     "preprocess": Verb("rvc.params.train:Preprocess", "rvc.dataset.preprocess:run"),
     "extract": Verb("rvc.params.train:Extract", "rvc.dataset.extract:run"),
     "train": Verb("rvc.params.train:Train", "rvc.train.train:run"),
     "index": Verb("rvc.params.train:Index", "rvc.train.index:run"),
     "create-voice": Verb("rvc.params.train:CreateVoice", "rvc.train.create_voice:run"),
-    "infer": Verb("rvc.params.convert:Infer", "rvc.infer.infer:infer"),
-    "batch-infer": Verb("rvc.params.convert:BatchInfer", "rvc.infer.batch:batch_infer"),
+    "infer": Verb("rvc.params.convert:Infer", "rvc.infer.infer:infer", warm=True),
+    "batch-infer": Verb(
+        "rvc.params.convert:BatchInfer", "rvc.infer.batch:batch_infer", warm=True, long=True
+    ),
     "realtime": Verb("rvc.params.live:Realtime", "rvc.realtime.verb:run"),
-    "cover": Verb("rvc.params.songs:Cover", "rvc.songs.cover:run"),
-    "separate": Verb("rvc.params.songs:Separate", "rvc.songs.separate:run"),
-    "model-information": Verb("rvc.params.voices:ModelInformation", "rvc.voices.information:run"),
-    "model-blender": Verb("rvc.params.voices:ModelBlender", "rvc.voices.blend:run"),
+    "cover": Verb("rvc.params.songs:Cover", "rvc.songs.cover:run", warm=True, long=True),
+    "separate": Verb("rvc.params.songs:Separate", "rvc.songs.separate:run", warm=True, long=True),
+    "model-information": Verb(
+        "rvc.params.voices:ModelInformation", "rvc.voices.information:run", warm=True
+    ),
+    "model-blender": Verb("rvc.params.voices:ModelBlender", "rvc.voices.blend:run", warm=True),
     "model-extract": Verb("rvc.params.voices:ModelExtract", "rvc.voices.edit:extract"),
     "model-edit": Verb("rvc.params.voices:ModelEdit", "rvc.voices.edit:edit"),
     "model-convert": Verb("rvc.params.voices:ModelConvert", "rvc.voices.edit:convert"),
-    "f0-curve": Verb("rvc.params.voices:F0Curve", "rvc.tools.f0_curve:run"),
+    "f0-curve": Verb("rvc.params.voices:F0Curve", "rvc.tools.f0_curve:run", warm=True),
     "prerequisites": Verb("rvc.params.voices:Prerequisites", "rvc.tools.models:prerequisites"),
     "assets": Verb("rvc.params.voices:Assets", "rvc.tools.models:assets"),
-    "tts": Verb("rvc.params.convert:Tts", "rvc.tts.speak:run"),
+    "tts": Verb("rvc.params.convert:Tts", "rvc.tts.speak:run", warm=True),
     "tensorboard": Verb("rvc.params.voices:Tensorboard", "rvc.tools.tensorboard:run"),
     "base-models": Verb("rvc.params.voices:BaseModels", "rvc.tools.models:base_models"),
     "voices": Verb("rvc.params.voices:Voices", "rvc.voices.verbs:listing"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import time
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
@@ -14,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rvc import jobs, tasks
 from rvc.errors import VoiceError
+from rvc.server import events
 from rvc.voices import library
 from tabs.i18n import Translate
 
@@ -109,12 +108,10 @@ def for_programs() -> None:
 
 async def job(job: str, wait_s: float = 0.0) -> dict[str, Any]:
     """What there is to say about a job, at once or when it ends within `wait_s`."""
-    end = time.monotonic() + wait_s
-    while True:
-        now: dict[str, Any] = await _in_thread(jobs.read, job)
-        if now["state"] in jobs.FINISHED or time.monotonic() >= end:
-            return now
-        await asyncio.sleep(0.2)
+    try:
+        return await events.ended(job, wait_s)
+    except VoiceError as error:
+        raise _shown(error) from error
 
 
 async def cancel(job: str, now: bool = False) -> dict[str, Any]:
@@ -133,4 +130,8 @@ async def _in_thread(act: Callable[..., Any], *values: Any) -> Any:
     try:
         return await run_in_threadpool(act, *values)
     except VoiceError as error:
-        raise gr.Error(f"{error.message} {error.hint}", print_exception=False) from error
+        raise _shown(error) from error
+
+
+def _shown(error: VoiceError) -> gr.Error:
+    return gr.Error(f"{error.message} {error.hint}", print_exception=False)

@@ -16,7 +16,7 @@ from rvc import embedders, f0, nets
 ROOT = Path(__file__).parents[1]
 LEVELS = [  # low to high; rooms on one level do not import each other
     "errors",
-    "progress files texts memory plugins",
+    "progress files texts memory plugins turns",
     "failures",
     "config",
     "processes",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rvc import f0, memory
+from rvc import f0, memory, turns
 from rvc.config import paths
 from rvc.device import Device, choose
 from rvc.errors import BadInput
@@ -186,7 +186,9 @@ class LoadedOnce(Generic[Kept]):
         with self.lock:
             slot = self.slots.setdefault(key, _Slot())
             self.slots.move_to_end(key)
-        with slot.lock:
+            if slot.made:
+                return slot.made[0]
+        with turns.aside(), slot.lock:
             if not slot.made:
                 slot.made.append(self._make(key, make))
             made = slot.made[0]

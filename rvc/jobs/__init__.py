@@ -2,8 +2,9 @@
 
 A job is a folder `<jobs>/<id>/` with `job.json` (what to do), `status.json` (how far it is; written
 only by the job itself), `pid.json` (who does it) and `log.txt`. It runs in a process and session of
-its own; every reader works out the truth from these files, so any number of browsers, servers and
-command lines see the same job. No database, no socket.
+its own, or, where a server has opened its queue, waits for a warm process that has loaded what it
+needs (`queued.json`). Every reader works out the truth from these files, so any number of browsers,
+servers and command lines see the same job. No database, no socket.
 """
 
 from __future__ import annotations
@@ -15,36 +16,61 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from rvc import files, processes
+from rvc import files, processes, tasks
 from rvc.config import experiment, named, paths
 from rvc.dataset import lock
 from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
-from rvc.jobs import record
-from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS
+from rvc.jobs import changes, record
+from rvc.jobs.queue import Queue
+from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS, QUEUED
 from rvc.jobs.record import FINISHED as FINISHED
+from rvc.jobs.report import STOPPED_HINT
+from rvc.jobs.worker import WORD
 from rvc.params import Params
 from rvc.train import stopping
 
 RUNNER = ["-m", "rvc.jobs"]  # what Python is given, before verb and file
 GRACE_S = 4.2  # from asking a job to stop until its whole process tree is killed
+WARM_GRACE_S = 1.0  # the same in a warm process, which only forgets what it had loaded
 GONE_S = 0.5  # for the system to clear away what was killed
+LOOK_S = 0.02  # how often a job that was asked to end is looked at
 START_LIMIT_S = 60.0
 KEEP = 200
 LOG_ENCODING = "utf-8:backslashreplace"  # whatever the console of the one who starts it has
-STOPPED_HINT = "What was finished is kept; start it again to go on."
 
 log = logging.getLogger(__name__)
 _children: dict[str, subprocess.Popen[bytes]] = {}  # started here, to be reaped here
-_voices: dict[str, str | None] = {}  # that those work on
+_voices: dict[str, str | None] = {}  # that jobs of this process work on
+_queue: Queue | None = None  # of this process, while it is a server
+
+
+@contextmanager
+def serving(warm: bool = False) -> Iterator[Queue]:
+    """Meanwhile verbs that are `warm` wait for a process that keeps what it has loaded.
+
+    Args:
+        warm: start that process at once.
+    """
+    global _queue
+    before, opened = _queue, Queue(RUNNER, changes.ring)
+    _queue = opened
+    try:
+        if warm:
+            opened.start()
+        yield opened
+    finally:
+        opened.close()
+        _queue = before
 
 
 def start(verb: str, p: Params) -> str:
-    """Run `verb` in a process of its own; returns the job's id at once.
+    """Have `verb` done by another process; returns the job's id at once.
 
     Raises:
         Busy: another job is working on the same voice.
@@ -57,15 +83,25 @@ def start(verb: str, p: Params) -> str:
     folder.mkdir(parents=True)
     values = p.model_dump(mode="json")
     asked = {"id": job, "verb": verb, "params": values, "created_s": time.time()}
-    files.write_json(folder / JOB, asked)
+    _voices[job] = model
+    if _queue is not None and tasks.VERBS[verb].warm:
+        _queue.mark(folder)
+        files.write_json(folder / JOB, asked)
+        _queue.add(job, verb, str(values.get("gpu", "auto")))
+    else:
+        files.write_json(folder / JOB, asked)
+        _start_process(verb, folder)
+    _prune()
+    changes.ring()
+    return job
+
+
+def _start_process(verb: str, folder: Path) -> None:
     with (folder / LOG).open("wb") as sink:
         given = [*RUNNER, verb, str(folder / JOB)]
         process = processes.start_detached(given, sink, PYTHONIOENCODING=LOG_ENCODING)
-    _children[job] = process
-    _voices[job] = model
+    _children[folder.name] = process
     _remember(folder, process.pid)
-    _prune()
-    return job
 
 
 def _require_free(model: str) -> None:
@@ -90,7 +126,8 @@ def _require_free(model: str) -> None:
 def read(job: str) -> dict[str, Any]:
     """All there is to say about a job, JSON-ready: state, progress, time left, result or error.
 
-    `state` is one of starting, running, stopping, done, failed, cancelled.
+    `state` is one of starting, queued, running, stopping, done, failed, cancelled; `before` is how
+    many jobs are done before one that is queued, where this process knows.
 
     Raises:
         BadInput: there is no such job.
@@ -105,18 +142,29 @@ def read(job: str) -> dict[str, Any]:
     asked = (folder / CANCEL).exists()
     if facts["state"] in FINISHED:
         return facts
+    if alive and asked:
+        return facts | {"state": "stopping"}
+    if facts["state"] == "queued" or ((folder / QUEUED).exists() and facts["state"] == "starting"):
+        return facts | (_left_the_queue() if asked else _waiting(job))
     if alive:
-        return facts | {"state": "stopping"} if asked else facts
+        return facts
     if not (folder / PROCESS).exists() and time.time() - facts["created_s"] < START_LIMIT_S:
         return facts
     return facts | _ended_without_a_word(folder, facts, asked)
 
 
+def _waiting(job: str) -> dict[str, Any]:
+    return {"state": "queued", "before": None if _queue is None else _queue.before(job)}
+
+
+def _left_the_queue() -> dict[str, Any]:
+    return {"state": "cancelled", "error": Cancelled("Stopped before it had begun.").as_dict()}
+
+
 def listing(limit: int = KEEP) -> list[dict[str, Any]]:
     """The newest jobs first."""
-    names = (file.parent.name for file in paths().jobs.glob(f"*/{JOB}"))
     found: list[dict[str, Any]] = []
-    for job in sorted((name for name in names if record.ID.fullmatch(name)), reverse=True):
+    for job in _names():
         if len(found) == limit:
             break
         try:
@@ -124,6 +172,12 @@ def listing(limit: int = KEEP) -> list[dict[str, Any]]:
         except BadInput as error:
             log.debug("Job %s was removed meanwhile: %s", job, error)
     return found
+
+
+def _names() -> list[str]:
+    """The ids of all jobs, newest first."""
+    names = (file.parent.name for file in paths().jobs.glob(f"*/{JOB}"))
+    return sorted((name for name in names if record.ID.fullmatch(name)), reverse=True)
 
 
 def tail(job: str, lines: int = 200) -> str:
@@ -147,18 +201,20 @@ def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
         return now
     folder = _folder(job)
     record.write(folder / CANCEL, {"asked_s": time.time()})
+    changes.ring()
     process = _process(folder)
     if process is None:
         return read(job)
     tree = {process, *_tree(process)}
-    try:
-        processes.ask_to_end(process)
-    except psutil.Error as error:
-        log.info("Job %s ended by itself: %s", job, error)
-    deadline = time.monotonic() + grace_s
+    warm = (folder / QUEUED).exists()
+    if not warm:
+        _ask_to_end(process)
+    deadline = time.monotonic() + (min(grace_s, WARM_GRACE_S) if warm else grace_s)
     while time.monotonic() < deadline and _process(folder) is not None:
+        if warm and record.facts(folder)["state"] in FINISHED:
+            return read(job)
         tree.update(_tree(process))
-        time.sleep(0.05)
+        time.sleep(LOOK_S)
     for member in tree | set(_tree(process)):
         try:
             member.kill()  # psutil refuses when the pid was handed to another process
@@ -166,7 +222,15 @@ def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
             log.debug("%s: %s", member, error)
     psutil.wait_procs(tree, timeout=GONE_S)
     _reap()
+    changes.ring()
     return read(job)
+
+
+def _ask_to_end(process: psutil.Process) -> None:
+    try:
+        processes.ask_to_end(process)
+    except psutil.Error as error:
+        log.info("%s ended by itself: %s", process, error)
 
 
 def _tree(leader: psutil.Process) -> Iterator[psutil.Process]:
@@ -191,7 +255,8 @@ def _process(folder: Path) -> psutil.Process | None:
         process = psutil.Process(int(known["pid"]))
         same = abs(process.create_time() - float(known["create_time_s"])) < 2.0
         line = process.cmdline()  # empty for a moment while a new program is being loaded
-        mine = not line or str(folder / JOB) in line
+        words = (str(folder / JOB),), (WORD, str(folder.parent))
+        mine = not line or any(set(each) <= set(line) for each in words)
         return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
         return None
@@ -208,6 +273,8 @@ def _remember(folder: Path, pid: int) -> None:
 def _reap() -> None:
     for job in [j for j, process in list(_children.items()) if process.poll() is not None]:
         _children.pop(job, None)
+    known = _children.keys() | (set() if _queue is None else _queue.jobs())
+    for job in [j for j in _voices if j not in known]:
         _voices.pop(job, None)
 
 
@@ -237,6 +304,6 @@ def _folder(job: str) -> Path:
 
 
 def _prune() -> None:
-    for job in listing(10 * KEEP)[KEEP:]:
-        if job["state"] in FINISHED:
-            shutil.rmtree(_folder(job["id"]), ignore_errors=True)  # what is open stays (Windows)
+    for job in _names()[KEEP:]:
+        if read(job)["state"] in FINISHED:
+            shutil.rmtree(_folder(job), ignore_errors=True)  # what is open stays (Windows)

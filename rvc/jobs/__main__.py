@@ -1,79 +1,19 @@
-"""The process of one job: `python -m rvc.jobs VERB job.json`."""
+"""A process that does a job, `-m rvc.jobs VERB job.json`, or many, `-m rvc.jobs worker FOLDER`."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import sys
-import time
-import traceback
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import psutil
 
-from rvc import tasks
-from rvc.errors import Cancelled, VoiceError
-from rvc.jobs import STOPPED_HINT
-from rvc.jobs.record import CANCEL, STATUS, load, write
+from rvc.jobs import worker
+from rvc.jobs.report import Progress, perform
 
-WRITE_EVERY_S = 0.25
-LAST_TRIES, LAST_RETRY_S = 40, 0.25
 POLITE = ("SIGTERM", "SIGHUP", "SIGBREAK")  # those that this system knows ask to save and end
-
-log = logging.getLogger("rvc.jobs")
-
-
-class Progress:
-    """The Report inside a job: keeps status.json fresh and raises Cancelled once asked to stop."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.stop = False
-        self.status: dict[str, Any] = {"state": "running", "started_s": time.time()}
-        self.phase = (time.monotonic(), 0.0, -1.0)  # began, done at its beginning, total
-        self.written = 0.0
-        self.write()
-
-    def __call__(self, done: float, total: float, note: str = "") -> None:
-        now = time.monotonic()
-        began, first, known_total = self.phase
-        fresh = total != known_total or done < self.status.get("done", 0.0)
-        if fresh:
-            began, first = now, done
-            self.phase = (now, done, total)
-        left = (now - began) * (total - done) / (done - first) if done > first else None
-        self.status |= {"done": float(done), "total": float(total), "note": note, "eta_s": left}
-        if fresh or now - self.written >= WRITE_EVERY_S:
-            self.write()
-            self.stop = self.stop or (self.folder / CANCEL).exists()
-        if self.stop:
-            raise Cancelled("Stopped on request.", STOPPED_HINT)
-
-    def end(self, state: str, **values: Any) -> None:
-        """Say how it ended, however long somebody keeps the file from being written."""
-        self.status |= {"state": state, "ended_s": time.time(), "eta_s": None, **values}
-        for _ in range(LAST_TRIES):
-            if self.write():
-                return
-            time.sleep(LAST_RETRY_S)
-        log.error("The end of this job could not be written to %s.", self.folder / STATUS)
-
-    def write(self) -> bool:
-        """Whether the status could be written; if not, the next report says all of it anyway."""
-        self.written = time.monotonic()
-        try:
-            write(self.folder / STATUS, self.status)
-        except OSError as error:
-            log.debug("No progress written: %s", error)
-            return False
-        return True
-
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Stop at the next report."""
-        self.stop = True
 
 
 def work(verb: str, file: Path) -> int:
@@ -83,39 +23,16 @@ def work(verb: str, file: Path) -> int:
         if number := getattr(signal, name, None):
             signal.signal(number, progress.interrupt)
     try:
-        p = tasks.VERBS[verb].params.model_validate(load(file)["params"])
-        progress.end("done", result=tasks.run(verb, p, progress))
-        return 0
-    except VoiceError as error:
-        cause = {"cause": str(error.__cause__ or "")}
-        state = "cancelled" if isinstance(error, Cancelled) else "failed"
-        progress.end(state, error=error.as_dict() | cause, result=error.result)
-        log.error("%s %s", error.message, error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        interrupted = Cancelled("Interrupted in the middle of its work.", STOPPED_HINT)
-        progress.end("cancelled", error=interrupted.as_dict())
-        return interrupted.exit_code
-    except Exception as error:  # noqa: BLE001 - the last one who can tell the person anything
-        log.exception("Unexpected failure")
-        details = "".join(traceback.format_exception(error)[-3:])
-        progress.end("failed", error=_unexpected(verb, error) | {"cause": details})
-        return 1
+        return perform(verb, file, progress)
     finally:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
 
 
-def _unexpected(verb: str, error: Exception) -> dict[str, str]:
-    found = VoiceError(
-        f"{verb} failed in a way nobody foresaw: {type(error).__name__}: {error}",
-        "Copy the details and report them; what was finished before is kept.",
-    )
-    return found.as_dict()
-
-
 def main(arguments: list[str]) -> int:
+    if arguments[0] == worker.WORD:
+        return worker.main(Path(arguments[1]))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
     )

@@ -11,10 +11,10 @@ from typing import Any
 from rvc import files
 from rvc.errors import VoiceError
 
-JOB, STATUS, PROCESS, CANCEL, LOG = (
-    "job.json", "status.json", "pid.json", "cancel.json", "log.txt",
+JOB, STATUS, PROCESS, CANCEL, LOG, QUEUED = (
+    "job.json", "status.json", "pid.json", "cancel.json", "log.txt", "queued.json",
 )  # fmt: skip
-ACTIVE = ("starting", "running", "stopping")
+ACTIVE = ("starting", "queued", "running", "stopping")
 FINISHED = ("done", "failed", "cancelled")
 ID = re.compile(r"\d{8}-\d{6}-(?P<verb>.+)-[0-9a-f]{6}")
 NUMBER = (int, float)
@@ -59,7 +59,7 @@ def facts(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": folder.name, "verb": "", "params": {}, "created_s": 0.0,
         "state": "starting", "done": 0.0, "total": 0.0, "note": "", "eta_s": None,
-        "started_s": None, "ended_s": None, "result": None, "error": None,
+        "started_s": None, "ended_s": None, "result": None, "error": None, "before": None,
     }  # fmt: skip
     if not {"verb", "params", "created_s"} <= asked.keys():
         asked |= told_by_name(folder)

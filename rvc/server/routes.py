@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import filecmp
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    StreamingResponse,
+)
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
@@ -29,7 +33,7 @@ from rvc.errors import (
 )
 from rvc.hub import catalog
 from rvc.params.base import complaint
-from rvc.server import machine, openapi_page, progress, voices
+from rvc.server import events, machine, openapi_page, progress, voices
 from rvc.server.fence import (
     MAX_UPLOAD_BYTES,
     VOICE,
@@ -64,6 +68,12 @@ def add(app: FastAPI, fence: Fence) -> None:
             _starter(name, fence)
         )
     router.get("/jobs", tags=["jobs"], summary="The newest jobs first.")(job_list)
+    router.get(
+        "/events",
+        tags=["jobs"],
+        summary="Changes of jobs as they happen, as a stream.",
+        response_class=StreamingResponse,
+    )(job_events)
     router.get("/jobs/{job}", tags=["jobs"], summary="State, progress, result.")(job_status)
     router.get("/jobs/{job}/log", tags=["jobs"], summary="End of the log.")(job_log)
     router.post(
@@ -121,12 +131,7 @@ def _starter(name: str, fence: Fence) -> Callable[..., Any]:
     async def endpoint(p: Any, wait_s: float = 0.0) -> dict[str, Any]:
         allowed = await run_in_threadpool(fence.check, p)
         job = await run_in_threadpool(jobs.start, name, allowed)
-        end = time.monotonic() + wait_s
-        while True:
-            now = await run_in_threadpool(jobs.read, job)
-            if now["state"] in jobs.FINISHED or time.monotonic() >= end:
-                return now
-            await asyncio.sleep(0.2)
+        return await events.ended(job, wait_s)
 
     wait = Query(ge=0, le=3600, description="Seconds to wait for the end before answering.")
     endpoint.__name__ = name.replace("-", "_")
@@ -140,6 +145,12 @@ def _starter(name: str, fence: Fence) -> Callable[..., Any]:
 
 async def job_list(limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[dict[str, Any]]:
     return await run_in_threadpool(jobs.listing, limit)
+
+
+async def job_events() -> StreamingResponse:
+    """Server-sent events: `jobs` holds the newest jobs, `job` one that is new or has changed,
+    `gone` the id of one that is no longer kept."""
+    return events.stream()
 
 
 async def job_status(job: str) -> dict[str, Any]:

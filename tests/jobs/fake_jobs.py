@@ -1,13 +1,17 @@
 """Small verbs for tests of jobs; run as `python -m tests.jobs.fake_jobs VERB job.json`."""
 
+import logging
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
-from rvc import params, tasks
+from rvc import params, tasks, turns
 from rvc.config import experiment
 from rvc.errors import BadInput, Cancelled
 from rvc.params.base import option
@@ -77,6 +81,53 @@ def slow_step(p: Any, report: Report) -> dict[str, Any]:
     raise TimeoutError("nobody stopped it")
 
 
+def convert(p: Any, report: Report) -> dict[str, Any]:
+    """Count, and leave one's name in `order` at the end."""
+    result = count(p, report)
+    with (p.folder / "order").open("a") as file:
+        file.write(f"{p.model_name} ")
+    return result | {"pid": os.getpid()}
+
+
+batch = convert
+
+
+def load(p: Any, report: Report) -> dict[str, Any]:
+    """Load until `loaded` is there, and only then compute."""
+    with turns.aside():
+        while not (p.folder / "loaded").exists():
+            time.sleep(0.01)
+    return convert(p, report)
+
+
+def crash(p: Any, report: Report) -> dict[str, Any]:
+    report(1, 10, "about to be killed")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def leak(p: Any, report: Report) -> dict[str, Any]:
+    """Leave everything behind that a job could."""
+    os.chdir(p.folder)
+    os.environ["LEAKED"] = "1"
+    os.environ.pop("RVC_HOME", None)
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger().setLevel(logging.ERROR)
+    random.seed(1)
+    print("leaked")
+    return {"message": "Leaked."}
+
+
+def look(p: Any, report: Report) -> dict[str, Any]:
+    """What a job finds."""
+    root = logging.getLogger()
+    found = {"folder": os.getcwd(), "variables": dict(os.environ), "level": root.level}
+    found |= {"filters": str(warnings.filters), "handlers": len(root.handlers)}
+    logging.info("looked")
+    return found | {"message": "Looked.", "random": random.random()}
+
+
 HERE = "tests.jobs.fake_jobs"
 VERBS = {
     engine.__name__: tasks.Verb(
@@ -84,9 +135,12 @@ VERBS = {
     )
     for engine in (count, refuse, stumble, die, stubborn, slow_step)
 }
+for _name in ("convert", "batch", "load", "leak", "look", "crash"):
+    VERBS[_name] = tasks.Verb(f"{HERE}:Fake", f"{HERE}:{_name}", warm=True, long=_name == "batch")
 
 if __name__ == "__main__":
     from rvc.jobs.__main__ import main
 
     tasks.VERBS.update(VERBS)
+    tasks.VERBS["infer"] = VERBS["convert"]  # what the warm process loads beforehand
     sys.exit(main(sys.argv[1:]))

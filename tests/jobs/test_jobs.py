@@ -16,8 +16,8 @@ import pytest
 
 from rvc import files, jobs, processes, tasks
 from rvc.errors import BadInput, Busy
-from rvc.jobs import __main__
-from rvc.jobs.__main__ import Progress
+from rvc.jobs import report
+from rvc.jobs.report import Progress
 from tests.jobs.fake_jobs import VERBS, Fake
 
 
@@ -286,7 +286,7 @@ def test_progress_that_cannot_be_written_waits_for_the_next(
         progress(done, 10, "counting")
     assert jobs.record.load(folder / "status.json")["done"] == 3
     monkeypatch.setattr(files, "rename", Refusing("status.json", times=3))
-    monkeypatch.setattr(__main__, "LAST_RETRY_S", 0.001)
+    monkeypatch.setattr(report, "LAST_RETRY_S", 0.001)
     progress.end("done", result={"message": "Counted."})
     assert jobs.read(folder.name)["state"] == "done"
 

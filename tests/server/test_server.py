@@ -304,7 +304,7 @@ def test_too_large_an_upload_leaves_nothing(client, home, monkeypatch, content):
 @pytest.mark.parametrize("content", [b" " * 2000, iter([b" " * 1500] * 2)], ids=["told", "not"])
 def test_a_body_of_any_request_has_a_limit(home, content):
     whole = server.create()
-    (gate,) = whole.user_middleware
+    gate = whole.user_middleware[0]  # the outermost
     gate.kwargs["max_bytes"] = 1000
     client = TestClient(whole, base_url=HERE)
     answer = client.post("/api/count", content=content)

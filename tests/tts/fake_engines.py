@@ -94,7 +94,7 @@ def voice(file, epoch=1):
 
 
 VERBS = {
-    "infer": tasks.Verb("rvc.params:Infer", "tests.tts.fake_engines:infer"),
+    "infer": tasks.Verb("rvc.params:Infer", "tests.tts.fake_engines:infer", warm=True),
     "create-voice": tasks.Verb("rvc.params:CreateVoice", "tests.tts.fake_engines:create"),
 } | {
     name: tasks.Verb(tasks.VERBS[name].declared, f"tests.tts.fake_engines:{name}")
