@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -31,13 +32,23 @@ class PositionalNoise:
         Positions may be negative. The same rows come out however they are asked for.
         """
         begin, end = (first + ORIGIN) // BLOCK, -(-(last + ORIGIN) // BLOCK)
-        drawn = [self._block(stream, number, width) for number in range(begin, end)]
+        draw = _kept if stream == LATENT else _drawn
+        drawn = [draw(self.seed, stream, number, width) for number in range(begin, end)]
         offset = first + ORIGIN - begin * BLOCK
+        if len(drawn) == 1:
+            return drawn[0][offset : offset + last - first]
         return np.concatenate(drawn)[offset : offset + last - first]
 
-    def _block(self, stream: int, number: int, width: int) -> np.ndarray:
-        bits = np.random.Philox(key=[self.seed, stream], counter=[0, 0, number, 0])
-        return np.random.Generator(bits).standard_normal((BLOCK, width), np.float32)
+
+def _drawn(seed: int, stream: int, number: int, width: int) -> np.ndarray:
+    """Block `number` of a stream, (BLOCK, width)."""
+    bits = np.random.Philox(key=[seed, stream], counter=[0, 0, number, 0])
+    drawn = np.random.Generator(bits).standard_normal((BLOCK, width), np.float32)
+    drawn.flags.writeable = False
+    return drawn
+
+
+_kept = lru_cache(maxsize=4)(_drawn)  # a live stream asks for the same 10 s twenty times a second
 
 
 class LatentNoise(Noise):

@@ -12,6 +12,7 @@ import psutil
 
 from rvc.jobs import worker
 from rvc.jobs.report import Progress, perform
+from rvc.realtime import lease
 
 POLITE = ("SIGTERM", "SIGHUP", "SIGBREAK")  # those that this system knows ask to save and end
 
@@ -23,6 +24,7 @@ def work(verb: str, file: Path) -> int:
         if number := getattr(signal, name, None):
             signal.signal(number, progress.interrupt)
     try:
+        lease.give_way()
         return perform(verb, file, progress)
     finally:
         for child in psutil.Process().children(recursive=True):

@@ -110,7 +110,6 @@ class Realtime(Live):
     )
     seconds: float | None = option(None, "End by itself after so many s.", gt=0)
     force: bool = option(False, "Start even where this machine is too slow for the voice.")
-    converted: bool = option(False, "probe: through the voice, too.")
     input_path: OptionalPath = option(None, "file: recording to send through.", reads=True)
     output_path: OptionalPath = option(None, "file: where to write the result.", writes=True)
     paced: bool = option(False, "file: in real time, not as fast as it goes.")

@@ -22,7 +22,7 @@ class Drift:
 
     def __init__(self) -> None:
         self.ratio = self.sum = 0.0
-        self.usual: float | None = None
+        self.usual_s: float | None = None
         self.mean = 0.0
         self.first: list[float] = []
         self.age_s = 0.0
@@ -32,15 +32,19 @@ class Drift:
         """What was learnt of the clocks, in millionths."""
         return 1e6 * self.sum
 
+    def learn_anew(self) -> None:
+        """What usually waits is another now; what is known of the clocks stays."""
+        self.usual_s, self.mean, self.first, self.age_s = None, 0.0, [], 0.0
+
     def update(self, excess_s: float, passed_s: float) -> None:
         """Tell how much more waits than the delay says (any constant offset is learnt)."""
         self.age_s += passed_s
-        if self.usual is None:
+        if self.usual_s is None:
             self.first.append(excess_s)
             if self.age_s >= LEARNT_S:
-                self.usual = float(np.median(self.first))
+                self.usual_s = float(np.median(self.first))
             return
-        self.mean += min(1.0, passed_s / SMOOTH_S) * (excess_s - self.usual - self.mean)
+        self.mean += min(1.0, passed_s / SMOOTH_S) * (excess_s - self.usual_s - self.mean)
         self.sum = float(np.clip(self.sum + INTEGRAL * self.mean * passed_s, -MOST, MOST))
         goal = float(np.clip(self.sum + PROPORTIONAL * self.mean, -MOST, MOST))
         most = SLEW_PER_S * passed_s

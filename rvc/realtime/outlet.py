@@ -10,6 +10,7 @@ from rvc.realtime.rings import Ring
 
 HELD_S = 3
 OUT_S, IN_S = 0.005, 0.010  # fades around a gap
+ASTRAY_S, PERSISTS = 0.06, 4  # so far from what usually waits, so many hops in a row
 
 
 class Outlet:
@@ -34,7 +35,9 @@ class Outlet:
         self.rising = self.owed = 0  # samples to fade in; to leave out
         self.fallen = 0  # samples of the fade after a gap that are still to come
         self.last = 0.0
-        self.missing = self.gaps = 0
+        self.missing = self.gaps = self.jumps = 0
+        self.astray = 0  # hops in a row with far more or less waiting than usual
+        self.played = 0  # up to where sound, not a gap, was pulled
 
     def moments(self, until_16k: int) -> np.ndarray:
         """(N,) when the next samples were heard, in samples at 16 kHz, up to `until_16k`."""
@@ -61,11 +64,29 @@ class Outlet:
         return out
 
     def follow(self, pushed_s: float, passed_s: float) -> None:
-        """Keep to the input's clock: `pushed_s` of sound were heard by now, `passed_s` lately."""
-        if self.drift is not None and self.armed:
-            waits_s = (self.ring.end - self.pulled) / self.rate
-            waits_s += pushed_s - self.moment / RATE - self.delay_s
-            self.drift.update(waits_s, passed_s)
+        """Keep to the input's clock: `pushed_s` of sound were heard by now, `passed_s` lately.
+
+        Where one of both stood still for a while, the other is not waited for: it jumps.
+        """
+        if not self.armed:
+            return
+        waits_s = (self.ring.end - self.pulled) / self.rate
+        excess_s = waits_s + pushed_s - self.moment / RATE - self.delay_s
+        usual_s = (self.drift.usual_s if self.drift else None) or 0.0
+        self.astray = self.astray + 1 if abs(excess_s - usual_s) > ASTRAY_S else 0
+        if self.astray >= PERSISTS:
+            self._jump(excess_s)
+        elif self.drift is not None and not self.astray:
+            self.drift.update(excess_s, passed_s)
+
+    def _jump(self, excess_s: float) -> None:
+        """Read from where the delay says, but nothing twice."""
+        self.interrupt()
+        self.pulled = max(self.pulled + round(excess_s * self.rate), self.played)
+        self.fallen, self.astray = round(IN_S * self.rate), 0
+        self.jumps += 1
+        if self.drift is not None:
+            self.drift.learn_anew()
 
     def interrupt(self) -> None:
         """What was added last and what is added next do not belong together: fade between."""
@@ -101,6 +122,7 @@ class Outlet:
         out = self.ring.read(first, first + samples)
         self.pulled += samples
         there = min(max(0, self.ring.end - first), samples)
+        self.played = max(self.played, first + there) if there else self.played
         if there and self.fallen:
             whole = round(IN_S * self.rate)
             at = whole - self.fallen + 1 + np.arange(there)

@@ -175,6 +175,7 @@ class Session:
             "level_out_db": self.level_out.db,
             "speaking": bool(self.track.engine.gate.left),
             "gaps": self.outlet.gaps,
+            "jumps": self.outlet.jumps,
             "missing_ms": round(1000 * self.outlet.missing / rate, 1),
             "dropped_ms": round(1000 * self.dropped / RATE, 1),
             "drift_ppm": round(self.outlet.drift.ppm, 1) if self.outlet.drift else 0.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from typing import Protocol
 
@@ -10,6 +12,7 @@ import numpy as np
 from rvc.errors import BadInput, VoiceError
 from rvc.infer import voice as voices
 from rvc.params import Live
+from rvc.realtime import lease
 from rvc.realtime.engine import Engine
 from rvc.realtime.rings import Ring
 
@@ -17,7 +20,19 @@ HOPS = 12  # tried; the first ones are slower and do not count
 COLD = 3
 KEEPS_UP = 0.85  # of a block that its computation may take
 LONGEST_MS = 500
+SWITCH_S = 0.0005  # between threads of Python
 LEVEL = 0.1  # of the noise they are tried on: RMS
+
+
+def settle() -> None:
+    """Make this process answer fast: its own core for the hop, no long collections of garbage."""
+    import torch
+
+    torch.set_num_threads(1)  # the pitch has a thread of its own; more would wait for one another
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
+    lease.hurry()
 
 
 class MakeEngine(Protocol):

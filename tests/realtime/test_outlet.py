@@ -14,6 +14,7 @@ RATE = 8000
 def test_clocks_that_disagree_leave_no_gap_and_keep_the_delay(ppm: int) -> None:
     outlet = Outlet(RATE, 0.2, one_clock=False)
     outlet.armed = True
+    outlet.pull(round(0.16 * RATE))  # meanwhile block and look-ahead are heard
     owed, waiting = 0.0, []
     for hop in range(1, round(1800 / 0.08)):  # half an hour; without correction 360 ms
         heard_s = 0.08 * hop + 0.08  # look-ahead
@@ -44,3 +45,24 @@ def test_a_longer_delay_is_made_of_silence_and_a_shorter_one_leaves_sound_out() 
     outlet.add(np.full(800, 0.5, np.float32))
     assert len(outlet.ring.read(outlet.pulled, outlet.ring.end)) == 800
     assert np.abs(np.diff(outlet.pull(800))).max() < 0.05
+
+
+@pytest.mark.parametrize("stalled_s", [-1.0, 1.0])
+def test_where_one_direction_stood_still_the_delay_comes_back(stalled_s: float) -> None:
+    outlet = Outlet(RATE, 0.2, one_clock=False)
+    outlet.armed = True
+    outlet.pull(round(0.16 * RATE))
+    heard_s, counted = 0.16, 0.0
+    for hop in range(1, 60):
+        if hop == 30 and stalled_s < 0:  # the microphone did
+            outlet.pull(RATE)
+        outlet.add(counted + np.arange(len(outlet.moments(round(16000 * 0.08 * hop)))))
+        counted += 640
+        outlet.follow(heard_s, 0.08)
+        heard_s += 0.08
+        if hop < 30 or hop > 42 or stalled_s < 0:  # else the output did
+            sound = outlet.pull(640)
+    assert outlet.jumps
+    waiting = (outlet.ring.end - outlet.pulled) / RATE
+    assert waiting == pytest.approx(0.2 + 0.08 - 0.16 - 0.08, abs=0.01)
+    assert np.array_equal(np.diff(sound), np.ones(639)), "sound, and each of it once"
