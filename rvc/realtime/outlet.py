@@ -36,6 +36,7 @@ class Outlet:
         self.fallen = 0  # samples of the fade after a gap that are still to come
         self.last = 0.0
         self.missing = self.gaps = self.jumps = 0
+        self.chunk_s = 0.0  # most that is pulled at a time
         self.astray = 0  # hops in a row with far more or less waiting than usual
         self.played = 0  # up to where sound, not a gap, was pulled
 
@@ -63,17 +64,22 @@ class Outlet:
         out: np.ndarray = (wave * np.minimum(at / whole, 1)).astype(np.float32)
         return out
 
-    def follow(self, pushed_s: float, passed_s: float) -> None:
-        """Keep to the input's clock: `pushed_s` of sound were heard by now, `passed_s` lately.
+    def follow(self, pushed_s: float, passed_s: float, chunk_s: float) -> None:
+        """Keep to the input's clock.
 
         Where one of both stood still for a while, the other is not waited for: it jumps.
+
+        Args:
+            pushed_s, passed_s: of sound that was heard by now, and since the last call.
+            chunk_s: of sound that is pushed at a time.
         """
         if not self.armed:
             return
         waits_s = (self.ring.end - self.pulled) / self.rate
         excess_s = waits_s + pushed_s - self.moment / RATE - self.delay_s
         usual_s = (self.drift.usual_s if self.drift else None) or 0.0
-        self.astray = self.astray + 1 if abs(excess_s - usual_s) > ASTRAY_S else 0
+        far_s = ASTRAY_S + max(self.chunk_s, chunk_s)
+        self.astray = self.astray + 1 if abs(excess_s - usual_s) > far_s else 0
         if self.astray >= PERSISTS:
             self._jump(excess_s)
         elif self.drift is not None and not self.astray:
@@ -121,6 +127,7 @@ class Outlet:
         first = self.pulled
         out = self.ring.read(first, first + samples)
         self.pulled += samples
+        self.chunk_s = max(self.chunk_s, samples / self.rate)
         there = min(max(0, self.ring.end - first), samples)
         self.played = max(self.played, first + there) if there else self.played
         if there and self.fallen:

@@ -14,12 +14,13 @@ RATE = 8000
 def test_clocks_that_disagree_leave_no_gap_and_keep_the_delay(ppm: int) -> None:
     outlet = Outlet(RATE, 0.2, one_clock=False)
     outlet.armed = True
-    outlet.pull(round(0.16 * RATE))  # meanwhile block and look-ahead are heard
+    for _ in range(16):  # meanwhile block and look-ahead are heard
+        outlet.pull(RATE // 100)
     owed, waiting = 0.0, []
     for hop in range(1, round(1800 / 0.08)):  # half an hour; without correction 360 ms
         heard_s = 0.08 * hop + 0.08  # look-ahead
         outlet.add(np.ones(len(outlet.moments(round(16000 * 0.08 * hop)))))
-        outlet.follow(heard_s, 0.08)
+        outlet.follow(heard_s, 0.08, 0.02)
         waiting.append(outlet.ring.end - outlet.pulled)
         owed += 0.08 * RATE * (1 - ppm * 1e-6)
         outlet.pull(int(owed))
@@ -51,14 +52,16 @@ def test_a_longer_delay_is_made_of_silence_and_a_shorter_one_leaves_sound_out() 
 def test_where_one_direction_stood_still_the_delay_comes_back(stalled_s: float) -> None:
     outlet = Outlet(RATE, 0.2, one_clock=False)
     outlet.armed = True
-    outlet.pull(round(0.16 * RATE))
+    for _ in range(16):
+        outlet.pull(RATE // 100)
     heard_s, counted = 0.16, 0.0
     for hop in range(1, 60):
         if hop == 30 and stalled_s < 0:  # the microphone did
-            outlet.pull(RATE)
+            for _ in range(100):
+                outlet.pull(RATE // 100)
         outlet.add(counted + np.arange(len(outlet.moments(round(16000 * 0.08 * hop)))))
         counted += 640
-        outlet.follow(heard_s, 0.08)
+        outlet.follow(heard_s, 0.08, 0.02)
         heard_s += 0.08
         if hop < 30 or hop > 42 or stalled_s < 0:  # else the output did
             sound = outlet.pull(640)
