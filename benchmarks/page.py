@@ -85,7 +85,7 @@ def main() -> None:
         home = Path(scratch)
         shutil.copytree(KIT / "demo", home / "logs" / "demo")
         began = time.perf_counter()
-        server: Any = browsing.Server(home, program=["app.py"])  # type: ignore[no-untyped-call]
+        server = browsing.Server(home, program=["app.py"])
         print(f"the program answers after {time.perf_counter() - began:.2f} s")
         try:
             with browsing.launched() as chromium:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 
-import core
+# One thread a process: several tests run at once, and OpenMP's threads wait by spinning. It is
+# read when torch is loaded, here and in the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import core  # noqa: E402
 
 pytest.register_assert_rewrite("tests.tabs.browsing")
 
@@ -41,8 +46,11 @@ class Finished:
         return json.loads(self.out)
 
 
+Cli = Callable[..., Finished]
+
+
 @pytest.fixture
-def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Run `core.py ARGUMENTS` in this process; returns exit code, stdout and stderr."""
 
     def run(*arguments: object) -> Finished:

@@ -9,6 +9,8 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,82 +28,82 @@ class Command:
         return self.function, self.arguments
 
 
-def _touch(mark: Any) -> Any:
+def _touch(mark: Path) -> str:
     return f"touch {mark}"
 
 
-def system(path: Any, mark: Any) -> None:
+def system(path: Path, mark: Path) -> None:
     torch.save({"weight": {"a": Command(os.system, _touch(mark))}, "config": [1] * 18}, path)
 
 
-def evaluate(path: Any, mark: Any) -> None:
+def evaluate(path: Path, mark: Path) -> None:
     code = f"open({str(mark)!r}, 'w')"
     torch.save({"weight": Command(eval, code), "model": Command(eval, code)}, path)
 
 
-def plain_pickle(path: Any, mark: Any) -> None:
+def plain_pickle(path: Path, mark: Path) -> None:
     path.write_bytes(pickle.dumps(Command(os.system, _touch(mark)), protocol=2))
 
 
-def new_protocol(path: Any, mark: Any) -> None:
+def new_protocol(path: Path, mark: Path) -> None:
     path.write_bytes(pickle.dumps(Command(os.system, _touch(mark)), protocol=4))
 
 
-def legacy(path: Any, mark: Any) -> None:
+def legacy(path: Path, mark: Path) -> None:
     torch.save(
         {"weight": Command(os.system, _touch(mark))}, path, _use_new_zipfile_serialization=False
     )
 
 
-def package(path: Any, mark: Any) -> None:
+def package(path: Path, mark: Path) -> None:
     """A module that installs things, hidden behind an innocent name in the same zip."""
     torch.save({"weight": OrderedDict(a=torch.ones(3))}, path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("archive/extra.pkl", pickle.dumps(Command(os.system, _touch(mark)), 2))
 
 
-def two_objects(path: Any, mark: Any) -> None:
+def two_objects(path: Path, mark: Path) -> None:
     torch.save({"weight": {"a": torch.ones(2)}}, path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("other/data.pkl", pickle.dumps(Command(os.system, _touch(mark)), 2))
 
 
-def bomb(path: Any, mark: Any) -> None:
+def bomb(path: Path, mark: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * (80 << 20))
 
 
-def huge_view(path: Any, mark: Any) -> None:
+def huge_view(path: Path, mark: Path) -> None:
     torch.save({"weight": {"a": torch.zeros(1).expand(1 << 33)}, "model": {}}, path)
 
 
-def not_finite(path: Any, mark: Any) -> None:
+def not_finite(path: Path, mark: Path) -> None:
     torch.save(
         {"weight": {"a": torch.full((2,), torch.nan)}, "model": {"a": torch.full((2,), torch.inf)}},
         path,
     )
 
 
-def objects_as_weights(path: Any, mark: Any) -> None:
+def objects_as_weights(path: Path, mark: Path) -> None:
     torch.save({"weight": {"a": "text"}, "model": {"a": [1]}, "config": []}, path)
 
 
-def truncated(path: Any, mark: Any) -> None:
+def truncated(path: Path, mark: Path) -> None:
     torch.save({"weight": {"a": torch.ones(5000)}}, path)
     path.write_bytes(path.read_bytes()[:9000])
 
 
-def nothing(path: Any, mark: Any) -> None:
+def nothing(path: Path, mark: Path) -> None:
     path.write_bytes(b"")
 
 
-def install(path: Any, mark: Any) -> None:
+def install(path: Path, mark: Path) -> None:
     """pip as a function, which older scanners did not think of."""
     call = b"cpip\nmain\n(lp0\nVinstall\np1\naV" + str(mark).encode() + b"\np2\natR."
     path.write_bytes(b"\x80\x02" + call)
 
 
-def nested(path: Any, mark: Any) -> None:
+def nested(path: Path, mark: Path) -> None:
     """A model file packed once more."""
     inner = path.with_name("inner.pth")
     system(inner, mark)
@@ -110,7 +112,7 @@ def nested(path: Any, mark: Any) -> None:
     inner.unlink()
 
 
-def _repickled(path: Any, old: Any, new: Any) -> None:
+def _repickled(path: Path, old: bytes, new: bytes) -> None:
     """Change the pickle of a model file, byte for byte."""
     buffer = io.BytesIO()
     torch.save({"weight": {"a": torch.ones(5000)}, "model": {"a": torch.ones(5000)}}, buffer)
@@ -123,12 +125,12 @@ def _repickled(path: Any, old: Any, new: Any) -> None:
 FIVE_THOUSAND = b"M\x88\x13"  # as a pickle spells it
 
 
-def huge_storage(path: Any, mark: Any) -> None:
+def huge_storage(path: Path, mark: Path) -> None:
     """Weights that claim to be gigabytes."""
     _repickled(path, FIVE_THOUSAND, b"J\xff\xff\xff\x7f")
 
 
-def out_of_bounds(path: Any, mark: Any) -> None:
+def out_of_bounds(path: Path, mark: Path) -> None:
     """A tensor whose strides lead out of its memory."""
     content = {"weight": OrderedDict(a=_Wild()), "model": OrderedDict(a=_Wild())}
     torch.save(content, path)
@@ -144,17 +146,17 @@ class _Wild:
         )  # fmt: skip
 
 
-def subclass(path: Any, mark: Any) -> None:
+def subclass(path: Path, mark: Path) -> None:
     """A class of torch that is more than a tensor."""
     torch.save({"weight": {"a": torch.nn.Linear(2, 2)}, "model": torch.nn.Linear(2, 2)}, path)
 
 
-def recursion(path: Any, mark: Any) -> None:
+def recursion(path: Path, mark: Path) -> None:
     """Lists in lists, deeper than any reader goes."""
     path.write_bytes(b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".")
 
 
-def _good_but(path: Any, pickled: Any) -> Any:
+def _good_but(path: Path, pickled: bytes) -> Path:
     """A whole voice, but for one entry of its metadata, given as a pickle spells it."""
     tiny.voice(path)
     content = torch.load(path, weights_only=True) | {"info": "REPLACED"}
@@ -167,28 +169,29 @@ def _good_but(path: Any, pickled: Any) -> Any:
     return path
 
 
-def deep(path: Any) -> Any:
+def deep(path: Path) -> Path:
     """Metadata of lists in lists."""
     return _good_but(path, b"]" * 50_000 + b"a" * 49_999)
 
 
-def escapes(path: Any) -> Any:
+def escapes(path: Path) -> Path:
     """Metadata that would steer a terminal."""
     said = b"\x1b]0;owned\x07\x1b[2Jfine"
     return _good_but(path, b"X" + struct.pack("<I", len(said)) + said)
 
 
-def endless(path: Any) -> Any:
+def endless(path: Path) -> Path:
     """A number of six hundred digits."""
     return _good_but(path, b"\x8a\xff" + b"\x7f" * 255)
 
 
-def not_a_number(path: Any) -> Any:
+def not_a_number(path: Path) -> Path:
     return _good_but(path, b"G\x7f\xf8\0\0\0\0\0\0")
 
 
 ODD_BUT_WHOLE = [deep, escapes, endless, not_a_number]
 
+Sample = Callable[[Path, Path], None]
 SAMPLES = [
     system,
     evaluate,
@@ -212,21 +215,23 @@ SAMPLES = [
 ]
 
 
-def tensors(path: Any, header: Any, body: Any = bytes(64)) -> None:
+def tensors(path: Path, header: Any, body: bytes = bytes(64)) -> None:
     """A .safetensors file with this header."""
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + body)
 
 
-def _entry(kind: str = "F32", shape: Any = (4,), start: int = 0, end: int = 16) -> Any:
+def _entry(
+    kind: str = "F32", shape: tuple[int, ...] = (4,), start: int = 0, end: int = 16
+) -> dict[str, Any]:
     return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
 
 
-def _voice(said: Any) -> Any:
+def _voice(said: str) -> dict[str, Any]:
     return {"__metadata__": {"voice": said}, "weight": _entry()}
 
 
-SAFETENSORS = {
+SAFETENSORS: dict[str, Callable[[Path], object]] = {
     "a header of exabytes": lambda p: p.write_bytes(b"\xff" * 7 + b"\x7f" + bytes(64)),
     "a header that is cut": lambda p: p.write_bytes(struct.pack("<Q", 4096) + b"{"),
     "a header that is no JSON": lambda p: tensors(p, b"\x80\x02cos\nsystem\n"),
@@ -243,17 +248,17 @@ SAFETENSORS = {
 }
 
 
-def index_head(kind: Any, rows: Any, width: int = 32, metric: int = 1) -> Any:
+def index_head(kind: bytes, rows: int, width: int = 32, metric: int = 1) -> bytes:
     """The first 37 bytes of a faiss index."""
     return kind + struct.pack("<iqqqBi", width, rows, 1 << 20, 1 << 20, 1, metric)
 
 
-def _flat(path: Any, number: Any) -> None:
+def _flat(path: Path, number: float) -> None:
     values = [number] + [0.5] * 63
     path.write_bytes(index_head(b"IxF2", 2) + struct.pack("<Q64f", 64, *values))
 
 
-def _cells(path: Any, *sizes: Any) -> None:
+def _cells(path: Path, *sizes: int) -> None:
     """Cells whose sizes are these, of which only 90 rows are there."""
     head = index_head(b"IwFl", 90) + struct.pack("<QQ", len(sizes), 1)
     centres = index_head(b"IxF2", len(sizes)) + struct.pack("<Q", 32 * len(sizes))
@@ -263,12 +268,12 @@ def _cells(path: Any, *sizes: Any) -> None:
     path.write_bytes(head + centres + body + bytes(90 * 136))
 
 
-def _hundred_gigabytes(kind: Any) -> Any:
+def _hundred_gigabytes(kind: bytes) -> Callable[[Path], object]:
     """A table of 10^11 bytes, announced in a kind only faiss reads."""
     return lambda p: p.write_bytes(index_head(kind, 10**9) + struct.pack("<Q", 10**11) + bytes(99))
 
 
-INDEXES = {
+INDEXES: dict[str, Callable[[Path], object]] = {
     "a hundred gigabytes of cells": lambda p: p.write_bytes(
         index_head(b"IwFl", 10**9) + struct.pack("<QQ", 1 << 20, 1) + index_head(b"IxF2", 1 << 20)
     ),

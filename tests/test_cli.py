@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rvc import errors, params, tasks
 from rvc.params.base import flag, limits
+from tests.conftest import Cli
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "infer": {"input_path": "a.wav", "output_path": "b.wav", "pth_path": "v.pth"},
@@ -45,7 +46,7 @@ def words(command: Any, **values: Any) -> Any:
 
 
 @pytest.mark.parametrize("command", APPLIO)
-def test_every_applio_flag_is_there(cli: Any, command: Any) -> None:
+def test_every_applio_flag_is_there(cli: Cli, command: Any) -> None:
     text = cli(command, "--help").out
     assert [
         f for f in APPLIO[command].split() if not re.search(rf"(?<![\w-]){f}(?![\w-])", text)
@@ -54,7 +55,7 @@ def test_every_applio_flag_is_there(cli: Any, command: Any) -> None:
 
 @pytest.mark.parametrize("command", REQUIRED)
 def test_defaults_are_valid_and_required_options_are_required(
-    cli: Any, caught: Any, command: Any
+    cli: Cli, caught: Any, command: Any
 ) -> None:
     assert cli(*words(command)).code == 0
     assert caught[0] == tasks.VERBS[command].params(**REQUIRED[command])
@@ -74,7 +75,7 @@ def bounded() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("command", "name", "bound"), bounded())
 def test_bounds_hold_on_the_command_line_and_in_the_class(
-    cli: Any, caught: Any, command: Any, name: Any, bound: Any
+    cli: Cli, caught: Any, command: Any, name: Any, bound: Any
 ) -> None:
     low, _ = limits(tasks.VERBS[command].params.model_fields[name])
     outside = bound - 1 if bound == low else bound + 1
@@ -98,19 +99,19 @@ def test_bounds_hold_on_the_command_line_and_in_the_class(
         (["--save-every-weights=False"], False),
     ],
 )
-def test_switches_mean_what_they_say(cli: Any, caught: Any, text: Any, value: bool) -> None:
+def test_switches_mean_what_they_say(cli: Cli, caught: Any, text: Any, value: bool) -> None:
     assert cli(*words("train"), *text).code == 0
     assert caught[0].save_every_weights is value
 
 
 @pytest.mark.parametrize("gpu", ["-", "auto", "0", "0-1"])
-def test_gpu_spellings(cli: Any, caught: Any, gpu: str) -> None:
+def test_gpu_spellings(cli: Cli, caught: Any, gpu: str) -> None:
     assert cli(*words("train", gpu=gpu)).code == 0
     assert caught[0].gpu == gpu
     assert cli(*words("train", gpu="cuda")).code == 2
 
 
-def test_applio_321_spellings(cli: Any, caught: Any) -> None:
+def test_applio_321_spellings(cli: Cli, caught: Any) -> None:
     line = """batch_infer --input_folder in --output_folder out --pth_path v.pth --index_path=
     --f0_up_key -3 --rms_mix_rate 0.5 --f0_method RMVPE --split_audio True --clean_audio False
     --export_format mp3"""
@@ -123,7 +124,7 @@ def test_applio_321_spellings(cli: Any, caught: Any) -> None:
     assert caught[1].sample_rate == 40000
 
 
-def test_a_text_value_is_not_mistaken_for_a_switch(cli: Any, caught: Any) -> None:
+def test_a_text_value_is_not_mistaken_for_a_switch(cli: Cli, caught: Any) -> None:
     assert cli(*words("index", model_name="True")).code == 0
     assert caught[0].model_name == "True"
     assert cli("infer", "--input-path", "a_b.wav", "--output-path=c_d.wav", "--pth-path", "v_1.pth",
@@ -137,21 +138,21 @@ def test_a_text_value_is_not_mistaken_for_a_switch(cli: Any, caught: Any) -> Non
     assert (p.index_path, p.pitch) == (None, -12)
 
 
-def test_dropped_and_unknown_options_are_refused(cli: Any, caught: Any) -> None:
+def test_dropped_and_unknown_options_are_refused(cli: Cli, caught: Any) -> None:
     assert cli(*words("extract"), "--rvc_version", "v1").code == 2
     assert cli(*words("infer"), "--filter_radius", "3").code == 2
     assert "hop-length" in cli(*words("extract"), "--hop_length", "128").err
     assert not caught
 
 
-def test_a_list_of_nothing_prints_help(cli: Any) -> None:
+def test_a_list_of_nothing_prints_help(cli: Cli) -> None:
     assert cli().code == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\s*", cli("--version").out)
 
 
 @pytest.mark.parametrize("kind", errors.KINDS)
 def test_errors_become_sentence_hint_and_exit_code(
-    cli: Any, monkeypatch: pytest.MonkeyPatch, kind: Any
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
     def fail(name: Any, p: Any, report: Any) -> None:
         raise kind("The file x.wav is broken.", "Take another.")
@@ -173,12 +174,12 @@ def test_exit_codes_are_distinct() -> None:
     assert len({k.exit_code for k in errors.KINDS} | {0, 2}) == len(errors.KINDS) + 2
 
 
-def test_json_prints_the_result(cli: Any, caught: Any) -> None:
+def test_json_prints_the_result(cli: Cli, caught: Any) -> None:
     assert cli(*words("index"), "--json").json == {"message": "fine", "verb": "index"}
     assert cli(*words("index")).out == "fine\n"
 
 
-def test_ctrl_c_ends_with_130(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_with_130(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(name: Any, p: Any, report: Any) -> None:
         raise KeyboardInterrupt
 
@@ -222,7 +223,7 @@ def test_parameters_are_frozen_and_closed() -> None:
         params.Index(model_name="m", nonsense=1)  # type: ignore[call-arg]
 
 
-def test_a_missing_option_is_said_to_be_missing(cli: Any) -> None:
+def test_a_missing_option_is_said_to_be_missing(cli: Cli) -> None:
     done = cli("delete-voice", "--model-name", "x")
     assert done.code == 2
     assert "Missing option '--confirm'" in done.err

@@ -14,6 +14,7 @@ import pytest
 import core
 from rvc import params, tasks
 from rvc.errors import Mismatch
+from tests.conftest import Cli
 
 ROOT = Path(__file__).parents[1]
 TRIES: dict[str, tuple[list[str], int]] = {
@@ -51,7 +52,7 @@ def fail(error: BaseException) -> Any:
 
 @pytest.mark.parametrize(("words", "code"), TRIES.values(), ids=TRIES)
 def test_with_json_stdout_holds_one_object(
-    cli: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
 ) -> None:
     Engine(monkeypatch, fail(ZeroDivisionError("oops")))
     done = cli(*words, "--json")
@@ -62,7 +63,7 @@ def test_with_json_stdout_holds_one_object(
 
 
 def test_a_surprise_has_a_sentence_and_its_traceback(
-    cli: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Engine(monkeypatch, fail(ZeroDivisionError("oops")))
     done = cli("voices")
@@ -72,7 +73,7 @@ def test_a_surprise_has_a_sentence_and_its_traceback(
     assert "Error: This failed in a way nobody foresaw: ZeroDivisionError: oops" in done.err
 
 
-def test_ctrl_c_is_said_as_json_too(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_said_as_json_too(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     Engine(monkeypatch, fail(KeyboardInterrupt()))
     done = cli("voices", "--json")
     assert done.code == done.json["exit_code"] == 130
@@ -90,7 +91,7 @@ def test_errors_never_mix_with_a_sound_on_stdout(
         assert json.loads(err.splitlines()[0])["error"] == "usage"
 
 
-def test_a_verb_that_did_a_part_says_which(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verb_that_did_a_part_says_which(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     error = Mismatch("Two did not fit.")
     error.result = {"message": "3 of 5 are done."}
     Engine(monkeypatch, fail(error))

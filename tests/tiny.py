@@ -98,6 +98,12 @@ def _awaken(decoder: Any) -> None:
             value.fill_(3.0 / value.numel())
 
 
+def deafen(network: Any) -> None:
+    """No attention in the text encoder: what is left sees less than the context of a piece."""
+    for layer in network.enc_p.encoder.attn_layers:
+        torch.nn.init.zeros_(layer.conv_o.weight)
+
+
 def voice(path: Path, **options: Any) -> Path:
     """Write a small voice file; options are those of `net`."""
     made = net(**{"with_posterior": False, **options})
@@ -123,7 +129,7 @@ def checkpoint_g(path: Path, iteration: int = 1, **options: Any) -> Path:
 
 def inputs(
     frames: int = 40, embed_width: int = EMBED_WIDTH, batch: int = 1, seed: int = 0
-) -> dict[str, torch.Tensor]:
+) -> dict[str, Any]:
     """phone, lengths, pitch, f0, sid: half the frames voiced around 200 Hz."""
     made = torch.Generator().manual_seed(seed)
     f0 = 200.0 + 20.0 * torch.randn(batch, frames, generator=made)

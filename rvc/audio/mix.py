@@ -247,4 +247,4 @@ def to_stereo(wave: np.ndarray) -> np.ndarray:
         sides = wave[:, :2] + BETWEEN * (wave[:, 2:3] + wave[:, 4:6])
     else:
         sides = np.stack([wave[:, side::2].mean(axis=1) for side in (0, 1)], axis=1)
-    return np.clip(sides, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sides, -1, 1), np.float32)

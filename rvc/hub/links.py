@@ -94,25 +94,24 @@ def _refuse_private(name: str, found: Any) -> None:
         raise Refused(f"{name} is refused: it leads to the private address {address}.")
 
 
-def _watched(base: Any, trusted: frozenset[Host]) -> type:
-    """A connection class that looks at the address before and after it connects, and then sends."""
+class _Watched(HTTPConnection):
+    """A connection that looks at the address before and after it connects, and then sends."""
 
-    class Watched(base):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            exempt = (self._dns_host.lower(), self.port) in trusted
+    trusted: frozenset[Host]
+
+    def _new_conn(self) -> socket.socket:
+        exempt = (self._dns_host.lower(), self.port) in self.trusted
+        if not exempt:
+            for found in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
+                _refuse_private(self._dns_host, found[4][0])
+        connected = super()._new_conn()
+        try:
             if not exempt:
-                for found in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
-                    _refuse_private(self._dns_host, found[4][0])
-            connected: socket.socket = super()._new_conn()
-            try:
-                if not exempt:
-                    _refuse_private(self._dns_host, connected.getpeername()[0])
-            except Refused:
-                connected.close()
-                raise
-            return connected
-
-    return Watched
+                _refuse_private(self._dns_host, connected.getpeername()[0])
+        except Refused:
+            connected.close()
+            raise
+        return connected
 
 
 class _Adapter(HTTPAdapter):
@@ -124,10 +123,9 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        plain, secure = (
-            _watched(HTTPConnection, self.trusted),
-            _watched(HTTPSConnection, self.trusted),
-        )
+        watch = {"trusted": self.trusted}
+        plain = type("PlainWatched", (_Watched,), watch)
+        secure = type("SecureWatched", (_Watched, HTTPSConnection), watch)
         self.poolmanager.pool_classes_by_scheme = {
             "http": type("Plain", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("Secure", (HTTPSConnectionPool,), {"ConnectionCls": secure}),

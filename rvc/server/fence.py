@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from os.path import exists
 from pathlib import Path
+from typing import TypeVar
 
 from rvc.audio.formats import EXTENSIONS
 from rvc.config import as_name, kit, named, paths
@@ -16,6 +17,7 @@ from rvc.params import Params
 from rvc.params.base import base_type, reads, writes
 from rvc.server import gate
 
+Given = TypeVar("Given", bound=Params)
 VOICE = (".pth", ".index", ".safetensors", ".onnx", ".zip")
 AUDIO = EXTENSIONS
 SERVED = (*AUDIO, *VOICE, ".json", ".png", ".csv", ".txt")
@@ -44,7 +46,7 @@ class Fence:
         here = paths()
         return (*self.outputs(), here.assets.resolve(), here.models.resolve(), dropped().resolve())
 
-    def check(self, p: Params) -> Params:
+    def check(self, p: Given) -> Given:
         """Refuse parameters whose paths leave the folders that are open.
 
         Returns:

@@ -81,6 +81,7 @@ def encode(
     layout = LAYOUTS[wave.shape[1]]
     with av.open(str(path), "w", format=form, options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout, options=options or {})
+        assert isinstance(stream, av.AudioStream)
         if codec.startswith("wma"):
             stream.bit_rate = 96_000
         resampler = av.AudioResampler(stream.format, layout, rate, frame_size=stream.frame_size)

@@ -73,7 +73,7 @@ def damaged_files(name: str, folder: Path, count: int) -> tuple[Counter[str], li
 
 
 @pytest.mark.parametrize("name", damage.FORMATS)
-def test_no_damage_is_silent(name, tmp_path):
+def test_no_damage_is_silent(name: str, tmp_path: Path) -> None:
     counts, unsaid = damaged_files(name, tmp_path, FEW)
     assert not unsaid, counts
 
@@ -85,7 +85,9 @@ TRACELESS = {"mp3vbr": 1, "amr": 2}
 @pytest.mark.fuzz
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", damage.FORMATS)
-def test_of_two_hundred_damages_none_is_silent(name, tmp_path, request):
+def test_of_two_hundred_damages_none_is_silent(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     if "fuzz" not in request.config.option.markexpr:
         pytest.skip("-m fuzz runs it")
     counts, unsaid = damaged_files(name, tmp_path, MANY)
@@ -94,7 +96,7 @@ def test_of_two_hundred_damages_none_is_silent(name, tmp_path, request):
 
 
 @pytest.mark.parametrize("name", damage.FORMATS)
-def test_a_sound_file_raises_no_alarm(name, tmp_path):
+def test_a_sound_file_raises_no_alarm(name: str, tmp_path: Path) -> None:
     damage.write(name, tmp_path / "good")
     wave, rate, account = read(tmp_path / "good")
     assert account.sentences() == []
@@ -102,7 +104,7 @@ def test_a_sound_file_raises_no_alarm(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted({*damage.FORMATS} - {"wavpack"}))
-def test_joined_files_are_read_to_the_end(name, tmp_path):
+def test_joined_files_are_read_to_the_end(name: str, tmp_path: Path) -> None:
     parts = []
     for seconds in (1.0, 2.0):
         damage.write(name, tmp_path / "part", seconds)
@@ -112,7 +114,7 @@ def test_joined_files_are_read_to_the_end(name, tmp_path):
     assert len(wave) / rate == pytest.approx(3.0, abs=0.1)
 
 
-def test_joined_mp3_ends_with_the_second_part_and_without_padding(tmp_path):
+def test_joined_mp3_ends_with_the_second_part_and_without_padding(tmp_path: Path) -> None:
     parts = []
     for seconds, hz in ((3.0, 440.0), (5.0, 880.0)):
         damage.encode(tmp_path / "p", "mp3", "libmp3lame", tone(seconds, hz), 44100)
@@ -127,7 +129,9 @@ def test_joined_mp3_ends_with_the_second_part_and_without_padding(tmp_path):
 
 
 @pytest.mark.parametrize("loud_first", [True, False])
-def test_variable_bit_rate_without_a_header_is_read_to_its_end(loud_first, tmp_path):
+def test_variable_bit_rate_without_a_header_is_read_to_its_end(
+    loud_first: bool, tmp_path: Path
+) -> None:
     noise = 0.2 * np.random.default_rng(0).standard_normal((4 * 44100, 1))
     parts = [noise, np.zeros((7 * 44100, 1)), tone(1, 880)]
     wave = np.concatenate(parts if loud_first else [parts[1], parts[0], parts[2]])
@@ -143,7 +147,7 @@ def test_variable_bit_rate_without_a_header_is_read_to_its_end(loud_first, tmp_p
 
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "AU", "RF64", "AIFF", "W64", "CAF"])
 @pytest.mark.parametrize("size", [b"\0", b"\xff"])
-def test_sizes_that_nobody_filled_in(form, size, tmp_path):
+def test_sizes_that_nobody_filled_in(form: str, size: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a"
     soundfile.write(path, tone(3)[:, 0], 44100, "PCM_16", format=form)
     data = bytearray(path.read_bytes())
@@ -166,13 +170,13 @@ def test_sizes_that_nobody_filled_in(form, size, tmp_path):
     assert any("no length" in note for note in account.notes) or form in ("AIFF", "RF64")
 
 
-def test_a_header_without_sound_stays_an_error(tmp_path):
+def test_a_header_without_sound_stays_an_error(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0, np.float32), 44100)
     with pytest.raises(BadInput, match="length is zero"):
         io.load(tmp_path / "a.wav")
 
 
-def test_flac_of_unknown_length(tmp_path):
+def test_flac_of_unknown_length(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, tone(3)[:, 0], 44100)
     data = bytearray(path.read_bytes())
@@ -187,7 +191,7 @@ def test_flac_of_unknown_length(tmp_path):
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
-def test_beyond_four_gigabytes(wrapped, tmp_path):
+def test_beyond_four_gigabytes(wrapped: bool, tmp_path: Path) -> None:
     size = 4400 << 20
     said = (size - 44) % 2**32 if wrapped else 0xFFFFFFFF
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1,
@@ -202,7 +206,7 @@ def test_beyond_four_gigabytes(wrapped, tmp_path):
 
 
 @pytest.mark.parametrize("pad", [b"", b"\0"])
-def test_an_odd_chunk_with_and_without_its_pad_byte(pad, tmp_path):
+def test_an_odd_chunk_with_and_without_its_pad_byte(pad: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(3)[:, 0], 44100)
     data = path.read_bytes()
@@ -216,7 +220,7 @@ def test_an_odd_chunk_with_and_without_its_pad_byte(pad, tmp_path):
 
 
 @pytest.mark.parametrize("mono_first", [True, False])
-def test_the_number_of_channels_changes(mono_first, tmp_path):
+def test_the_number_of_channels_changes(mono_first: bool, tmp_path: Path) -> None:
     parts = []
     for wave in (tone(3), np.repeat(tone(5, 880), 2, axis=1)):
         damage.encode(tmp_path / "p", "adts", "aac", wave, 44100)
@@ -230,7 +234,7 @@ def test_the_number_of_channels_changes(mono_first, tmp_path):
     assert both.shape[1] == (1 if mono_first else 2)
 
 
-def test_the_rate_changes(tmp_path):
+def test_the_rate_changes(tmp_path: Path) -> None:
     parts = []
     for rate, hz in ((44100, 440.0), (22050, 880.0)):
         damage.encode(tmp_path / "p", "mp3", "libmp3lame", tone(3, hz, rate), rate)
@@ -249,7 +253,7 @@ def two_tracks(path: Path, default: int) -> None:
 
     with av.open(str(path), "w", format="matroska") as film:
         tracks = [film.add_stream("flac", rate=48000, layout="mono") for _ in range(2)]
-        tracks[1 - default].disposition = 0
+        tracks[1 - default].disposition = av.stream.Disposition(0)
         tracks[default].disposition = av.stream.Disposition.default
         for track, hz in zip(tracks, (220, 880), strict=True):
             wave = (9000 * np.sin(2 * np.pi * hz * np.arange(3 * 48000) / 48000)).astype("i2")
@@ -262,7 +266,7 @@ def two_tracks(path: Path, default: int) -> None:
 
 
 @pytest.mark.parametrize(("default", "hz"), [(0, 220), (1, 880)])
-def test_the_default_track_is_read_and_named(default, hz, tmp_path):
+def test_the_default_track_is_read_and_named(default: int, hz: float, tmp_path: Path) -> None:
     two_tracks(tmp_path / "film.mkv", default)
     wave, rate, account = read(tmp_path / "film.mkv")
     assert loudest_hz(wave, rate) == hz
@@ -276,17 +280,19 @@ def with_hole(path: Path, form: str, codec: str, rate: int) -> None:
     wave = tone(3, 440, rate)
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         resampler = av.AudioResampler(stream.format, "mono", rate, frame_size=stream.frame_size)
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(wave.T), format="fltp", layout="mono"
         )
         frame.sample_rate, frame.pts = rate, 0
-        packets = []
+        packets: list[av.Packet[av.AudioStream]] = []
         for given in (frame, None):
             for piece in resampler.resample(given):
                 packets += stream.encode(piece)
         packets += stream.encode(None)
         for packet in packets:
+            assert packet.pts is not None
             if packet.pts * packet.time_base >= 1:
                 packet.pts += round(2 / packet.time_base)
                 packet.dts = packet.pts
@@ -297,7 +303,9 @@ def with_hole(path: Path, form: str, codec: str, rate: int) -> None:
     ("form", "codec", "rate"),
     [("matroska", "flac", 44100), ("webm", "libopus", 48000), ("matroska", "aac", 44100)],
 )
-def test_a_hole_in_the_time_stamps_is_silence_and_named(form, codec, rate, tmp_path):
+def test_a_hole_in_the_time_stamps_is_silence_and_named(
+    form: str, codec: str, rate: int, tmp_path: Path
+) -> None:
     with_hole(tmp_path / "a", form, codec, rate)
     wave, rate, account = read(tmp_path / "a")
     assert len(wave) / rate == pytest.approx(5, abs=0.1)
@@ -311,7 +319,9 @@ def test_a_hole_in_the_time_stamps_is_silence_and_named(form, codec, rate, tmp_p
 @pytest.mark.parametrize(
     ("form", "codec"), [("ipod", "aac"), ("adts", "aac"), ("mp3", "libmp3lame")]
 )
-def test_damage_in_the_middle_costs_no_more_than_itself(form, codec, tmp_path):
+def test_damage_in_the_middle_costs_no_more_than_itself(
+    form: str, codec: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a"
     damage.encode(path, form, codec, tone(6), 44100)
     good = len(read(path)[0])
@@ -338,14 +348,14 @@ def cut(make: Callable[[Path], None], path: Path, share: float) -> Account:
 @pytest.mark.parametrize(
     "name", ["wav16", "aiff", "au", "w64", "caf", "flac", "mp3", "webm", "mkv"]
 )
-def test_what_a_broken_download_lacks_is_named(name, tmp_path):
+def test_what_a_broken_download_lacks_is_named(name: str, tmp_path: Path) -> None:
     account = cut(lambda path: damage.write(name, path, 3.0), tmp_path / "a", 0.5)
     assert account.losses
     missing = [loss.seconds for loss in account.losses if loss.seconds is not None]
     assert sum(missing) == pytest.approx(1.5, abs=0.2)
 
 
-def test_the_end_of_the_ending_does_not_matter(tmp_path):
+def test_the_end_of_the_ending_does_not_matter(tmp_path: Path) -> None:
     damage.write("flac", tmp_path / "a.wav")
     damage.write("mp3", tmp_path / "b.flac")
     damage.write("wav16", tmp_path / "c.mp3")

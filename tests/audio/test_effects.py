@@ -1,7 +1,10 @@
 """Effects, formant shift and noise reduction: lengths hold, silence stays, the mapping is right."""
 
+from __future__ import annotations
+
 import importlib.util
 import subprocess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,34 +22,40 @@ needs_shifter = pytest.mark.skipif(
 )
 
 
-def vowel(seconds=1.0, f0_hz=120, formants_hz=(700, 1200, 2600)):
+def vowel(
+    seconds: float = 1.0, f0_hz: int = 120, formants_hz: tuple[int, int, int] = (700, 1200, 2600)
+) -> np.ndarray:
     """Harmonics under resonances: pitch and formants are known."""
     t = np.arange(round(seconds * RATE)) / RATE
     wave = np.zeros(len(t))
     for k in range(1, int(7000 / f0_hz)):
         gain = sum(1 / (1 + ((k * f0_hz - f) / 120) ** 2) for f in formants_hz)
         wave += gain * np.sin(2 * np.pi * k * f0_hz * t)
-    return (0.3 * wave / np.abs(wave).max()).astype(np.float32)
+    return np.asarray(0.3 * wave / np.abs(wave).max(), np.float32)
 
 
-def centroid_hz(wave):
+def centroid_hz(wave: np.ndarray) -> float:
     power = np.abs(np.fft.rfft(wave)) ** 2
     return float((power * np.fft.rfftfreq(len(wave), 1 / RATE)).sum() / power.sum())
 
 
-def pitch_hz(wave):
+def pitch_hz(wave: np.ndarray) -> float:
     wave = wave[4000:12000].astype(np.float64)
     lags = np.correlate(wave, wave, "full")[len(wave) :]
-    return RATE / (lags[40:400].argmax() + 41)
+    return float(RATE / (lags[40:400].argmax() + 41))
 
 
 @needs_pedalboard
 @pytest.mark.parametrize("name", list(effects.CHAIN))
-def test_every_effect_works_and_keeps_the_length(name):
+def test_every_effect_works_and_keeps_the_length(name: str) -> None:
     wave = vowel()
-    values = {"pitch_shift_semitones": 3, "gain_db": -6, "compressor_threshold": -20}
-    values |= {"clipping_threshold": -20, "compressor_ratio": 4}
-    p = Effects(post_process=True, **{name: True}, **values)
+    values: dict[str, Any] = {
+        "pitch_shift_semitones": 3,
+        "gain_db": -6,
+        "compressor_threshold": -20,
+    }
+    values |= {"clipping_threshold": -20, "compressor_ratio": 4, name: True}
+    p = Effects(post_process=True, **values)
     out = effects.apply(wave, RATE, p)
     assert out.shape == wave.shape
     assert out.dtype == np.float32
@@ -57,26 +66,26 @@ def test_every_effect_works_and_keeps_the_length(name):
 
 
 @needs_pedalboard
-def test_gain_is_gain():
+def test_gain_is_gain() -> None:
     out = effects.apply(vowel(), RATE, Effects(post_process=True, gain=True, gain_db=-20))
     np.testing.assert_allclose(out, vowel() / 10, atol=1e-6)
 
 
 @needs_pedalboard
-def test_order_of_the_chain_is_fixed():
+def test_order_of_the_chain_is_fixed() -> None:
     """Limiter before gain: what the gain adds is not taken back."""
     p = Effects(post_process=True, limiter=True, limiter_threshold=-30, gain=True, gain_db=20)
     assert np.abs(effects.apply(vowel(), RATE, p)).max() > 10 ** (-25 / 20)
 
 
-def test_switched_off_is_off(monkeypatch):
+def test_switched_off_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "_pedalboard", None)
     wave = vowel()
     assert effects.apply(wave, RATE, Effects(reverb=True)) is wave
     assert effects.apply(wave, RATE, Effects(post_process=True)) is wave
 
 
-def test_every_parameter_is_in_the_chain():
+def test_every_parameter_is_in_the_chain() -> None:
     used = {field for _, arguments in effects.CHAIN.values() for field in arguments.values()}
     used |= set(effects.CHAIN) | {"post_process", "formant_shifting"}
     used |= {"formant_qfrency", "formant_timbre", "plugin_effects"}
@@ -84,17 +93,17 @@ def test_every_parameter_is_in_the_chain():
 
 
 @pytest.mark.parametrize("fault", ["absent", "crashes", "hangs"])
-def test_a_bad_pedalboard_is_a_sentence(monkeypatch, fault):
+def test_a_bad_pedalboard_is_a_sentence(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     effects._pedalboard.cache_clear()
 
-    def probe(command, timeout=0, **_):
+    def probe(command: list[str], timeout: float = 0, **_: Any) -> subprocess.CompletedProcess[str]:
         if fault == "hangs":
             raise subprocess.TimeoutExpired(command, timeout)
         return subprocess.CompletedProcess(command, -4)
 
     spec = None if fault == "absent" else object()
-    monkeypatch.setattr(effects.importlib.util, "find_spec", lambda _: spec)
-    monkeypatch.setattr(effects.subprocess, "run", probe)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    monkeypatch.setattr(subprocess, "run", probe)
     kind = MissingModel if fault == "absent" else VoiceError
     with pytest.raises(kind, match="pedalboard") as caught:
         effects.apply(vowel(), RATE, Effects(post_process=True, gain=True))
@@ -104,7 +113,7 @@ def test_a_bad_pedalboard_is_a_sentence(monkeypatch, fault):
 
 @needs_shifter
 @pytest.mark.parametrize("timbre", [0.8, 1.25])
-def test_formants_move_and_pitch_stays(timbre):
+def test_formants_move_and_pitch_stays(timbre: float) -> None:
     wave = vowel()
     out = effects.formant_shift(wave, RATE, 1.0, timbre)
     assert out.shape == wave.shape
@@ -114,7 +123,7 @@ def test_formants_move_and_pitch_stays(timbre):
 
 
 @needs_shifter
-def test_formant_shift_in_stretches_is_the_whole(monkeypatch):
+def test_formant_shift_in_stretches_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     wave = vowel(4)
     whole = effects.formant_shift(wave, RATE, 1.0, 1.2)
     monkeypatch.setattr(effects, "CHUNK_S", 1.5)
@@ -124,12 +133,12 @@ def test_formant_shift_in_stretches_is_the_whole(monkeypatch):
 
 
 @pytest.mark.parametrize(("quefrency", "timbre"), [(0, 1.3), (1, 1)])
-def test_neutral_formants_change_nothing(quefrency, timbre):
+def test_neutral_formants_change_nothing(quefrency: int, timbre: float) -> None:
     wave = vowel()
     assert effects.formant_shift(wave, RATE, quefrency, timbre) is wave
 
 
-def test_noise_reduction_lowers_noise_and_keeps_the_voice():
+def test_noise_reduction_lowers_noise_and_keeps_the_voice() -> None:
     rng = np.random.default_rng(0)
     noise = (0.01 * rng.standard_normal(4 * RATE)).astype(np.float32)
     wave = noise.copy()
@@ -137,8 +146,8 @@ def test_noise_reduction_lowers_noise_and_keeps_the_voice():
     wave[RATE : 2 * RATE] += syllables
     out = effects.denoise(wave, RATE, 0.9)
 
-    def level(x):
-        return np.sqrt(np.mean(x**2))
+    def level(x: np.ndarray) -> float:
+        return float(np.sqrt(np.mean(x**2)))
 
     assert out.shape == wave.shape
     assert level(out[3 * RATE :]) < 0.5 * level(noise[3 * RATE :])
@@ -148,7 +157,7 @@ def test_noise_reduction_lowers_noise_and_keeps_the_voice():
 
 
 @pytest.mark.parametrize("size", [1, 100, 5000, 40000])
-def test_silence_and_scraps_survive_noise_reduction(size):
+def test_silence_and_scraps_survive_noise_reduction(size: int) -> None:
     silent = np.zeros(size, np.float32)
     assert not effects.denoise(silent, RATE, 0.7).any()
     half = silent.copy()

@@ -1,5 +1,7 @@
 """One list of endings: whatever the decoder opens here may come in by any way."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

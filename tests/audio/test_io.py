@@ -1,7 +1,12 @@
 """Sound survives every format; every bad file is one sentence that names it."""
 
+from __future__ import annotations
+
 import errno
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -13,12 +18,14 @@ from rvc.errors import BadInput, VoiceError
 RATE = 16000
 
 
-def tone(seconds=1.0, rate=RATE, hz=440.0, level=0.5):
+def tone(
+    seconds: float = 1.0, rate: int = RATE, hz: float = 440.0, level: float = 0.5
+) -> np.ndarray:
     t = np.arange(round(seconds * rate)) / rate
     return (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)
 
 
-def bursts(rate=48000):
+def bursts(rate: int = 48000) -> np.ndarray:
     """A second with a 1 kHz burst in the middle: its place shows any delay."""
     wave = tone(1.0, rate, 1000) * 0
     wave[rate // 2 : rate // 2 + rate // 50] = tone(1 / 50, rate, 1000, 0.8)
@@ -27,7 +34,9 @@ def bursts(rate=48000):
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG", "OPUS", "M4A"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_every_format_comes_back_in_time_and_level(tmp_path, format, channels):
+def test_every_format_comes_back_in_time_and_level(
+    tmp_path: Path, format: str, channels: int
+) -> None:
     wave = np.stack([bursts()] * channels, axis=1)
     path = tmp_path / f"a.{format.lower()}"
     assert io.save(path, wave, 48000) == 48000
@@ -43,7 +52,7 @@ def test_every_format_comes_back_in_time_and_level(tmp_path, format, channels):
 
 
 @pytest.mark.parametrize(("bits", "step"), [(16, 2**-15), (24, 2**-23), (32, 1e-9)])
-def test_bit_depth_is_honoured(tmp_path, bits, step):
+def test_bit_depth_is_honoured(tmp_path: Path, bits: int, step: float) -> None:
     wave = tone()
     io.save(tmp_path / "a.wav", wave, RATE, bits=bits)
     back, _ = io.load(tmp_path / "a.wav")
@@ -51,7 +60,7 @@ def test_bit_depth_is_honoured(tmp_path, bits, step):
     assert np.abs(back - wave).max() <= step
 
 
-def test_too_loud_is_scaled_never_clipped(tmp_path):
+def test_too_loud_is_scaled_never_clipped(tmp_path: Path) -> None:
     io.save(tmp_path / "a.wav", tone(level=3.0), RATE)
     back, _ = io.load(tmp_path / "a.wav")
     assert np.corrcoef(back, tone())[0, 1] > 0.99999
@@ -59,13 +68,13 @@ def test_too_loud_is_scaled_never_clipped(tmp_path):
 
 
 @pytest.mark.parametrize(("format", "rate"), [("MP3", 44100), ("OPUS", 48000), ("FLAC", 40000)])
-def test_rates_a_format_lacks_become_the_next_one(tmp_path, format, rate):
+def test_rates_a_format_lacks_become_the_next_one(tmp_path: Path, format: str, rate: int) -> None:
     path = tmp_path / f"a.{format.lower()}"
     assert io.save(path, tone(rate=40000), 40000) == rate
     assert io.info(path).seconds == pytest.approx(1, abs=1e-4)
 
 
-def test_resampling_keeps_pitch_and_length(tmp_path):
+def test_resampling_keeps_pitch_and_length(tmp_path: Path) -> None:
     io.save(tmp_path / "a.wav", tone(rate=44100), 44100)
     wave, rate = io.load(tmp_path / "a.wav", 16000)
     assert rate == 16000
@@ -73,14 +82,14 @@ def test_resampling_keeps_pitch_and_length(tmp_path):
     assert np.abs(np.fft.rfft(wave)).argmax() == 440
 
 
-def test_channels_are_averaged_or_kept(tmp_path):
+def test_channels_are_averaged_or_kept(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.stack([tone(), tone() * 0.5], 1), RATE)
     assert np.abs(io.load(tmp_path / "a.wav")[0]).max() == pytest.approx(0.375, abs=1e-3)
     assert io.load(tmp_path / "a.wav", mono=False)[0].shape == (RATE, 2)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a"])
-def test_blocks_in_a_row_are_the_whole_file(tmp_path, name):
+def test_blocks_in_a_row_are_the_whole_file(tmp_path: Path, name: str) -> None:
     io.save(tmp_path / name, tone(3.3), RATE)
     whole, _ = io.load(tmp_path / name)
     found = list(io.blocks(tmp_path / name, block_s=0.5))
@@ -92,41 +101,41 @@ def test_blocks_in_a_row_are_the_whole_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["日本 語.wav", "ñ ' \" x.flac", "a b.m4a"])
-def test_any_path(tmp_path, name):
+def test_any_path(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "dir ' 語"
     io.save(folder / name, tone(), RATE)
     assert io.load(folder / name)[1] == RATE
 
 
-def test_paths_may_be_relative(tmp_path, monkeypatch):
+def test_paths_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     io.save("a.wav", tone(), RATE)
     assert io.load("a.wav")[1] == RATE
 
 
-def text(path):
+def text(path: Path) -> None:
     path.write_text("this is not sound\n" * 50)
 
 
-def header_only(path):
+def header_only(path: Path) -> None:
     soundfile.write(path, np.zeros(0, np.float32), RATE)
 
 
-def nan(path):
+def nan(path: Path) -> None:
     wave = tone()
     wave[77] = np.nan
     soundfile.write(path, wave, RATE, "FLOAT")
 
 
-def counts(path):
+def counts(path: Path) -> None:
     soundfile.write(path, tone() * 32767, RATE, "FLOAT")
 
 
-def noise_bytes(path):
+def noise_bytes(path: Path) -> None:
     path.write_bytes(np.random.default_rng(0).bytes(20000))
 
 
-def playlist(path):
+def playlist(path: Path) -> None:
     (path.parent / "secret.ts").write_bytes(b"x" * 1000)
     path.write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{path.parent}/secret.ts\n#EXT-X-ENDLIST\n")
 
@@ -146,7 +155,9 @@ def playlist(path):
     ],
 )
 @pytest.mark.parametrize("suffix", [".wav", ".mp4"])
-def test_bad_files_are_named(tmp_path, make, says, suffix):
+def test_bad_files_are_named(
+    tmp_path: Path, make: Callable[[Path], object], says: str, suffix: str
+) -> None:
     path = tmp_path / f"bad{suffix}"
     if suffix == ".mp4" and make in (header_only, nan, counts):
         pytest.skip("WAV only")
@@ -157,12 +168,12 @@ def test_bad_files_are_named(tmp_path, make, says, suffix):
     assert caught.value.hint
 
 
-def test_nul_in_a_path_is_a_sentence():
+def test_nul_in_a_path_is_a_sentence() -> None:
     with pytest.raises(BadInput, match="cannot be used"):
         io.load("a\0b.wav")
 
 
-def test_a_truncated_file_never_gives_more_than_it_holds(tmp_path):
+def test_a_truncated_file_never_gives_more_than_it_holds(tmp_path: Path) -> None:
     io.save(tmp_path / "a.m4a", tone(5), RATE)
     data = (tmp_path / "a.m4a").read_bytes()
     (tmp_path / "cut.m4a").write_bytes(data[: len(data) // 2])
@@ -170,7 +181,7 @@ def test_a_truncated_file_never_gives_more_than_it_holds(tmp_path):
         io.load(tmp_path / "cut.m4a")
 
 
-def test_one_sample_is_sound(tmp_path):
+def test_one_sample_is_sound(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.full(1, 0.5, np.float32), RATE)
     assert len(io.load(tmp_path / "a.wav")[0]) == 1
     assert np.isfinite(io.load(tmp_path / "a.wav", 48000)[0]).all()
@@ -179,19 +190,21 @@ def test_one_sample_is_sound(tmp_path):
 @pytest.mark.parametrize(
     ("wave", "says"), [(np.full(9, np.nan), "not numbers"), (np.zeros(0), "no sound")]
 )
-def test_nothing_unsound_is_written(tmp_path, wave, says):
+def test_nothing_unsound_is_written(tmp_path: Path, wave: np.ndarray, says: str) -> None:
     with pytest.raises(VoiceError, match=says):
         io.save(tmp_path / "a.wav", wave, RATE)
     assert not list(tmp_path.iterdir())
 
 
-def test_unknown_extension_is_refused(tmp_path):
+def test_unknown_extension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot write XYZ"):
         io.save(tmp_path / "a.xyz", tone(), RATE)
 
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG", "OPUS", "M4A"])
-def test_full_disk_leaves_the_old_file(tmp_path, format, monkeypatch):
+def test_full_disk_leaves_the_old_file(
+    tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / f"a.{format.lower()}"
     path.write_bytes(b"old")
     real = encode._Sink
@@ -199,19 +212,19 @@ def test_full_disk_leaves_the_old_file(tmp_path, format, monkeypatch):
     class File:
         """A file on a disk with room for 300 bytes."""
 
-        def __init__(self, file):
+        def __init__(self, file: BinaryIO) -> None:
             self.real, self.room = file, 300
 
-        def write(self, data):
+        def write(self, data: bytes) -> int:
             self.room -= len(data)
             if self.room < 0:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return self.real.write(data)
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             return getattr(self.real, name)
 
-    monkeypatch.setattr(encode, "_Sink", lambda file: real(File(file)))
+    monkeypatch.setattr(encode, "_Sink", lambda file: real(cast(BinaryIO, File(file))))
     with pytest.raises(OSError, match="No space") as caught:
         io.save(path, tone(5), RATE)
     assert caught.value.errno == errno.ENOSPC
@@ -220,11 +233,11 @@ def test_full_disk_leaves_the_old_file(tmp_path, format, monkeypatch):
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_an_exception_on_the_way_leaves_the_old_file(tmp_path):
+def test_an_exception_on_the_way_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"old")
 
-    def interrupted():
+    def interrupted() -> None:
         with encode.Writer(path, RATE) as file:
             file.write(tone())
             raise RuntimeError
@@ -236,7 +249,7 @@ def test_an_exception_on_the_way_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder(tmp_path):
+def test_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError):
         io.save(tmp_path / "a.wav", tone(), RATE)

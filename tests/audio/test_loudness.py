@@ -1,5 +1,7 @@
 """Loudness, true peak and envelope, measured while sound streams by."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from rvc.audio import loudness
 
 
 @pytest.mark.parametrize("rate", [16_000, 32_000, 44_100, 48_000])
-def test_loudness_of_the_standards_reference_tone(rate):
+def test_loudness_of_the_standards_reference_tone(rate: int) -> None:
     meter = loudness.Loudness(rate)
     tone = np.sin(2 * np.pi * 997 * np.arange(5 * rate) / rate)
     for part in np.array_split(tone, 37):
@@ -19,7 +21,7 @@ def test_loudness_of_the_standards_reference_tone(rate):
     assert loudness.Loudness(rate).lufs() == -np.inf
 
 
-def test_true_peak_sees_between_the_samples():
+def test_true_peak_sees_between_the_samples() -> None:
     n = np.arange(4000)
     wave = np.sin(np.pi / 2 * n + np.pi / 4)  # samples at 0.707, peaks of 1 between them
     meter = loudness.TruePeak()
@@ -31,7 +33,7 @@ def test_true_peak_sees_between_the_samples():
     assert edge.peak == 0.25
 
 
-def test_envelope_brings_the_results_level_to_the_inputs():
+def test_envelope_brings_the_results_level_to_the_inputs() -> None:
     rate = 1000
     rng = np.random.default_rng(0)
     source, made = loudness.Envelope(rate), loudness.Envelope(2 * rate)
@@ -48,7 +50,7 @@ def test_envelope_brings_the_results_level_to_the_inputs():
     assert loudness.envelope_gain(source.rms(), mute.rms(), 0.0).max() <= 32, "never noise lifted"
 
 
-def test_pauses_do_not_count():
+def test_pauses_do_not_count() -> None:
     rate = 16_000
     speech = 0.1 * np.sin(2 * np.pi * 997 * np.arange(5 * rate) / rate)
     short, long = loudness.Loudness(rate), loudness.Loudness(rate)

@@ -1,8 +1,11 @@
 """Spectrograms and mel losses are the ones that public voices were trained with."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -29,7 +32,9 @@ BANKS = [  # rate, window, bands, low, high, htk: voices, losses, RMVPE, FCPE, W
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("rate", "n_fft", "n_mels", "low_hz", "high_hz", "htk"), BANKS)
-def test_the_bank_is_librosas_to_the_last_bit(rate, n_fft, n_mels, low_hz, high_hz, htk, dtype):
+def test_the_bank_is_librosas_to_the_last_bit(
+    rate: int, n_fft: int, n_mels: int, low_hz: float, high_hz: float | None, htk: bool, dtype: Any
+) -> None:
     want = librosa.filters.mel(
         sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=low_hz, fmax=high_hz, htk=htk, dtype=dtype
     )
@@ -39,14 +44,14 @@ def test_the_bank_is_librosas_to_the_last_bit(rate, n_fft, n_mels, low_hz, high_
 
 
 @pytest.mark.parametrize("htk", [True, False])
-def test_mel_filters_have_equal_area(htk):
+def test_mel_filters_have_equal_area(htk: bool) -> None:
     bank = mel.mel_bank(16000, 1024, 40, htk=htk)
     area = bank.sum(axis=1) * (16000 / 1024)
     assert np.abs(area[20:] - 1).max() < 0.1
     assert (bank >= 0).all()
 
 
-def test_training_and_conversion_do_without_librosa():
+def test_training_and_conversion_do_without_librosa() -> None:
     code = (
         "import sys, torch, rvc.train.step, rvc.infer.voice, rvc.f0.fcpe, rvc.f0.rmvpe\n"
         "import rvc.embedders.whisper, rvc.dataset.extract\n"
@@ -58,7 +63,7 @@ def test_training_and_conversion_do_without_librosa():
     assert done.stderr.strip() == ""
 
 
-def test_spectrogram_and_mel_match_the_original():
+def test_spectrogram_and_mel_match_the_original() -> None:
     wave, s = array("disc.real")[:, 0], config.load(40000)
     spec = mel.spectrogram(wave, s.filter_length, s.hop_length, s.win_length)
     assert torch.allclose(spec, array("spec40k"), atol=1e-5)
@@ -66,11 +71,11 @@ def test_spectrogram_and_mel_match_the_original():
     assert torch.allclose(mel.mel(wave, *shape), array("mel40k"), atol=1e-4)
 
 
-def test_a_wave_has_one_frame_per_hop():
+def test_a_wave_has_one_frame_per_hop() -> None:
     assert mel.spectrogram(torch.zeros(2, 40000), 2048, 400, 2048).shape == (2, 1025, 100)
 
 
-def test_mel_losses_match_the_original_and_vanish_for_equal_sound():
+def test_mel_losses_match_the_original_and_vanish_for_equal_sound() -> None:
     real, fake = array("disc.real"), array("disc.fake")
     known = numbers("losses")
     assert float(losses.multiscale_mel_loss(real, fake, 24000)) == pytest.approx(
@@ -79,21 +84,23 @@ def test_mel_losses_match_the_original_and_vanish_for_equal_sound():
     assert float(losses.multiscale_mel_loss(real, real, 24000)) == 0
 
 
-def test_kl_matches_the_original_and_survives_half_precision():
-    terms = [array(f"kl.{k}") for k in ("z_p", "logs_q", "m_p", "logs_p")]
+def test_kl_matches_the_original_and_survives_half_precision() -> None:
+    z_p, logs_q, m_p, logs_p = (array(f"kl.{k}") for k in ("z_p", "logs_q", "m_p", "logs_p"))
     mask = torch.zeros(1, 1, 50)
     mask[..., :45] = 1
-    assert float(losses.kl_loss(*terms, mask)) == pytest.approx(numbers("losses")["kl"], rel=1e-5)
+    loss = float(losses.kl_loss(z_p, logs_q, m_p, logs_p, mask))
+    assert loss == pytest.approx(numbers("losses")["kl"], rel=1e-5)
     deep = torch.full((1, 4, 3), -6.0, dtype=torch.float16)  # exp(12) is beyond float16
     zeros = torch.zeros_like(deep)
     assert torch.isfinite(losses.kl_loss(zeros + 0.1, zeros, zeros, deep, torch.ones(1, 1, 3)))
 
 
-def test_what_inference_kept_serves_training_too():
+def test_what_inference_kept_serves_training_too() -> None:
     shape = (16000, 256, 64, 256, 13)
     with torch.inference_mode():
         mel.mel(torch.rand(1, 640), *shape)
     wave = torch.rand(1, 640, requires_grad=True)
     mel.mel(wave, *shape).sum().backward()
+    assert wave.grad is not None
     assert wave.grad.isfinite().all()
     assert wave.grad.abs().sum() > 0

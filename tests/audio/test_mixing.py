@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -52,7 +54,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_level_is_kept_all_the_time(name):
+def test_the_level_is_kept_all_the_time(name: str) -> None:
     wave = np.stack(CASES[name], axis=1)
     mixed = downmix(wave, RATE)
     assert len(mixed) == len(wave)
@@ -61,7 +63,7 @@ def test_the_level_is_kept_all_the_time(name):
 
 
 @pytest.mark.parametrize("place", FIVE_ONE)
-def test_five_point_one_by_its_places(place):
+def test_five_point_one_by_its_places(place: str) -> None:
     wave = np.stack([V if name == place else SILENT for name in FIVE_ONE], axis=1)
     mixed = downmix(wave, RATE, FIVE_ONE)
     if place == "LFE":
@@ -70,7 +72,7 @@ def test_five_point_one_by_its_places(place):
         assert db(mixed) == pytest.approx(db(V), abs=3)
 
 
-def test_dialogue_stands_above_surround():
+def test_dialogue_stands_above_surround() -> None:
     wave = np.stack([0.2 * OTHER, 0.2 * OTHER, V, SILENT, OTHER, OTHER], axis=1)
     mixed = downmix(wave, RATE, FIVE_ONE)
     plain = wave.mean(axis=1)
@@ -78,21 +80,21 @@ def test_dialogue_stands_above_surround():
     assert said > before + 0.3
 
 
-def test_ordinary_stereo_is_the_average_to_the_last_bit():
+def test_ordinary_stereo_is_the_average_to_the_last_bit() -> None:
     wave = np.stack([V + 0.1 * OTHER, V - 0.1 * OTHER], axis=1)
     np.testing.assert_array_equal(downmix(wave, RATE), wave.mean(axis=1, dtype=np.float32))
 
 
 @pytest.mark.parametrize("block", [100, 7777, 40000])
 @pytest.mark.parametrize("name", ["opposite at first", "left, then right"])
-def test_blocks_of_any_size_give_the_same(name, block):
+def test_blocks_of_any_size_give_the_same(name: str, block: int) -> None:
     wave = np.stack(CASES[name], axis=1)
     mixer = mix.Mixer(RATE, 2)
     parts = [mixer(wave[at : at + block]) for at in range(0, len(wave), block)] + [mixer.rest()]
     np.testing.assert_allclose(np.concatenate(parts), downmix(wave, RATE), atol=1e-6)
 
 
-def test_reading_from_the_middle_mixes_as_reading_all(tmp_path):
+def test_reading_from_the_middle_mixes_as_reading_all(tmp_path: Path) -> None:
     wave = np.stack(CASES["opposite at first"], axis=1)
     soundfile.write(tmp_path / "a.wav", wave, RATE, "FLOAT")
     whole, _ = io.load(tmp_path / "a.wav", account=Account())
@@ -104,7 +106,7 @@ def test_reading_from_the_middle_mixes_as_reading_all(tmp_path):
         np.testing.assert_allclose(joined, whole[start:stop], atol=1e-6)
 
 
-def test_it_is_said_when_it_matters(tmp_path):
+def test_it_is_said_when_it_matters(tmp_path: Path) -> None:
     for name, words in (("opposite", "opposite"), ("left", "not in all"), ("both", "")):
         soundfile.write(tmp_path / "a.wav", np.stack(CASES[name], axis=1), RATE)
         account = Account()
@@ -112,7 +114,7 @@ def test_it_is_said_when_it_matters(tmp_path):
         assert any(words in note for note in account.notes) if words else not account.notes
 
 
-def test_the_layout_of_a_wav_is_used(tmp_path):
+def test_the_layout_of_a_wav_is_used(tmp_path: Path) -> None:
     wave = np.stack([0.3 * OTHER, 0.3 * OTHER, V, SILENT, OTHER, OTHER], axis=1)
     soundfile.write(tmp_path / "a.wav", wave, RATE, "FLOAT", format="WAVEX")
     [block] = io.blocks(tmp_path / "a.wav", mono=False)
@@ -122,7 +124,7 @@ def test_the_layout_of_a_wav_is_used(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["opposite", "left", "right", "opposite at first"])
-def test_the_side_holds_nothing_of_a_voice_that_was_mixed(name):
+def test_the_side_holds_nothing_of_a_voice_that_was_mixed(name: str) -> None:
     mixer = mix.Mixer(RATE, 2, side=True)
     wave = np.stack(CASES[name], axis=1)
     both = np.concatenate([mixer(wave), mixer.rest()])
@@ -130,14 +132,14 @@ def test_the_side_holds_nothing_of_a_voice_that_was_mixed(name):
     assert db(both[: RATE * 2, 1]) < db(V) - 40
 
 
-def test_the_side_of_ordinary_stereo_is_half_the_difference():
+def test_the_side_of_ordinary_stereo_is_half_the_difference() -> None:
     mixer = mix.Mixer(RATE, 2, side=True)
     wave = np.stack([V + 0.2 * OTHER, V - 0.2 * OTHER], axis=1)
     both = np.concatenate([mixer(wave), mixer.rest()])
     np.testing.assert_allclose(both[:, 1], 0.2 * OTHER, atol=1e-6)
 
 
-def test_values_that_are_no_numbers_stay_visible():
+def test_values_that_are_no_numbers_stay_visible() -> None:
     wave = np.stack([V, V], axis=1)
     wave[5000, 0] = np.nan
     assert np.flatnonzero(np.isnan(downmix(wave, RATE))).tolist() == [5000]

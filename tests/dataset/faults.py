@@ -39,7 +39,7 @@ def speech(seed: int, voice: Voice = FEMALE, seconds: float = 5.0, noise_db: flo
     wave = wave * gate / np.sqrt(np.mean((wave * gate) ** 2))
     wave += 0.4 * hiss * np.clip(0.25 - gate, 0, 1) * (gate > 0)
     wave *= 0.1 / np.sqrt(np.mean(wave**2))
-    return (wave + 10 ** (noise_db / 20) * rng.standard_normal(len(t))).astype(np.float32)
+    return np.asarray(wave + 10 ** (noise_db / 20) * rng.standard_normal(len(t)), np.float32)
 
 
 def several(
@@ -62,11 +62,12 @@ def chords(seed: int, seconds: float = 5.0) -> Wave:
 
 def narrow(wave: Wave, to_hz: int) -> Wave:
     """Through a lower sample rate and back."""
-    return resample(resample(wave, RATE, to_hz), to_hz, RATE)
+    back: Wave = resample(resample(wave, RATE, to_hz), to_hz, RATE)
+    return back
 
 
 def clipped(wave: Wave) -> Wave:
-    return np.clip(wave * 8, -0.95, 0.95).astype(np.float32) * np.float32(0.7)
+    return np.asarray(np.clip(wave * 8, -0.95, 0.95) * 0.7, np.float32)
 
 
 def excerpt(wave: Wave) -> Wave:

@@ -1,6 +1,11 @@
 """A preprocessed voice made of tones, and models that cost nothing, for tests of later stages."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,7 +16,15 @@ from tests.f0 import sounds
 RATE = 40000
 
 
-def preprocessed(home, count=4, seconds=0.5, name="voice", speakers=(0,), rate=RATE, **details):
+def preprocessed(
+    home: Path,
+    count: int = 4,
+    seconds: float = 0.5,
+    name: str = "voice",
+    speakers: tuple[int, ...] = (0,),
+    rate: int = RATE,
+    **details: Any,
+) -> tuple[Path, list[str]]:
     """Slices `<speaker>_<i>_0`, each of its own loudness; returns (folder, names)."""
     folder = home / "logs" / name
     names = [f"{speakers[i % len(speakers)]}_{i}_0" for i in range(count)]
@@ -41,12 +54,18 @@ class Spec:
 class FakeEmbedder:
     """Features that depend on the sound; waves numbered in `bad` raise or give NaN."""
 
-    def __init__(self, spec=None, bad=(), nan=(), error=RuntimeError):
+    def __init__(
+        self,
+        spec: Spec | None = None,
+        bad: Iterable[int] = (),
+        nan: Iterable[int] = (),
+        error: type[Exception] = RuntimeError,
+    ) -> None:
         self.spec = spec or Spec()
         self.bad, self.nan, self.error = set(bad), set(nan), error
         self.calls = 0
 
-    def __call__(self, wave):
+    def __call__(self, wave: np.ndarray) -> np.ndarray:
         number = round((float(np.abs(wave).max()) - 0.1) * 10000)
         self.calls += 1
         if number in self.bad:
@@ -58,11 +77,11 @@ class FakeEmbedder:
             features[0, 0] = np.nan
         return features
 
-    def batch(self, waves):
+    def batch(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [self(wave) for wave in waves]
 
 
-def fake_pitch(name, device="cpu"):
+def fake_pitch(name: str, device: str = "cpu") -> Callable[[np.ndarray], np.ndarray]:
     """Stands in for `rvc.f0.load`: everything has 200 Hz (fcpe) or 100 Hz (others)."""
     hz = 200.0 if name == "fcpe" else 100.0
     return lambda wave: np.full(len(wave) // 160 + 1, hz, np.float32)

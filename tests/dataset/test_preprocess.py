@@ -1,11 +1,16 @@
 """From recordings to slices: nothing is lost, nothing stale stays, every fault is named."""
 
+from __future__ import annotations
+
 import errno
 import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +18,21 @@ import soundfile
 
 from rvc import errors, params, tasks, workers
 from rvc.audio import encode, io
+from rvc.audio.pieces import Info
+from rvc.config import REPOSITORY
 from rvc.dataset import lock, manifest, preprocess, slices
 from rvc.dataset.scan import scan
+from rvc.dataset.slices import Outcome
 from rvc.errors import BadInput, Busy, Cancelled, StageFailed
-from rvc.progress import silent
+from rvc.progress import Report, silent
+from tests.conftest import Cli
 
 pytestmark = pytest.mark.usefixtures("home")  # nothing is written into the checkout
 
 RATE = 16000
 
 
-def speech(seconds=2.0, seed=0, hz=140):
+def speech(seconds: float = 2.0, seed: int = 0, hz: float = 140) -> np.ndarray:
     """A buzz that swells like syllables, with silence at the end."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * RATE)) / RATE
@@ -33,7 +42,7 @@ def speech(seconds=2.0, seed=0, hz=140):
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Path:
     """A dataset of three recordings by one speaker."""
     folder = tmp_path / "data"
     for i, seconds in enumerate((2.0, 4.0, 7.5)):
@@ -41,32 +50,34 @@ def data(tmp_path):
     return folder
 
 
-def add(folder, name, wave, rate=RATE, subtype="FLOAT"):
+def add(
+    folder: Path, name: str, wave: np.ndarray, rate: int = RATE, subtype: str = "FLOAT"
+) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, wave, rate, subtype)
     return path
 
 
-def run(data, report=silent, **options):
-    options = {"model_name": "voice", "sample_rate": 32000, "cpu_cores": 1} | options
-    return tasks.run("preprocess", params.Preprocess(dataset_path=data, **options), report)
+def run(data: Path, report: Report = silent, **options: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"model_name": "voice", "sample_rate": 32000, "cpu_cores": 1} | options
+    return tasks.run("preprocess", params.Preprocess(dataset_path=data, **given), report)
 
 
 @pytest.fixture
-def folder(home):
+def folder(home: Path) -> Path:
     return home / "logs" / "voice"
 
 
-def names(folder, sub="sliced_audios"):
+def names(folder: Path, sub: str = "sliced_audios") -> list[str]:
     return sorted(f.name for f in (folder / sub).iterdir())
 
 
-def stamps(folder):
+def stamps(folder: Path) -> dict[str, int]:
     return {f.name: f.stat().st_mtime_ns for f in (folder / "sliced_audios").iterdir()}
 
 
-def derive(folder):
+def derive(folder: Path) -> None:
     """What extraction and training would leave for every slice."""
     for sub in ("f0", "f0_voiced", "extracted"):
         (folder / sub).mkdir(exist_ok=True)
@@ -79,7 +90,7 @@ def derive(folder):
     (folder / "filelist.txt").write_text("old")
 
 
-def derived_stems(folder):
+def derived_stems(folder: Path) -> set[str]:
     return {
         f.name.split(".")[0]
         for sub in ("f0", "f0_voiced", "extracted", "sliced_audios", "sliced_audios_16k")
@@ -87,7 +98,7 @@ def derived_stems(folder):
     }
 
 
-def test_slices_files_and_records(data, folder):
+def test_slices_files_and_records(data: Path, folder: Path) -> None:
     result = run(data)
     made = names(folder)
     assert made == names(folder, "sliced_audios_16k")
@@ -104,12 +115,12 @@ def test_slices_files_and_records(data, folder):
     assert described["total_seconds"] == pytest.approx(13.5)
     assert described["total_dataset_duration"] == "00:00:13"
     assert json.loads((folder / "config.json").read_text())["data"]["sample_rate"] == 32000
-    stage = manifest.stage(folder, "preprocess")
+    stage = manifest.require(folder, "preprocess")
     assert sorted(stage.outputs) == made
     assert stage.inputs == 3
 
 
-def test_no_sound_is_lost(data, folder):
+def test_no_sound_is_lost(data: Path, folder: Path) -> None:
     """Overlapping slices of one recording, laid side by side, hold every sample of it."""
     run(data, cut_preprocess="Simple", overlap_len=0, chunk_len=2.5, sample_rate=32000)
     whole, _ = io.load(data / "c.wav", 32000)
@@ -117,7 +128,7 @@ def test_no_sound_is_lost(data, folder):
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
-def test_a_breath_survives_preprocessing(tmp_path, folder):
+def test_a_breath_survives_preprocessing(tmp_path: Path, folder: Path) -> None:
     rng = np.random.default_rng(0)
     pause, breath = np.zeros(RATE), rng.standard_normal(RATE // 2) * 10 ** (-45 / 20)
     add(tmp_path / "d", "a.wav", np.concatenate([speech(), pause, breath, pause, speech()]))
@@ -129,13 +140,13 @@ def test_a_breath_survives_preprocessing(tmp_path, folder):
     assert ((levels > -48) & (levels < -42)).sum() >= 4
 
 
-def test_skip_keeps_each_recording_whole(data, folder):
+def test_skip_keeps_each_recording_whole(data: Path, folder: Path) -> None:
     run(data, cut_preprocess="Skip")
     assert names(folder) == ["0_0_0.wav", "0_1_0.wav", "0_2_0.wav"]
     assert io.info(folder / "sliced_audios/0_2_0.wav").seconds == pytest.approx(7.5)
 
 
-def test_same_again_does_nothing(data, folder):
+def test_same_again_does_nothing(data: Path, folder: Path) -> None:
     run(data)
     derive(folder)
     before = stamps(folder)
@@ -158,7 +169,9 @@ def test_same_again_does_nothing(data, folder):
         {"noise_reduction": True},
     ],
 )
-def test_a_changed_option_leaves_nothing_of_the_old_run(data, folder, option):
+def test_a_changed_option_leaves_nothing_of_the_old_run(
+    data: Path, folder: Path, option: dict[str, Any]
+) -> None:
     run(data)
     derive(folder)
     (folder / "G_100.pth").write_bytes(b"mine")
@@ -174,7 +187,7 @@ def test_a_changed_option_leaves_nothing_of_the_old_run(data, folder, option):
     assert {io.info(folder / "sliced_audios" / n).rate for n in names(folder)} == {rate}
 
 
-def test_only_what_changed_is_done_again(data, folder):
+def test_only_what_changed_is_done_again(data: Path, folder: Path) -> None:
     run(data)
     derive(folder)
     before = stamps(folder)
@@ -192,14 +205,14 @@ def test_only_what_changed_is_done_again(data, folder):
     assert derived_stems(folder) == {n.split(".")[0] for n in names(folder)}
 
 
-def test_a_lost_slice_is_made_again(data, folder):
+def test_a_lost_slice_is_made_again(data: Path, folder: Path) -> None:
     run(data)
     (folder / "sliced_audios_16k" / "0_1_0.wav").unlink()
     assert run(data)["cut"] == 1
     assert names(folder) == names(folder, "sliced_audios_16k")
 
 
-def test_speakers_by_number_and_by_name(tmp_path, folder):
+def test_speakers_by_number_and_by_name(tmp_path: Path, folder: Path) -> None:
     data = tmp_path / "d"
     for name in ("3/a.wav", "anna/b.wav", "bo ø/deep/c.wav", "2024/d.wav"):
         add(data, name, speech(1))
@@ -214,14 +227,14 @@ def test_speakers_by_number_and_by_name(tmp_path, folder):
     assert again["cut"] == 1
 
 
-def test_files_beside_folders_are_speaker_zero(tmp_path):
+def test_files_beside_folders_are_speaker_zero(tmp_path: Path) -> None:
     add(tmp_path, "a.wav", speech(1))
     add(tmp_path, "anna/b.wav", speech(1))
     found = scan(tmp_path)
     assert {r.key: r.speaker for r in found.recordings} == {"a.wav": 0, "anna/b.wav": 1}
 
 
-def test_hidden_and_foreign_files_are_left_alone(data):
+def test_hidden_and_foreign_files_are_left_alone(data: Path) -> None:
     (data / "notes.txt").write_text("hello")
     (data / "._a.wav").write_bytes(b"x")
     (data / "__MACOSX").mkdir()
@@ -232,14 +245,16 @@ def test_hidden_and_foreign_files_are_left_alone(data):
 
 
 @pytest.mark.parametrize("extension", ["flac", "mp3", "ogg", "opus", "m4a"])
-def test_formats(tmp_path, folder, extension):
+def test_formats(tmp_path: Path, folder: Path, extension: str) -> None:
     (tmp_path / "d").mkdir()
     io.save(tmp_path / "d" / f"a.{extension}", speech(2), RATE)
     assert run(tmp_path / "d")["total_seconds"] == pytest.approx(2, abs=0.07)
 
 
 @pytest.mark.parametrize("name", ["日本 語 dir", "ñ ' \" x"])
-def test_any_path_from_any_directory(tmp_path, home, monkeypatch, name):
+def test_any_path_from_any_directory(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     data = tmp_path / name / "data"
     add(data, f"{name}.wav", speech(1))
     monkeypatch.setenv("RVC_HOME", str(tmp_path / name / "home"))
@@ -248,11 +263,11 @@ def test_any_path_from_any_directory(tmp_path, home, monkeypatch, name):
     run(data, model_name="声 1")
     assert (tmp_path / name / "home/logs/声 1/sliced_audios/0_0_0.wav").is_file()
     monkeypatch.chdir(tmp_path / name)
-    run("data", model_name="relative")
+    run(Path("data"), model_name="relative")
     assert (tmp_path / name / "home/logs/relative/sliced_audios/0_0_0.wav").is_file()
 
 
-def test_levels():
+def test_levels() -> None:
     quiet, loud = speech() / 4, speech() * 20
     assert slices.normalised(quiet).max() / quiet.max() == pytest.approx(
         0.675 / np.abs(quiet).max() + 0.25, rel=1e-3
@@ -262,7 +277,9 @@ def test_levels():
 
 
 @pytest.mark.parametrize("mode", ["pre", "post"])
-def test_loud_and_silent_recordings_do_not_break_normalisation(tmp_path, folder, mode):
+def test_loud_and_silent_recordings_do_not_break_normalisation(
+    tmp_path: Path, folder: Path, mode: str
+) -> None:
     data = tmp_path / "d"
     add(data, "loud.wav", speech(4) * 12)
     wave = speech(9)
@@ -275,7 +292,9 @@ def test_loud_and_silent_recordings_do_not_break_normalisation(tmp_path, folder,
         assert 0.5 < np.abs(wave).max() < 1.05
 
 
-def test_processes_give_what_one_does(data, folder, monkeypatch):
+def test_processes_give_what_one_does(
+    data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(data)
     single = {n: (folder / "sliced_audios" / n).read_bytes() for n in names(folder)}
     monkeypatch.setattr(workers, "WORTHWHILE_S", 1)
@@ -290,7 +309,9 @@ def test_processes_give_what_one_does(data, folder, monkeypatch):
     assert [t[0] for t in ticks] == sorted(t[0] for t in ticks)
 
 
-def test_a_long_recording_is_shared_out_and_loses_nothing(tmp_path, folder, monkeypatch):
+def test_a_long_recording_is_shared_out_and_loses_nothing(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wave = np.concatenate([speech(3, i) for i in range(8)])
     add(tmp_path / "d", "long.flac", wave, subtype="PCM_16")
     monkeypatch.setattr(slices, "PART_S", 5)
@@ -314,7 +335,7 @@ def test_a_long_recording_is_shared_out_and_loses_nothing(tmp_path, folder, monk
 # ---- bad input -----------------------------------------------------------------------------
 
 
-def nan(path):
+def nan(path: Path) -> None:
     soundfile.write(path, np.full(RATE, np.nan, np.float32), RATE, "FLOAT")
 
 
@@ -329,7 +350,9 @@ def nan(path):
         (nan, "not numbers"),
     ],
 )
-def test_a_bad_recording_alone_is_an_error_that_names_it(tmp_path, folder, make, cause):
+def test_a_bad_recording_alone_is_an_error_that_names_it(
+    tmp_path: Path, folder: Path, make: Callable[[Path], object], cause: str
+) -> None:
     (tmp_path / "d").mkdir()
     make(tmp_path / "d" / "bad.wav")
     with pytest.raises(StageFailed, match=cause) as caught:
@@ -339,7 +362,9 @@ def test_a_bad_recording_alone_is_an_error_that_names_it(tmp_path, folder, make,
     assert names(folder) == []
 
 
-def test_one_bad_recording_among_many_is_reported_and_the_rest_is_done(tmp_path, folder):
+def test_one_bad_recording_among_many_is_reported_and_the_rest_is_done(
+    tmp_path: Path, folder: Path
+) -> None:
     for i in range(20):
         add(tmp_path / "d", f"{i:02}.wav", speech(0.6, i))
     (tmp_path / "d" / "bad.wav").write_text("text")
@@ -351,10 +376,10 @@ def test_one_bad_recording_among_many_is_reported_and_the_rest_is_done(tmp_path,
     with pytest.raises(StageFailed, match="22 of 42"):
         run(tmp_path / "d")
     assert len(names(folder)) == 20  # the earlier set is whole
-    assert len(manifest.stage(folder, "preprocess").outputs) == 20
+    assert len(manifest.require(folder, "preprocess").outputs) == 20
 
 
-def test_a_bad_stretch_costs_only_its_slice(tmp_path, folder):
+def test_a_bad_stretch_costs_only_its_slice(tmp_path: Path, folder: Path) -> None:
     wave = speech(12)
     wave[5 * RATE : 5 * RATE + 9] = np.nan
     add(tmp_path / "d", "a.wav", wave)
@@ -365,7 +390,7 @@ def test_a_bad_stretch_costs_only_its_slice(tmp_path, folder):
         assert np.isfinite(soundfile.read(folder / "sliced_audios" / name)[0]).all()
 
 
-def test_a_clipped_recording_is_named_and_kept(tmp_path):
+def test_a_clipped_recording_is_named_and_kept(tmp_path: Path) -> None:
     add(tmp_path / "d", "hot.wav", np.clip(speech() * 30, -1, 1), subtype="PCM_16")
     result = run(tmp_path / "d")
     assert any("hot.wav: clipped" in text for text in result["warnings"])
@@ -374,7 +399,7 @@ def test_a_clipped_recording_is_named_and_kept(tmp_path):
 
 @pytest.mark.parametrize("samples", [1, 2, 100, 5000])
 @pytest.mark.parametrize("cut", ["Automatic", "Simple", "Skip"])
-def test_tiny_recordings(tmp_path, folder, samples, cut):
+def test_tiny_recordings(tmp_path: Path, folder: Path, samples: int, cut: str) -> None:
     add(tmp_path / "d", "a.wav", speech(1))
     for i in range(5):
         add(tmp_path / "d", f"tiny {i}.wav", speech(1)[1000 : 1000 + samples] + 0.1)
@@ -393,7 +418,7 @@ def test_tiny_recordings(tmp_path, folder, samples, cut):
     ("given", "says"),
     [("nowhere", "does not exist"), ("file", "not a folder"), ("empty", "holds no recordings")],
 )
-def test_bad_datasets(tmp_path, home, given, says):
+def test_bad_datasets(tmp_path: Path, home: Path, given: str, says: str) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=says):
@@ -402,24 +427,26 @@ def test_bad_datasets(tmp_path, home, given, says):
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "..", "", "a\0b", "/etc", "x" * 99])
-def test_bad_names_touch_nothing(data, home, name):
+def test_bad_names_touch_nothing(data: Path, home: Path, name: str) -> None:
     with pytest.raises(BadInput, match="cannot be used"):
         run(data, model_name=name)
     assert list(home.iterdir()) == []
 
 
-def test_nul_in_the_dataset_path(home):
+def test_nul_in_the_dataset_path(home: Path) -> None:
     with pytest.raises(BadInput, match="cannot be used"):
-        run("a\0b")
+        run(Path("a\0b"))
 
 
-def test_full_disk_keeps_the_old_set(data, folder, monkeypatch):
+def test_full_disk_keeps_the_old_set(
+    data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(data)
     derive(folder)
     before = {f: f.read_bytes() for f in folder.rglob("*") if f.is_file() and f.name != ".lock"}
     real, room = encode.write_float, [3]
 
-    def full(path, wave, rate):
+    def full(path: Path, wave: np.ndarray, rate: int) -> None:
         room[0] -= 1
         if room[0] < 0:
             path.write_bytes(b"half")
@@ -433,11 +460,11 @@ def test_full_disk_keeps_the_old_set(data, folder, monkeypatch):
     assert after == before
 
 
-def test_cancel_keeps_the_old_set(data, folder):
+def test_cancel_keeps_the_old_set(data: Path, folder: Path) -> None:
     run(data)
     before = stamps(folder)
 
-    def stop(done, total, note=""):
+    def stop(done: float, total: float, note: str = "") -> None:
         if done > 2:
             raise Cancelled("Stopped.")
 
@@ -447,7 +474,7 @@ def test_cancel_keeps_the_old_set(data, folder):
     assert run(data)["cut"] == 0
 
 
-def test_leftovers_of_a_killed_run_never_come_back(data, folder):
+def test_leftovers_of_a_killed_run_never_come_back(data: Path, folder: Path) -> None:
     run(data)
     for sub in ("sliced_audios", "sliced_audios_16k"):
         shutil.copy(folder / sub / "0_0_0.wav", folder / sub / "0_7_0.wav")
@@ -457,36 +484,38 @@ def test_leftovers_of_a_killed_run_never_come_back(data, folder):
     assert "mute40000.wav" in names(folder)
 
 
-def test_two_at_once_is_refused(data, folder):
+def test_two_at_once_is_refused(data: Path, folder: Path) -> None:
     with ThreadPoolExecutor(1) as pool, lock.hold(folder), pytest.raises(Busy):
         pool.submit(run, data).result()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_home(data, home):
+def test_read_only_home(data: Path, home: Path) -> None:
     home.chmod(0o500)
     with pytest.raises(errors.StorageFailed, match="Not allowed"):
         run(data)
 
 
-def crash(job):
+def crash(job: slices.Job) -> Outcome:
     if job.key == "b.wav":
         os._exit(11)
     return slices.work(job)
 
 
-def test_a_crash_of_the_decoder_costs_one_recording(data, monkeypatch):
+def test_a_crash_of_the_decoder_costs_one_recording(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workers, "WORTHWHILE_S", 1)
     monkeypatch.setattr(preprocess, "work", crash)
     monkeypatch.setattr(manifest, "FAILURE_LIMIT", 0.5)
-    monkeypatch.setattr(preprocess.manifest, "judge", lambda *_, **__: None)
+    monkeypatch.setattr(manifest, "judge", lambda *_, **__: None)
     result = run(data, cpu_cores=2)
     assert [f["file"] for f in result["failures"]] == ["b.wav"]
     assert "crashed the decoder" in result["failures"][0]["cause"]
     assert result["slices"] == 1 + 3
 
 
-def test_workers_load_nothing_heavy():
+def test_workers_load_nothing_heavy() -> None:
     import subprocess
     import sys
 
@@ -495,12 +524,13 @@ def test_workers_load_nothing_heavy():
         "sys.exit(str([m for m in ('torch', 'scipy', 'librosa', 'av', 'pydantic') "
         "if m in sys.modules] or ''))"
     )
-    root = preprocess.config.REPOSITORY
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True
+    )
     assert done.stderr.strip() == ""
 
 
-def test_speed_of_one_minute(tmp_path):
+def test_speed_of_one_minute(tmp_path: Path) -> None:
     """Not a benchmark: a minute of sound must never take the time it lasts."""
     add(tmp_path / "d", "a.wav", np.concatenate([speech(5, i) for i in range(12)]))
     began = time.monotonic()
@@ -512,7 +542,9 @@ def test_speed_of_one_minute(tmp_path):
     ("dataset", "name", "code"),
     [("nowhere", "voice", 3), ("text", "voice", 5), ("data", "../voice", 3), ("data", "voice", 0)],
 )
-def test_exit_codes(data, tmp_path, cli, dataset, name, code):
+def test_exit_codes(
+    data: Path, tmp_path: Path, cli: Cli, dataset: str, name: str, code: int
+) -> None:
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.wav").write_text("text")
     done = cli(
@@ -528,31 +560,35 @@ def test_exit_codes(data, tmp_path, cli, dataset, name, code):
         assert "6 slices" in done.out
 
 
-def test_no_permission_is_a_sentence(data, home, monkeypatch):
-    def refuse(path, *_, **__):
+def test_no_permission_is_a_sentence(
+    data: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(manifest.Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(errors.StorageFailed, match="Not allowed to write"):
         run(data)
 
 
-def test_an_unreadable_recording_is_named(data, monkeypatch):
+def test_an_unreadable_recording_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = io.info
 
-    def refuse(path):
+    def refuse(path: Path) -> Info:
         if path.name == "b.wav":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(slices.io, "info", refuse)
+    monkeypatch.setattr(io, "info", refuse)
     result = run(data)
     assert [f["file"] for f in result["failures"]] == ["b.wav"]
     assert "b.wav cannot be read: Permission denied" in result["message"]
 
 
 @pytest.mark.parametrize("kind", ["silent", "empty", "dangling"])
-def test_a_take_without_sound_is_left_out_and_named(tmp_path, folder, kind):
+def test_a_take_without_sound_is_left_out_and_named(
+    tmp_path: Path, folder: Path, kind: str
+) -> None:
     add(tmp_path / "d", "good.wav", speech(1))
     for i in range(3):
         bad = tmp_path / "d" / f"z{i}.wav"
@@ -582,7 +618,7 @@ def test_a_take_without_sound_is_left_out_and_named(tmp_path, folder, kind):
         ".Trash-1000",
     ],
 )
-def test_folders_of_systems_are_nobodys_voice(tmp_path, folder, name):
+def test_folders_of_systems_are_nobodys_voice(tmp_path: Path, folder: Path, name: str) -> None:
     add(tmp_path / "d", "a.wav", speech(1))
     add(tmp_path / "d", f"{name}/deleted.wav", speech(1, 1))
     add(tmp_path / "d", f"sub/{name}/deleted.wav", speech(1, 1))
@@ -594,7 +630,9 @@ def test_folders_of_systems_are_nobodys_voice(tmp_path, folder, name):
     assert result["other_files"] == {}
 
 
-def test_other_files_are_counted_and_sound_is_known_by_its_content(tmp_path, folder):
+def test_other_files_are_counted_and_sound_is_known_by_its_content(
+    tmp_path: Path, folder: Path
+) -> None:
     add(tmp_path / "d", "a.wav", speech(1))
     add(tmp_path, "b.wav", speech(1)).rename(tmp_path / "d" / "b.take")
     (tmp_path / "d" / "notes.txt").write_text("hello")
@@ -605,7 +643,7 @@ def test_other_files_are_counted_and_sound_is_known_by_its_content(tmp_path, fol
     assert "2 other file(s)" in result["message"]
 
 
-def test_folders_by_chapter_are_one_speaker_when_said(tmp_path, folder):
+def test_folders_by_chapter_are_one_speaker_when_said(tmp_path: Path, folder: Path) -> None:
     for name in ("1/a.wav", "chapter two/b.wav"):
         add(tmp_path / "d", name, speech(1))
     result = run(tmp_path / "d")

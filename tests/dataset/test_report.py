@@ -1,6 +1,10 @@
 """The report finds what is wrong with a dataset, and does not find what is not."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,16 +13,24 @@ import soundfile
 from rvc import params, tasks
 from rvc.audio import io
 from rvc.dataset.report import duplicates
-from rvc.dataset.report.measure import Job, measure
+from rvc.dataset.report.measure import Job, Measured, measure
 from rvc.dataset.report.report import judged
 from rvc.errors import BadInput, Cancelled
+from tests.conftest import Cli
 from tests.dataset import faults
 
 RATE = 16000
 MALE, FEMALE = (110, (600, 1100, 2500)), (210, (750, 1400, 2900))
 
 
-def speech(seconds=4.0, seed=0, voice=FEMALE, noise_db=-75, rate=RATE, level=0.2):
+def speech(
+    seconds: float = 4.0,
+    seed: int = 0,
+    voice: tuple[int, tuple[int, ...]] = FEMALE,
+    noise_db: float = -75,
+    rate: int = RATE,
+    level: float = 0.2,
+) -> np.ndarray:
     """Syllables with gliding pitch and changing vowels, pauses between them, and room noise."""
     rng = np.random.default_rng(seed)
     f0_hz, formants = voice
@@ -38,27 +50,27 @@ def speech(seconds=4.0, seed=0, voice=FEMALE, noise_db=-75, rate=RATE, level=0.2
     return (wave + 10 ** (noise_db / 20) * rng.standard_normal(len(t))).astype(np.float32)
 
 
-def save(folder, name, wave, rate=RATE):
+def save(folder: Path, name: str, wave: np.ndarray, rate: int = RATE) -> Path:
     folder.mkdir(exist_ok=True)
     io.save(folder / name, wave, rate)
     return folder / name
 
 
-def listen(path):
+def listen(path: Path) -> Measured:
     return measure(Job(path, path.name))
 
 
-def report(folder, tmp_path, **options):
+def report(folder: Path, tmp_path: Path, **options: Any) -> dict[str, Any]:
     p = params.DatasetReport(folder=folder, output_folder=tmp_path / "out", cpu_cores=1, **options)
     return tasks.run("dataset-report", p)
 
 
-def said(result, severity=None):
+def said(result: dict[str, Any], severity: str | None = None) -> str:
     return " ".join(f["text"] for f in result["findings"] if severity in (None, f["severity"]))
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory):
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A good minute of one voice."""
     folder = tmp_path_factory.mktemp("set") / "clean"
     for i in range(14):
@@ -66,7 +78,7 @@ def clean(tmp_path_factory):
     return folder
 
 
-def test_one_clean_voice_gets_no_complaint_but_its_length(clean, tmp_path):
+def test_one_clean_voice_gets_no_complaint_but_its_length(clean: Path, tmp_path: Path) -> None:
     result = report(clean, tmp_path)
     assert said(result, "bad") == ""
     assert "too little" not in said(result)
@@ -83,7 +95,7 @@ def test_one_clean_voice_gets_no_complaint_but_its_length(clean, tmp_path):
     assert result["message"].endswith(".")
 
 
-def test_a_second_speaker_is_suspected_and_named(clean, tmp_path):
+def test_a_second_speaker_is_suspected_and_named(clean: Path, tmp_path: Path) -> None:
     found = [listen(path) for path in sorted(clean.iterdir())]
     for i in range(6):
         found.append(listen(save(tmp_path / "m", f"male{i}.wav", speech(5, 50 + i, MALE))))
@@ -94,7 +106,7 @@ def test_a_second_speaker_is_suspected_and_named(clean, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["mp3", "quiet", "trimmed"])
-def test_copies_are_found_however_they_are_stored(clean, tmp_path, change):
+def test_copies_are_found_however_they_are_stored(clean: Path, tmp_path: Path, change: str) -> None:
     wave, _ = io.load(clean / "03.wav")
     copy = {"mp3": wave, "quiet": wave * 0.2, "trimmed": wave[12345:]}[change]
     path = save(tmp_path / "c", "copy.mp3" if change == "mp3" else "copy.wav", copy)
@@ -102,14 +114,14 @@ def test_copies_are_found_however_they_are_stored(clean, tmp_path, change):
     assert duplicates.copies(found) == [("03.wav", path.name)]
 
 
-def test_equal_files_are_copies_even_when_silent(tmp_path):
+def test_equal_files_are_copies_even_when_silent(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         save(tmp_path / "s", name, np.full(100, 1e-4, np.float32))
     found = [listen(tmp_path / "s" / name) for name in ("a.wav", "b.wav")]
     assert duplicates.copies(found) == [("a.wav", "b.wav")]
 
 
-def test_noise_is_measured(tmp_path):
+def test_noise_is_measured(tmp_path: Path) -> None:
     for noise_db in (-60, -40):
         found = listen(save(tmp_path / "n", f"{-noise_db}.wav", speech(8, 1, noise_db=noise_db)))
         assert found.floor_db == pytest.approx(noise_db, abs=2)
@@ -117,7 +129,7 @@ def test_noise_is_measured(tmp_path):
     assert "noise lies only" in said(judged([found]))
 
 
-def test_clipping_is_seen_also_when_turned_down(tmp_path):
+def test_clipping_is_seen_also_when_turned_down(tmp_path: Path) -> None:
     hot = np.clip(speech() * 8, -0.9, 0.9)
     assert listen(save(tmp_path / "d", "hot.wav", hot)).clipped > 0.01
     assert listen(save(tmp_path / "d", "low.wav", hot * 0.5)).clipped > 0.01
@@ -125,7 +137,7 @@ def test_clipping_is_seen_also_when_turned_down(tmp_path):
 
 
 @pytest.mark.parametrize("limit_hz", [4000, 8000])
-def test_bandwidth_is_that_of_the_content_not_of_the_file(tmp_path, limit_hz):
+def test_bandwidth_is_that_of_the_content_not_of_the_file(tmp_path: Path, limit_hz: int) -> None:
     from rvc.audio.resample import resample
 
     noise = np.random.default_rng(0).standard_normal(44100 * 3).astype(np.float32) * 0.05
@@ -135,7 +147,7 @@ def test_bandwidth_is_that_of_the_content_not_of_the_file(tmp_path, limit_hz):
     assert "no brighter" in said(judged([found]))
 
 
-def test_music_is_not_speech(tmp_path):
+def test_music_is_not_speech(tmp_path: Path) -> None:
     t = np.arange(RATE) / RATE
     chords = [
         sum(np.sin(2 * np.pi * f * k * t) / k for f in notes for k in (1, 2, 3)) * 0.05
@@ -146,10 +158,10 @@ def test_music_is_not_speech(tmp_path):
     assert listen(save(tmp_path / "d", "talk.wav", speech(6))).steady < 0.02
 
 
-def test_pitch_is_measured_not_guessed(tmp_path):
+def test_pitch_is_measured_not_guessed(tmp_path: Path) -> None:
     for hz in (80, 120, 240, 600):
         t = np.arange(2 * RATE) / RATE
-        wave = sum(np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 6)) * 0.1
+        wave = 0.1 * np.sum([np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 6)], axis=0)
         found = listen(save(tmp_path / "d", f"{hz}.wav", wave.astype(np.float32)))
         assert np.median(found.f0_hz[found.f0_hz > 0]) == pytest.approx(hz, rel=0.01)
     noise = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32) * 0.1
@@ -157,7 +169,7 @@ def test_pitch_is_measured_not_guessed(tmp_path):
     assert (found.f0_hz > 0).mean() < 0.1
 
 
-def test_bad_files_are_named_and_the_rest_is_judged(clean, tmp_path):
+def test_bad_files_are_named_and_the_rest_is_judged(clean: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     save(folder, "good.wav", speech())
     (folder / "text.wav").write_text("not sound")
@@ -176,7 +188,7 @@ def test_bad_files_are_named_and_the_rest_is_judged(clean, tmp_path):
     json.dumps(result, allow_nan=False)
 
 
-def test_nothing_to_hear_is_said(tmp_path):
+def test_nothing_to_hear_is_said(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     soundfile.write(tmp_path / "d" / "silent.wav", np.zeros(RATE), RATE)
     result = report(tmp_path / "d", tmp_path)
@@ -184,20 +196,22 @@ def test_nothing_to_hear_is_said(tmp_path):
     assert result["plot"] == ""
 
 
-def test_no_dataset_is_an_error(tmp_path):
+def test_no_dataset_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         report(tmp_path / "nowhere", tmp_path)
 
 
-def test_it_can_be_stopped(clean, tmp_path):
-    def stop(*_):
+def test_it_can_be_stopped(clean: Path, tmp_path: Path) -> None:
+    def stop(done: float, total: float, note: str = "") -> None:
         raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
         tasks.run("dataset-report", params.DatasetReport(folder=clean), stop)
 
 
-def test_long_recordings_are_measured_in_blocks(tmp_path, monkeypatch):
+def test_long_recordings_are_measured_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from rvc.dataset.report import measure as recording
 
     path = save(tmp_path / "d", "a.wav", speech(9, 3))
@@ -211,14 +225,14 @@ def test_long_recordings_are_measured_in_blocks(tmp_path, monkeypatch):
     )
 
 
-def test_command_line(clean, cli, home):
+def test_command_line(clean: Path, cli: Cli, home: Path) -> None:
     done = cli("dataset-report", clean, "--json")
     assert done.code == 0
     assert done.json["report"] == str(home / "logs" / "reports" / "clean" / "report.json")
 
 
 @pytest.mark.parametrize("name", faults.FOLDERS)
-def test_the_fault_of_a_folder_is_found_and_no_other(tmp_path, name):
+def test_the_fault_of_a_folder_is_found_and_no_other(tmp_path: Path, name: str) -> None:
     """Of the made-up folders all 13 faults are found, with no false alarm in the 3 clean ones."""
     must, may, make = faults.FOLDERS[name]
     files = [save(tmp_path / "set", f"{i:02}.wav", w, faults.RATE) for i, w in enumerate(make())]

@@ -20,7 +20,8 @@ RATE = 40000
 def cut(data: Path, **options: Any) -> dict[str, Any]:
     """The result of preprocess, each recording one slice."""
     given = {"model_name": "voice", "sample_rate": RATE, "cut_preprocess": "Skip", "cpu_cores": 1}
-    return tasks.run("preprocess", params.Preprocess(dataset_path=data, **given | options))
+    p = params.Preprocess.model_validate({"dataset_path": data} | given | options)
+    return tasks.run("preprocess", p)
 
 
 def slice_of(home: Path) -> np.ndarray:

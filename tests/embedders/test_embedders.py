@@ -1,6 +1,11 @@
 """Embedders: each public family equals its reference implementation and obeys its files."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,29 +13,32 @@ import torch
 
 from rvc.config import paths
 from rvc.embedders import EMBEDDERS
+from rvc.embedders.embedder import Embedder
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import BadInput, MissingModel
 from tests.embedders import tiny_embedders as tiny
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RVC_HOME", str(tmp_path / "home"))
     forget()
     return tmp_path
 
 
-def noise(seconds=0.7, seed=0):
+def noise(seconds: float = 0.7, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(int(seconds * 16000)).astype("f4") * 0.1
 
 
-def load(folder, **more):
+def load(folder: Path, **more: Any) -> Embedder:
     return EmbedderManager().load("custom", folder, **more)
 
 
 @pytest.mark.parametrize("name", tiny.SHAPES)
 @pytest.mark.parametrize("layer", [None, 2])
-def test_output_equals_the_public_implementation(name, layer, tmp_path):
+def test_output_equals_the_public_implementation(
+    name: str, layer: int | None, tmp_path: Path
+) -> None:
     settings = tiny.config(**tiny.SHAPES[name])
     settings["num_hidden_layers"] = 3
     other = tiny.reference(settings)
@@ -45,7 +53,7 @@ def test_output_equals_the_public_implementation(name, layer, tmp_path):
     np.testing.assert_allclose(got, want[0].numpy(), atol=3e-5)
 
 
-def test_old_and_new_spelling_of_weight_norm_are_the_same_network(tmp_path):
+def test_old_and_new_spelling_of_weight_norm_are_the_same_network(tmp_path: Path) -> None:
     settings = tiny.config()
     state = tiny.reference(settings).state_dict()
     stem = "encoder.pos_conv_embed.conv."
@@ -62,7 +70,7 @@ def test_old_and_new_spelling_of_weight_norm_are_the_same_network(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["hubert-base", "hubert-large", "wavlm-base", "data2vec"])
-def test_batch_gives_each_wave_what_it_gets_alone(name, tmp_path):
+def test_batch_gives_each_wave_what_it_gets_alone(name: str, tmp_path: Path) -> None:
     embedder = load(tiny.write(tmp_path, tiny.SHAPES[name], normalize=True))
     waves = [noise(0.3, 1), noise(1.1, 2), noise(0.01, 3), noise(0.3, 4)]
     together = embedder.batch(waves)
@@ -72,13 +80,13 @@ def test_batch_gives_each_wave_what_it_gets_alone(name, tmp_path):
 
 
 @pytest.mark.parametrize("samples", [0, 399, 400, 719, 720, 16000, 16079, 16080])
-def test_frame_count_follows_the_contract(samples, tmp_path):
+def test_frame_count_follows_the_contract(samples: int, tmp_path: Path) -> None:
     embedder = load(tiny.write(tmp_path))
     frames = (samples - 400) // 320 + 1 if samples >= 400 else 0
     assert embedder(np.zeros(samples, "f4")).shape == (frames, 32)
 
 
-def test_loudness_and_offset_do_not_matter_where_waves_are_normalised(tmp_path):
+def test_loudness_and_offset_do_not_matter_where_waves_are_normalised(tmp_path: Path) -> None:
     loud, quiet = noise(), noise() * 0.05 + 0.3
     told = load(tiny.write(tmp_path / "yes", normalize=True))
     plain = load(tiny.write(tmp_path / "no", normalize=False))
@@ -89,12 +97,12 @@ def test_loudness_and_offset_do_not_matter_where_waves_are_normalised(tmp_path):
     assert np.isfinite(told(np.zeros(16000, "f4"))).all()
 
 
-def test_undeclared_normalisation_follows_the_front_end(tmp_path):
+def test_undeclared_normalisation_follows_the_front_end(tmp_path: Path) -> None:
     assert not load(tiny.write(tmp_path / "base", tiny.BASE)).spec.normalize
     assert load(tiny.write(tmp_path / "large", tiny.SHAPES["hubert-large"])).spec.normalize
 
 
-def test_spec_says_what_the_files_say(tmp_path):
+def test_spec_says_what_the_files_say(tmp_path: Path) -> None:
     spec = load(tiny.write(tmp_path, tiny.LARGE, normalize=True)).spec
     assert (spec.width, spec.layer, spec.normalize) == (1024, 2, True)
     assert (spec.sample_rate, spec.hop) == (16000, 320)
@@ -102,7 +110,7 @@ def test_spec_says_what_the_files_say(tmp_path):
     assert json.loads(json.dumps(spec.as_dict()))["width"] == 1024
 
 
-def test_v1_voices_get_the_projection_and_never_a_random_one(tmp_path):
+def test_v1_voices_get_the_projection_and_never_a_random_one(tmp_path: Path) -> None:
     with_it = tiny.write(tmp_path / "with", projected=True)
     spec = load(with_it, layer=2, projected=True).spec
     assert (spec.width, spec.layer, spec.projected) == (8, 2, True)
@@ -111,7 +119,7 @@ def test_v1_voices_get_the_projection_and_never_a_random_one(tmp_path):
         load(tiny.write(tmp_path / "without"), projected=True)
 
 
-def test_unknown_names_list_the_known_and_nothing_falls_back():
+def test_unknown_names_list_the_known_and_nothing_falls_back() -> None:
     with pytest.raises(BadInput, match="contentwreck") as failure:
         EmbedderManager().load("contentwreck")
     assert all(name in failure.value.hint for name in EMBEDDERS)
@@ -121,7 +129,7 @@ def test_unknown_names_list_the_known_and_nothing_falls_back():
         EmbedderManager().load("custom", "nowhere")
 
 
-def test_named_embedder_is_found_in_applios_folder_and_loaded_once():
+def test_named_embedder_is_found_in_applios_folder_and_loaded_once() -> None:
     tiny.write(paths().embedders / "contentvec", kind="bin")
     first = EmbedderManager().load("contentvec")
     assert first.spec.name == "contentvec"
@@ -139,7 +147,9 @@ def test_named_embedder_is_found_in_applios_folder_and_loaded_once():
         (lambda d: d.update({"encoder.layer_norm.bias": torch.zeros(7)}), "config.json says"),
     ],
 )
-def test_incomplete_or_foreign_weights_are_refused_by_name(spoil, words, tmp_path):
+def test_incomplete_or_foreign_weights_are_refused_by_name(
+    spoil: Callable[[dict[str, torch.Tensor]], object], words: str, tmp_path: Path
+) -> None:
     settings = tiny.config()
     state = dict(tiny.reference(settings).state_dict())
     spoil(state)
@@ -147,9 +157,9 @@ def test_incomplete_or_foreign_weights_are_refused_by_name(spoil, words, tmp_pat
         load(tiny.save(tmp_path, settings, state))
 
 
-def test_damaged_or_hostile_weights_are_refused_and_not_run(tmp_path):
+def test_damaged_or_hostile_weights_are_refused_and_not_run(tmp_path: Path) -> None:
     class Bomb:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
             return (open, (str(tmp_path / "ran"), "w"))
 
     folder = tiny.write(tmp_path / "bomb", kind="bin")
@@ -165,7 +175,7 @@ def test_damaged_or_hostile_weights_are_refused_and_not_run(tmp_path):
         load(folder)
 
 
-def test_missing_parts_and_unknown_kinds_are_named(tmp_path):
+def test_missing_parts_and_unknown_kinds_are_named(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "a", {"model_type": "hubert"})
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(settings | {"model_type": "bert"}))

@@ -1,5 +1,7 @@
 """fairseq HuBERT checkpoints give the same features, without fairseq and without running them."""
 
+from __future__ import annotations
+
 import argparse
 import collections
 import enum
@@ -7,6 +9,10 @@ import re
 import sys
 import types
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,23 +39,23 @@ BACK = (  # public -> fairseq
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVC_HOME", str(tmp_path / "home"))
     forget()
 
 
 @pytest.fixture
-def task_classes():
+def task_classes() -> Iterator[ModuleType]:
     """Classes of a package that exists while the file is written and not when it is read."""
     module = types.ModuleType("fairseq_like")
 
     class Dictionary:
-        def __init__(self):
+        def __init__(self) -> None:
             self.symbols = ["a", "b"]
             self.indices = collections.defaultdict(int, a=1)
 
     class Node:
-        def __init__(self, value):
+        def __init__(self, value: Any) -> None:
             self._val = value
 
     class Mode(enum.Enum):
@@ -63,7 +69,7 @@ def task_classes():
     sys.modules.pop("fairseq_like", None)
 
 
-def to_fairseq(state, large):
+def to_fairseq(state: Mapping[str, torch.Tensor], large: bool) -> dict[str, Any]:
     out = {}
     for key, value in state.items():
         norm = r"\1.2.1." if large else r"\1.2."
@@ -77,7 +83,9 @@ def to_fairseq(state, large):
     return out
 
 
-def checkpoint(kind, task, file, old_format=False, style="cfg"):
+def checkpoint(
+    kind: str, task: ModuleType, file: Path, old_format: bool = False, style: str = "cfg"
+) -> Any:
     """A fairseq-shaped file from a random public model; returns that model."""
     large = kind == "hubert-large"
     other = tiny.reference(tiny.config(**tiny.SHAPES[kind]) | {"num_hidden_layers": 3})
@@ -101,8 +109,8 @@ def checkpoint(kind, task, file, old_format=False, style="cfg"):
 @pytest.mark.parametrize("old_format", [False, True])
 @pytest.mark.parametrize("style", ["cfg", "args"])
 def test_converted_checkpoint_equals_the_public_model(
-    kind, old_format, style, task_classes, tmp_path
-):
+    kind: str, old_format: bool, style: str, task_classes: ModuleType, tmp_path: Path
+) -> None:
     file = tmp_path / "model.pt"
     other = checkpoint(kind, task_classes, file, old_format, style)
     embedder = EmbedderManager().load("custom", file)
@@ -116,25 +124,27 @@ def test_converted_checkpoint_equals_the_public_model(
 
 
 @pytest.mark.parametrize("old_format", [False, True])
-def test_hostile_checkpoints_run_nothing(old_format, task_classes, tmp_path):
+def test_hostile_checkpoints_run_nothing(
+    old_format: bool, task_classes: ModuleType, tmp_path: Path
+) -> None:
     marker = tmp_path / "ran"
 
     class Open:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
             return (open, (str(marker), "w"))
 
     class Shell:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
             import os
 
             return (os.system, (f"touch {marker}",))
 
     class Evaluate:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
             return (eval, (f"open({str(marker)!r}, 'w')",))
 
     class Lookup:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
             return (getattr, ("text", "upper"))
 
     for bomb in (Open(), Shell(), Evaluate(), Lookup()):
@@ -145,7 +155,9 @@ def test_hostile_checkpoints_run_nothing(old_format, task_classes, tmp_path):
         assert not marker.exists()
 
 
-def test_a_pickle_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+def test_a_pickle_that_unpacks_to_gigabytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "bomb.pt"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"N" * (65 << 20))
@@ -155,7 +167,7 @@ def test_a_pickle_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
         fairseq.convert(file)
 
 
-def test_files_of_another_kind_are_refused(tmp_path):
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.pt"
     torch.save({"model": {"encoder.weight": torch.zeros(2)}}, file)
     with pytest.raises(BadInput, match="not a fairseq HuBERT"):

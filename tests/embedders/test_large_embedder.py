@@ -3,10 +3,15 @@
 Real verbs on the command line, a random chinese-hubert-large of small depth, small voice networks.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import json
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +36,7 @@ NAME = "chinese-hubert-large"
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory):
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with the embedder, a data set, and a voice trained on it; made once."""
     patch = pytest.MonkeyPatch()
     home = tmp_path_factory.mktemp("large")
@@ -64,28 +69,29 @@ SMALL = Parts(discriminators=tiny.TinyDiscriminators, summary_writer=lambda *_: 
 TRAIN = ("--save-every-epoch", "1", "--total-epoch", "1", "--batch-size", "4", "--gpu", "-")
 
 
-def call(*arguments, code=0):
+def call(*arguments: str, code: int = 0) -> dict[str, Any]:
     """The command line in this process; returns what it printed as JSON."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as ended:
         core.main([*arguments, "--json"])
     assert ended.value.code == code, out.getvalue()
-    return json.loads(out.getvalue().splitlines()[-1])
+    said: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+    return said
 
 
 @pytest.fixture
-def folder(installation, monkeypatch):
+def folder(installation: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RVC_HOME", str(installation))
     monkeypatch.setattr(train, "STANDARD", SMALL)
     voices.forget()
     return installation / "logs/v"
 
 
-def trained_voice(folder):
+def trained_voice(folder: Path) -> Path:
     return next(iter(folder.glob("v_*e_*s.pth")))
 
 
-def test_features_are_1024_wide_and_so_is_silence(folder):
+def test_features_are_1024_wide_and_so_is_silence(folder: Path) -> None:
     widths = {np.load(f).shape[1] for f in (folder / "extracted").glob("*.npy")}
     assert widths == {1024}
     made = manifest.require(folder, "extract").fingerprint
@@ -96,7 +102,7 @@ def test_features_are_1024_wide_and_so_is_silence(folder):
     assert json.loads((folder / "model_info.json").read_text())["embedder_model"] == NAME
 
 
-def test_the_voice_takes_the_width_and_records_the_embedder(folder):
+def test_the_voice_takes_the_width_and_records_the_embedder(folder: Path) -> None:
     made = voice_file.read_voice(trained_voice(folder))
     assert made.embed_width == 1024
     known = made.embedder
@@ -105,11 +111,13 @@ def test_the_voice_takes_the_width_and_records_the_embedder(folder):
     assert known["digest"] == EmbedderManager().load(NAME).spec.digest
 
 
-def test_the_index_is_as_wide(folder):
+def test_the_index_is_as_wide(folder: Path) -> None:
     assert Retriever.load(next(folder.glob("*.index"))).width == 1024
 
 
-def convert(folder, *more, code=0, pth=None, index=True):
+def convert(
+    folder: Path, *more: str, code: int = 0, pth: Path | None = None, index: bool = True
+) -> dict[str, Any]:
     sound = folder / "in.wav"
     if not sound.is_file():
         soundfile.write(sound, voice(1.5, 220)[::2], RATE // 2)
@@ -124,10 +132,10 @@ def convert(folder, *more, code=0, pth=None, index=True):
 
 
 @pytest.fixture
-def no_socket(monkeypatch):
+def no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Downloads are allowed, and any attempt at one fails the test."""
 
-    def guard(*_):
+    def guard(*_: object) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.delenv("RVC_OFFLINE")
@@ -136,7 +144,7 @@ def no_socket(monkeypatch):
     forget()
 
 
-def test_a_second_extraction_asks_nobody(folder, no_socket):
+def test_a_second_extraction_asks_nobody(folder: Path, no_socket: None) -> None:
     done = call(
         *("extract", "--model-name", "v", "--sample-rate", str(RATE), "--embedder-model", NAME),
         *("--f0-method", "swift-f0", "--gpu", "-", "--cpu-cores", "1"),
@@ -145,7 +153,7 @@ def test_a_second_extraction_asks_nobody(folder, no_socket):
     (folder / "config.json").write_text(json.dumps(tiny.small_settings().as_json()))
 
 
-def test_conversion_takes_the_voices_own_embedder(folder, no_socket):
+def test_conversion_takes_the_voices_own_embedder(folder: Path, no_socket: None) -> None:
     convert(folder, "--seed", "1")
     voices.forget()
     forget()
@@ -158,7 +166,9 @@ def test_conversion_takes_the_voices_own_embedder(folder, no_socket):
 
 
 @pytest.mark.parametrize("changed", ["narrow", "raw"])
-def test_another_embedder_is_refused_in_one_sentence(changed, folder, tmp_path):
+def test_another_embedder_is_refused_in_one_sentence(
+    changed: str, folder: Path, tmp_path: Path
+) -> None:
     if changed == "narrow":
         other = embedders.write(tmp_path / "narrow")
         words = ("width 1024", "gives 32")
@@ -173,7 +183,7 @@ def test_another_embedder_is_refused_in_one_sentence(changed, folder, tmp_path):
     assert NAME in done["hint"]
 
 
-def test_an_index_of_another_width_is_refused(folder, tmp_path):
+def test_an_index_of_another_width_is_refused(folder: Path, tmp_path: Path) -> None:
     from rvc.retrieval import index
 
     file = tmp_path / "other.index"
@@ -184,7 +194,9 @@ def test_an_index_of_another_width_is_refused(folder, tmp_path):
     assert "1024" in done["message"]
 
 
-def test_a_base_model_of_another_width_lends_what_fits(folder, installation, caplog):
+def test_a_base_model_of_another_width_lends_what_fits(
+    folder: Path, installation: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pair = {}
     for kind in "GD":
         file = next(f for f in folder.glob(f"{kind}_*.pth"))
@@ -214,7 +226,7 @@ def test_a_base_model_of_another_width_lends_what_fits(folder, installation, cap
     shutil.rmtree(other)
 
 
-def test_a_voice_by_applio_is_768_wide_and_of_contentvec(folder, tmp_path):
+def test_a_voice_by_applio_is_768_wide_and_of_contentvec(folder: Path, tmp_path: Path) -> None:
     """No record in the file: width by version, embedder by its name."""
     raw = torch.load(trained_voice(folder), weights_only=True)
     weight = raw["weight"]["enc_p.emb_phone.weight"]

@@ -1,12 +1,17 @@
 """Families that transformers builds: its own output, any file kind, refusals in sentences."""
 
+from __future__ import annotations
+
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from rvc.embedders import FAMILIES, others
+from rvc.embedders.embedder import Embedder
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import BadInput, MissingModel
 from tests.embedders import tiny_embedders as tiny
@@ -21,7 +26,7 @@ SMALL = {
 }
 HUBERT_LIKE = SMALL | {"conv_dim": [16] * 7}
 SQUEEZED = SMALL | {"conv_dim": [16] * 13, "squeeze_factor": 2}
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "wav2vec2-conformer": HUBERT_LIKE,
     "unispeech": HUBERT_LIKE,
     "unispeech-sat": HUBERT_LIKE | {"do_stable_layer_norm": True, "feat_extract_norm": "layer"},
@@ -32,38 +37,41 @@ SHAPES = {
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVC_HOME", str(tmp_path / "home"))
     forget()
 
 
-def noise(samples=11200, seed=0):
+def noise(samples: int = 11200, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(samples).astype("f4") * 0.1
 
 
-def load(folder, **more):
+def load(folder: Path, **more: Any) -> Embedder:
     return EmbedderManager().load("custom", folder, **more)
 
 
-def settings(family):
+def settings(family: str) -> dict[str, Any]:
     return SHAPES[family] | {"model_type": family}
 
 
-def heard(network, wave):
+def heard(network: Any, wave: np.ndarray) -> torch.Tensor:
     """What the public implementation is given."""
     if network.base_model_prefix == "wav2vec2_bert":
         bank = others.transformers().SeamlessM4TFeatureExtractor()
-        return bank(wave, sampling_rate=16000, return_tensors="pt")["input_features"]
+        spectra: torch.Tensor = bank(wave, sampling_rate=16000, return_tensors="pt")[
+            "input_features"
+        ]
+        return spectra
     return torch.from_numpy(wave)[None]
 
 
-def test_every_family_of_transformers_has_its_test():
+def test_every_family_of_transformers_has_its_test() -> None:
     assert {k for k, v in FAMILIES.items() if v.startswith("rvc.embedders.others")} == set(SHAPES)
 
 
 @pytest.mark.parametrize("family", SHAPES)
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
-def test_features_equal_the_public_implementation(family, kind, tmp_path):
+def test_features_equal_the_public_implementation(family: str, kind: str, tmp_path: Path) -> None:
     other = tiny.reference(settings(family))
     state = {f"{other.base_model_prefix}.{k}": v for k, v in other.state_dict().items()}
     mine = load(tiny.save(tmp_path, settings(family), state, normalize=False, kind=kind))
@@ -81,7 +89,7 @@ def test_features_equal_the_public_implementation(family, kind, tmp_path):
 
 
 @pytest.mark.parametrize("family", [f for f in SHAPES if "sew" not in f])
-def test_an_earlier_layer_is_the_one_asked_for(family, tmp_path):
+def test_an_earlier_layer_is_the_one_asked_for(family: str, tmp_path: Path) -> None:
     other = tiny.reference(settings(family))
     folder = tiny.save(tmp_path, settings(family), other.state_dict(), normalize=False)
     with torch.inference_mode():
@@ -91,13 +99,13 @@ def test_an_earlier_layer_is_the_one_asked_for(family, tmp_path):
 
 @pytest.mark.parametrize("samples", [0, 399, 400, 719, 720, 16000, 16079, 16080])
 @pytest.mark.parametrize("family", ["wav2vec2-bert", "sew"])
-def test_frame_count_follows_the_contract(family, samples, tmp_path):
+def test_frame_count_follows_the_contract(family: str, samples: int, tmp_path: Path) -> None:
     folder = tiny.save(tmp_path, settings(family), tiny.reference(settings(family)).state_dict())
     frames = (samples - 400) // 320 + 1 if samples >= 400 else 0
     assert load(folder)(noise(samples)).shape == (frames, 24)
 
 
-def test_half_precision_stays_close(tmp_path):
+def test_half_precision_stays_close(tmp_path: Path) -> None:
     family = "wav2vec2-conformer"
     folder = tiny.save(tmp_path, settings(family), tiny.reference(settings(family)).state_dict())
     full, half = (load(folder, dtype=d)(noise()) for d in (torch.float32, torch.bfloat16))
@@ -105,7 +113,7 @@ def test_half_precision_stays_close(tmp_path):
     assert 0 < np.abs(full - half).max() < 0.1 * np.abs(full).max()
 
 
-def test_incomplete_foreign_and_unusable_folders_are_refused_by_name(tmp_path):
+def test_incomplete_foreign_and_unusable_folders_are_refused_by_name(tmp_path: Path) -> None:
     family = "unispeech-sat"
     state = dict(tiny.reference(settings(family)).state_dict())
     cut = {k: v for k, v in state.items() if "layers.1.attention.k_proj" not in k}
@@ -129,7 +137,9 @@ def test_incomplete_foreign_and_unusable_folders_are_refused_by_name(tmp_path):
         load(squeezed, layer=2)
 
 
-def test_without_transformers_the_remedy_is_said(tmp_path, monkeypatch):
+def test_without_transformers_the_remedy_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.save(tmp_path, settings("sew"), {"a": torch.zeros(1)})
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingModel, match="transformers") as caught:

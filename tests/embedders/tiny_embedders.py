@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -54,12 +57,19 @@ SHAPES = {  # every kind of front end, norm order and family
 }
 
 
-def config(**changes):
+def config(**changes: Any) -> dict[str, Any]:
     """A tiny `config.json` as a dictionary."""
     return TINY | BASE | changes
 
 
-def write(folder, changes=None, projected=False, normalize=None, kind="safetensors", seed=0):
+def write(
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    projected: bool = False,
+    normalize: bool | None = None,
+    kind: str = "safetensors",
+    seed: int = 0,
+) -> Path:
     """Write a random embedder; returns the folder.
 
     Args:
@@ -83,7 +93,13 @@ def write(folder, changes=None, projected=False, normalize=None, kind="safetenso
     return save(folder, settings, state, normalize, kind)
 
 
-def save(folder, settings, state, normalize=None, kind="safetensors"):
+def save(
+    folder: Path,
+    settings: Mapping[str, Any],
+    state: Mapping[str, torch.Tensor],
+    normalize: bool | None = None,
+    kind: str = "safetensors",
+) -> Path:
     """Write config, preprocessor and weights."""
     from safetensors.torch import save_file
 
@@ -101,7 +117,7 @@ def save(folder, settings, state, normalize=None, kind="safetensors"):
     return folder
 
 
-def reference(settings, seed=0):
+def reference(settings: Mapping[str, Any], seed: int = 0) -> Any:
     """The same network from the transformers package, with random weights, for comparison."""
     package = transformers()
     with torch.random.fork_rng():

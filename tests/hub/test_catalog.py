@@ -1,5 +1,7 @@
 """The catalogue of model files and the list of embedders mean the same folders."""
 
+from __future__ import annotations
+
 from rvc.embedders import EMBEDDERS
 from rvc.hub import catalog
 

@@ -1,5 +1,7 @@
 """Downloads: once, resumed, verified, atomic; against a server that does everything wrong."""
 
+from __future__ import annotations
+
 import collections
 import hashlib
 import os
@@ -11,16 +13,20 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rvc.config import REPOSITORY, Settings, paths, save_settings
 from rvc.errors import Cancelled, DownloadFailed, MissingModel, StorageFailed
-from rvc.hub import catalog, digest, fetch, links, transfer
-from rvc.hub import transfer as speed
+from rvc.hub import catalog, digest, fetch, links, speed, transfer
 from rvc.hub.catalog import Asset
 from tests.hub import hosts
+from tests.hub.hosts import Host
 
 DATA = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -30,14 +36,14 @@ VAGUE = Asset(NAME, "some/repo", "thing.bin")  # neither size nor digest publish
 
 
 @pytest.fixture
-def host():
+def host() -> Iterator[Host]:
     made = hosts.Host({"thing.bin": DATA})
     yield made
     made.close()
 
 
 @pytest.fixture(autouse=True)
-def network(home, host, monkeypatch):
+def network(home: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RVC_OFFLINE")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -48,16 +54,18 @@ def network(home, host, monkeypatch):
     monkeypatch.setattr(catalog, "everything", lambda: (ASSET,))
 
 
-def get(asset=ASSET, **more):
+def get(asset: Asset = ASSET, **more: Any) -> Path:
     return fetch.ensure([asset], **more)[0]
 
 
-def leftovers():
+def leftovers() -> list[str]:
     folder = paths().predictors
     return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
 
-def test_a_file_is_fetched_verified_and_never_asked_for_again(host, monkeypatch):
+def test_a_file_is_fetched_verified_and_never_asked_for_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert get().read_bytes() == DATA
     assert host.asked[0][0] == "/some/repo/resolve/main/thing.bin"
     assert leftovers() == ["thing.bin"]
@@ -69,14 +77,14 @@ def test_a_file_is_fetched_verified_and_never_asked_for_again(host, monkeypatch)
 
 
 @pytest.mark.parametrize("asset", [ASSET, VAGUE])
-def test_a_dropped_connection_is_resumed_where_it_ended(asset, host):
+def test_a_dropped_connection_is_resumed_where_it_ended(asset: Asset, host: Host) -> None:
     host.faults = [hosts.drop(100_000), hosts.drop(50_000)]
     assert get(asset).read_bytes() == DATA
     asked = [headers.get("Range") for _, headers in host.asked]
     assert asked == [None, "bytes=100000-", "bytes=150000-"]
 
 
-def test_a_stalled_connection_is_given_up_and_resumed(host):
+def test_a_stalled_connection_is_given_up_and_resumed(host: Host) -> None:
     host.faults = [hosts.stall(80_000, 1.5)]
     start = time.monotonic()
     assert get().read_bytes() == DATA
@@ -84,19 +92,19 @@ def test_a_stalled_connection_is_given_up_and_resumed(host):
     assert host.asked[1][1]["Range"] == "bytes=80000-"
 
 
-def test_a_server_that_cannot_resume_sends_everything_again(host):
+def test_a_server_that_cannot_resume_sends_everything_again(host: Host) -> None:
     host.ranges = False
     host.faults = [hosts.drop(100_000)]
     assert get().read_bytes() == DATA
     assert len(host.asked) == 2
 
 
-def test_a_server_that_resumes_at_the_wrong_place_is_not_believed(host):
+def test_a_server_that_resumes_at_the_wrong_place_is_not_believed(host: Host) -> None:
     host.faults = [hosts.drop(100_000), lambda h, c: h.answer(c, start=90_000)]
     assert get().read_bytes() == DATA
 
 
-def test_what_was_resumed_and_is_wrong_is_fetched_anew(host):
+def test_what_was_resumed_and_is_wrong_is_fetched_anew(host: Host) -> None:
     part = paths().predictors / "thing.bin.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
@@ -112,7 +120,7 @@ def test_what_was_resumed_and_is_wrong_is_fetched_anew(host):
 
 
 @pytest.mark.parametrize("length", [len(DATA) + 999, len(DATA) - 999])
-def test_a_length_that_is_a_lie_gives_no_file(length, host):
+def test_a_length_that_is_a_lie_gives_no_file(length: int, host: Host) -> None:
     host.faults = [lambda h, c: h.answer(c, length=length)] * 10
     with pytest.raises(DownloadFailed, match=f"{length} bytes instead of {len(DATA)}"):
         get()
@@ -124,7 +132,9 @@ def test_a_length_that_is_a_lie_gives_no_file(length, host):
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])
-def test_trouble_is_waited_out_with_growing_pauses(code, host, monkeypatch):
+def test_trouble_is_waited_out_with_growing_pauses(
+    code: int, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses = []
     monkeypatch.setattr(fetch, "_sleep", lambda seconds, _t: pauses.append(seconds))
     monkeypatch.setattr(fetch, "PAUSES_S", (1.0, 2.0, 4.0, 8.0))
@@ -133,7 +143,9 @@ def test_trouble_is_waited_out_with_growing_pauses(code, host, monkeypatch):
     assert pauses == [1.0, 2.0, 4.0]
 
 
-def test_the_servers_own_wish_to_wait_is_respected(host, monkeypatch):
+def test_the_servers_own_wish_to_wait_is_respected(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses = []
     monkeypatch.setattr(fetch, "_sleep", lambda seconds, _t: pauses.append(seconds))
     host.faults = [hosts.status(429, Retry_After="7"), hosts.status(429, Retry_After="9999")]
@@ -141,14 +153,14 @@ def test_the_servers_own_wish_to_wait_is_respected(host, monkeypatch):
     assert pauses == [7.0, 60.0]
 
 
-def test_trouble_without_end_is_an_error_that_names_it(host):
+def test_trouble_without_end_is_an_error_that_names_it(host: Host) -> None:
     host.faults = [hosts.status(500)] * 99
     with pytest.raises(DownloadFailed, match=r"127\.0\.0\.1: the server answered 500 \(5 times\)"):
         get()
     assert len(host.asked) == 5
 
 
-def test_a_missing_file_is_not_asked_for_twice_and_the_next_mirror_is(host):
+def test_a_missing_file_is_not_asked_for_twice_and_the_next_mirror_is(host: Host) -> None:
     other = hosts.Host({"thing.bin": DATA})
     try:
         save_settings(Settings(mirrors=[other.url]))
@@ -159,7 +171,7 @@ def test_a_missing_file_is_not_asked_for_twice_and_the_next_mirror_is(host):
         other.close()
 
 
-def test_mirrors_are_tried_in_order_and_all_named(monkeypatch):
+def test_mirrors_are_tried_in_order_and_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "MIRRORS", ("https://huggingface.co", "https://hf-mirror.com"))
     save_settings(Settings(mirrors=["https://mirror.example/"]))
     mine = os.environ["HF_ENDPOINT"]
@@ -169,7 +181,7 @@ def test_mirrors_are_tried_in_order_and_all_named(monkeypatch):
     assert fetch.endpoints() == rest
     tried = []
 
-    def fail(_transfer, url):
+    def fail(_transfer: object, url: str) -> None:
         tried.append(url)
         raise transfer.Unusable("no")
 
@@ -182,27 +194,27 @@ def test_mirrors_are_tried_in_order_and_all_named(monkeypatch):
 
 @pytest.mark.parametrize("asset", [ASSET, VAGUE])
 @pytest.mark.parametrize("kind", ["text/html", "application/octet-stream"])
-def test_a_captive_portals_page_is_named_and_not_kept(asset, kind, host):
+def test_a_captive_portals_page_is_named_and_not_kept(asset: Asset, kind: str, host: Host) -> None:
     host.faults = [hosts.page(kind)] * 3
     with pytest.raises(DownloadFailed, match="web page"):
         get(asset)
     assert not [n for n in leftovers() if "lock" not in n]
 
 
-def test_a_pointer_instead_of_the_file_is_named(host):
+def test_a_pointer_instead_of_the_file_is_named(host: Host) -> None:
     host.files["thing.bin"] = b"version https://git-lfs.github.com/spec/v1\noid sha256:0"
     with pytest.raises(DownloadFailed, match="pointer"):
         get(VAGUE)
 
 
-def test_wrong_content_of_the_right_length_is_refused(host):
+def test_wrong_content_of_the_right_length_is_refused(host: Host) -> None:
     host.files["thing.bin"] = b"?" + DATA[1:]
     with pytest.raises(DownloadFailed, match="SHA-256 differs"):
         get()
     assert not [n for n in leftovers() if "lock" not in n]
 
 
-def test_where_no_digest_is_published_the_servers_own_is_checked(host):
+def test_where_no_digest_is_published_the_servers_own_is_checked(host: Host) -> None:
     host.headers = {"X-Linked-Etag": f'"{"0" * 64}"'}
     with pytest.raises(DownloadFailed, match="SHA-256 differs"):
         get(VAGUE)
@@ -210,7 +222,9 @@ def test_where_no_digest_is_published_the_servers_own_is_checked(host):
     assert get(VAGUE).read_bytes() == DATA
 
 
-def test_no_room_is_said_before_anything_is_written(host, monkeypatch):
+def test_no_room_is_said_before_anything_is_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1 << 20))
     with pytest.raises(StorageFailed, match="left"):
@@ -218,9 +232,9 @@ def test_no_room_is_said_before_anything_is_written(host, monkeypatch):
     assert "thing.bin.part" not in leftovers()
 
 
-def test_stopping_leaves_a_part_that_the_next_run_resumes(host):
+def test_stopping_leaves_a_part_that_the_next_run_resumes(host: Host) -> None:
     class Stopper:
-        def __call__(self, done, total, note=""):
+        def __call__(self, done: int, total: int, note: str = "") -> None:
             if done > 100_000:
                 raise Cancelled("Stopped.")
 
@@ -237,7 +251,7 @@ def test_stopping_leaves_a_part_that_the_next_run_resumes(host):
     assert host.asked[1][1]["Range"] == f"bytes={kept}-"
 
 
-def test_progress_tells_speed_and_time_left(host):
+def test_progress_tells_speed_and_time_left(host: Host) -> None:
     heard = []
     get(report=lambda done, total, note="": heard.append((done, total, note)))
     assert heard[-1][:2] == (len(DATA), len(DATA))
@@ -248,8 +262,10 @@ def test_progress_tells_speed_and_time_left(host):
     assert told.words(8_000_000, 20_000_000) == "4.0 MB/s, 3 s left"
 
 
-def test_offline_opens_no_socket_and_says_what_to_put_where(host, monkeypatch):
-    def guard(*_):
+def test_offline_opens_no_socket_and_says_what_to_put_where(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guard(*_: object) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr("socket.socket.connect", guard)
@@ -268,7 +284,9 @@ def test_offline_opens_no_socket_and_says_what_to_put_where(host, monkeypatch):
     assert get() == ASSET.file
 
 
-def test_the_users_own_file_is_used_with_a_note_and_never_deleted(host, caplog):
+def test_the_users_own_file_is_used_with_a_note_and_never_deleted(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     ASSET.file.parent.mkdir(parents=True)
     ASSET.file.write_bytes(b"my own model")
@@ -287,12 +305,12 @@ fetch.ensure([asset])
 """
 
 
-def fetcher():
+def fetcher() -> Popen[bytes]:
     code = FETCH.format(name=NAME, size=len(DATA), sha=SHA)
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=REPOSITORY)
 
 
-def test_two_processes_and_three_threads_download_once(host):
+def test_two_processes_and_three_threads_download_once(host: Host) -> None:
     host.faults = [lambda h, c: h.answer(c, pause_s=0.08)]
     others = [fetcher() for _ in range(2)]
     threads = [threading.Thread(target=get) for _ in range(3)]
@@ -305,7 +323,7 @@ def test_two_processes_and_three_threads_download_once(host):
     assert leftovers() == ["thing.bin"]
 
 
-def test_a_killed_process_leaves_a_part_and_no_lock(host):
+def test_a_killed_process_leaves_a_part_and_no_lock(host: Host) -> None:
     host.faults = [lambda h, c: h.answer(c, pause_s=0.5)]
     process = fetcher()
     part = paths().predictors / "thing.bin.part"
@@ -320,7 +338,7 @@ def test_a_killed_process_leaves_a_part_and_no_lock(host):
     assert get().read_bytes() == DATA
 
 
-def redirect(url):
+def redirect(url: str) -> hosts.Fault:
     return hosts.status(302, Location=url)
 
 
@@ -344,9 +362,11 @@ def redirect(url):
         "https://exa mple/[",
     ],
 )
-def test_redirects_to_elsewhere_are_refused(url, host, monkeypatch):
+def test_redirects_to_elsewhere_are_refused(
+    url: str, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
-    def no_connection(*_args, **_more):
+    def no_connection(*_args: Any, **_more: Any) -> None:
         raise AssertionError(f"connected on the way to {url}")
 
     host.faults = [redirect(url)]
@@ -361,10 +381,10 @@ def test_redirects_to_elsewhere_are_refused(url, host, monkeypatch):
         get()
 
 
-def once_blind(check):
+def once_blind(check: Callable[..., None]) -> Callable[..., None]:
     calls = []
 
-    def blind(*args):
+    def blind(*args: Any) -> None:
         calls.append(args)
         if len(calls) > 1:
             check(*args)
@@ -373,13 +393,15 @@ def once_blind(check):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_public_name_that_leads_home_is_refused_before_anything_is_sent(late, host, monkeypatch):
+def test_a_public_name_that_leads_home_is_refused_before_anything_is_sent(
+    late: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DNS rebinding: the text of the link is innocent, the address connected to is not."""
     inner = hosts.Host({"x": b"secret"})
     port = inner.server.server_port
     real = socket.getaddrinfo
 
-    def lie(name, *args, **more):
+    def lie(name: str, *args: Any, **more: Any) -> list[Any]:
         return real("127.0.0.1" if name == "innocent.example" else name, *args, **more)
 
     monkeypatch.setattr("socket.getaddrinfo", lie)
@@ -395,7 +417,7 @@ def test_a_public_name_that_leads_home_is_refused_before_anything_is_sent(late, 
         inner.close()
 
 
-def test_good_redirects_are_followed_and_circles_are_not(host):
+def test_good_redirects_are_followed_and_circles_are_not(host: Host) -> None:
     port = host.server.server_port
     host.faults = [redirect(f"http://127.0.0.1:{port}/elsewhere/thing.bin")]
     assert get().read_bytes() == DATA
@@ -405,8 +427,10 @@ def test_good_redirects_are_followed_and_circles_are_not(host):
         get()
 
 
-def test_an_unknown_host_is_named_without_waiting(host, monkeypatch):
-    def nobody(*_args, **_more):
+def test_an_unknown_host_is_named_without_waiting(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_args: Any, **_more: Any) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
@@ -417,18 +441,22 @@ def test_an_unknown_host_is_named_without_waiting(host, monkeypatch):
     assert time.monotonic() - start < 0.5
 
 
-def test_a_proxy_from_the_environment_is_used(host, monkeypatch):
+def test_a_proxy_from_the_environment_is_used(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = hosts.Host({})
     try:
         monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(DownloadFailed):
             get()
-        method = []
-        proxy_handler = proxy.server.RequestHandlerClass
-        proxy_handler.do_CONNECT = lambda self: (method.append(self.path), self.send_error(403))
+        asked = []
+
+        def connect(handler: hosts.Handler) -> None:
+            asked.append(handler.path)
+            handler.send_error(403)
+
+        monkeypatch.setattr(proxy.handler, "do_CONNECT", connect, raising=False)
         with pytest.raises(DownloadFailed):
             get()
-        assert method[0] == "hub.example:443"
+        assert asked[0] == "hub.example:443"
     finally:
         proxy.close()

@@ -1,5 +1,7 @@
 """What came instead of a voice is called by its name."""
 
+from __future__ import annotations
+
 import zipfile
 from pathlib import Path
 

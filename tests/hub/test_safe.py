@@ -1,5 +1,7 @@
 """No file runs code, whatever it is and through whichever door it comes in."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import hashlib
@@ -8,7 +10,10 @@ import json
 import pickle
 import shutil
 import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -27,7 +32,7 @@ from rvc.nets.voice_file import read_voice
 from rvc.onnx import cache
 from rvc.retrieval import faissfile, reader_child
 from rvc.train import build, checkpoint
-from rvc.train.material import material
+from rvc.train.material import Material, material
 from rvc.voices import library
 from tests import hostile, tiny
 from tests.embedders import tiny_embedders as embedders
@@ -61,7 +66,7 @@ fake_networks = conftest.fake_networks
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Every sample, made once; a mark beside them would tell that one of them ran."""
     folder = tmp_path_factory.mktemp("samples")
     for sample in hostile.SAMPLES:
@@ -75,7 +80,7 @@ def kept(tmp_path_factory):
     assert not (folder / "ran").exists()
 
 
-def every(kept):
+def every(kept: Path) -> list[Path]:
     return sorted([*kept.glob("*.pth"), *kept.glob("*.safetensors")])
 
 
@@ -83,7 +88,7 @@ NAMES = [*(f"{s.__name__}.pth" for s in hostile.SAMPLES),
          *(f"{n}.safetensors" for n in hostile.SAFETENSORS)]  # fmt: skip
 
 
-def refused(kept, path, act):
+def refused(kept: Path, path: Path, act: Callable[[], object]) -> None:
     """`act` fails in the program's own words, naming the file, and nothing has happened."""
     before = path.read_bytes()
     with pytest.raises(VoiceError) as told:
@@ -95,7 +100,9 @@ def refused(kept, path, act):
 
 @pytest.mark.parametrize("door", VERBS)
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_files_are_refused_at_every_door(home, kept, door, name):
+def test_hostile_files_are_refused_at_every_door(
+    home: Path, kept: Path, door: str, name: str
+) -> None:
     path = home / name
     shutil.copyfile(kept / name, path)
     named = {"FILE": path, "GOOD": kept / "good.pth", "WAVES": kept / "waves",
@@ -108,7 +115,7 @@ def test_hostile_files_are_refused_at_every_door(home, kept, door, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_embedders_are_refused_in_both_forms(home, kept, name):
+def test_hostile_embedders_are_refused_in_both_forms(home: Path, kept: Path, name: str) -> None:
     """`--embedder-model-custom`: a folder of weights, and a fairseq checkpoint."""
     folder = embedders.write(home / "embedder", kind="bin")
     kind = "model.safetensors" if name.endswith("safetensors") else "pytorch_model.bin"
@@ -123,7 +130,7 @@ def test_hostile_embedders_are_refused_in_both_forms(home, kept, name):
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)
-def test_hostile_pitch_models_are_refused(home, kept, sample):
+def test_hostile_pitch_models_are_refused(home: Path, kept: Path, sample: hostile.Sample) -> None:
     file = home / "rvc" / "models" / "predictors" / "rmvpe.pt"
     file.parent.mkdir(parents=True)
     shutil.copyfile(kept / f"{sample.__name__}.pth", file)
@@ -131,13 +138,15 @@ def test_hostile_pitch_models_are_refused(home, kept, sample):
 
 
 @pytest.fixture
-def training(home, monkeypatch):
+def training(home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Material]:
     folder = trainings.voice(home, monkeypatch, clips=1)
     return folder, material(trainings.params(), folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_base_models_are_refused(home, kept, training, name):
+def test_hostile_base_models_are_refused(
+    home: Path, kept: Path, training: tuple[Path, Material], name: str
+) -> None:
     """`--custom-pretrained`, as generator and as discriminator."""
     folder, made = training
     bad, good = (home / "bad.pth").with_suffix(Path(name).suffix), home / "good.pth"
@@ -145,30 +154,30 @@ def test_hostile_base_models_are_refused(home, kept, training, name):
     shutil.copyfile(kept / name, bad)
     for g, d in ((bad, good), (good, bad)):
         p = trainings.params(custom_pretrained=True, g_pretrained_path=g, d_pretrained_path=d)
-        refused(kept, bad, lambda p=p: build.begin(p, made, choose("-"), folder, trainings.PARTS))
+        begin = partial(build.begin, p, made, choose("-"), folder, trainings.PARTS)
+        refused(kept, bad, begin)
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)
-def test_a_hostile_training_is_not_gone_on_with(home, kept, training, sample):
+def test_a_hostile_training_is_not_gone_on_with(
+    home: Path, kept: Path, training: tuple[Path, Material], sample: hostile.Sample
+) -> None:
     """G_/D_ files of another program, and this program's own state with a digest that fits."""
     folder, made = training
     content = (kept / f"{sample.__name__}.pth").read_bytes()
     for kind in "GD":
         (folder / f"{kind}_100.pth").write_bytes(content)
     first = folder / "G_100.pth"
-    refused(
-        kept,
-        first,
-        lambda: build.begin(trainings.params(), made, choose("-"), folder, trainings.PARTS),
-    )
+    begin = partial(build.begin, trainings.params(), made, choose("-"), folder, trainings.PARTS)
+    refused(kept, first, begin)
     footer = checkpoint.MARK + hashlib.sha256(content).digest()
     (folder / checkpoint.NAME).write_bytes(content + footer)
     with contextlib.suppress(VoiceError):  # what is left is data, and no training of this program
-        assert not {"step", "epoch"} & set(checkpoint.load(folder))
+        assert not {"step", "epoch"} & set(checkpoint.load(folder) or ())
     assert not (kept / "ran").exists()
 
 
-def test_the_list_of_voices_survives_whatever_lies_in_logs(home, kept):
+def test_the_list_of_voices_survives_whatever_lies_in_logs(home: Path, kept: Path) -> None:
     logs = home / "logs" / "dropped"
     logs.mkdir(parents=True)
     for file in every(kept):
@@ -187,7 +196,9 @@ def test_the_list_of_voices_survives_whatever_lies_in_logs(home, kept):
 
 
 @pytest.mark.parametrize("odd", hostile.ODD_BUT_WHOLE)
-def test_odd_metadata_is_shown_without_harm_and_the_voice_is_whole(home, odd):
+def test_odd_metadata_is_shown_without_harm_and_the_voice_is_whole(
+    home: Path, odd: Callable[[Path], Path]
+) -> None:
     path = odd(home / "v.pth")
     done = tasks.run("model-information", params.ModelInformation(pth_path=path))
     json.dumps(done, allow_nan=False)
@@ -200,7 +211,7 @@ def test_odd_metadata_is_shown_without_harm_and_the_voice_is_whole(home, odd):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_zip_with_a_hostile_voice_brings_nothing(home, kept, name):
+def test_a_zip_with_a_hostile_voice_brings_nothing(home: Path, kept: Path, name: str) -> None:
     with zipfile.ZipFile(home / "voice.zip", "w") as packed:
         packed.write(kept / name, f"deep/{name}")
     with pytest.raises(VoiceError):
@@ -224,10 +235,10 @@ INDEX_PAIRS = [(door, name) for door in INDEX_DOORS for name in INDEX_NAMES
 
 
 @pytest.fixture
-def parsed_elsewhere(monkeypatch):
+def parsed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever reads an index in this process is a failure."""
 
-    def parsed(*_):
+    def parsed(*_: object) -> None:
         raise AssertionError("an index is parsed in the main process")
 
     for place, name in ((faissfile, "read"), (faiss, "read_index"), (reader_child, "read")):
@@ -236,7 +247,9 @@ def parsed_elsewhere(monkeypatch):
 
 @pytest.mark.usefixtures("fake_networks", "parsed_elsewhere")
 @pytest.mark.parametrize(("door", "name"), INDEX_PAIRS)
-def test_hostile_indexes_are_refused_at_every_door(home, kept, monkeypatch, door, name):
+def test_hostile_indexes_are_refused_at_every_door(
+    home: Path, kept: Path, monkeypatch: pytest.MonkeyPatch, door: str, name: str
+) -> None:
     monkeypatch.setenv(cache.OFF, "1")
     folder = home / "brought"
     folder.mkdir()
@@ -259,12 +272,12 @@ def test_hostile_indexes_are_refused_at_every_door(home, kept, monkeypatch, door
     assert not list((home / "logs").rglob("*.pth"))
 
 
-def test_embedder_weights_are_only_tensors(home):
+def test_embedder_weights_are_only_tensors(home: Path) -> None:
     torch.save({"state_dict": {"a": torch.ones(1), "b": "text"}}, home / "w.bin")
     assert list(embedder_weights.read(home / "w.bin")) == ["a"]
 
 
-def test_the_scanner_names_what_it_refuses():
+def test_the_scanner_names_what_it_refuses() -> None:
     stream = io.BytesIO(pickle.dumps(hostile.Command(eval, "1"), protocol=2))
     with pytest.raises(VoiceError, match="eval"):
         safe.scan(stream, "the file")
@@ -272,8 +285,8 @@ def test_the_scanner_names_what_it_refuses():
 
 @pytest.mark.parametrize("new", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.bfloat16])
-def test_honest_files_of_both_forms_load(tmp_path, new, dtype):
-    content = collections.OrderedDict(
+def test_honest_files_of_both_forms_load(tmp_path: Path, new: bool, dtype: torch.dtype) -> None:
+    content: dict[str, Any] = collections.OrderedDict(
         weight={"a": torch.ones(3, dtype=dtype)},
         config=[1, "x", None, [2.5]],
         parameter=torch.nn.Parameter(torch.ones(1)),
@@ -285,7 +298,7 @@ def test_honest_files_of_both_forms_load(tmp_path, new, dtype):
     assert found["config"] == content["config"]
 
 
-def test_a_file_beyond_the_limit_is_not_opened(tmp_path):
+def test_a_file_beyond_the_limit_is_not_opened(tmp_path: Path) -> None:
     path = tiny.voice(tmp_path / "v.pth")
     with pytest.raises(VoiceError, match="larger"):
         safe.load(path, limit=1000)

@@ -1,6 +1,9 @@
 """The formant presets through the command line: what the networks hear, and what comes out."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,14 @@ from rvc.embedders.manager import EmbedderManager
 from rvc.onnx import accelerate
 from rvc.tools import demo
 from tests import fakes, tiny
+from tests.conftest import Cli
 
 pytest.importorskip("stftpitchshift")
 RATE = 16_000
 PRESETS = Path(__file__).parents[2] / "rvc" / "assets" / "formant_shift"
 
 
-def vowels(f0_hz=130.0):
+def vowels(f0_hz: float = 130.0) -> np.ndarray:
     """Three vowels of 0.7 s: harmonics of one slightly moving pitch under known resonances."""
     t = np.arange(round(0.7 * RATE)) / RATE
     parts = []
@@ -34,7 +38,10 @@ def vowels(f0_hz=130.0):
     return np.concatenate(parts).astype(np.float32)
 
 
-def envelope_db(wave):
+Hearing = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def envelope_db(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean spectrum smoothed over its harmonics: ((513,) Hz, (513,) dB)."""
     frames = np.lib.stride_tricks.sliding_window_view(wave, 1024)[::256] * np.hanning(1024)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1))).mean(axis=0)
@@ -43,7 +50,7 @@ def envelope_db(wave):
     return np.fft.rfftfreq(1024, 1 / RATE), 10 * np.log10(smooth + 1e-12)
 
 
-def stretch(before, after):
+def stretch(before: np.ndarray, after: np.ndarray) -> float:
     """The factor on the frequency axis that makes one envelope most like the other."""
     hz = np.geomspace(300, 4000, 400)
     axis, low = envelope_db(before)
@@ -52,16 +59,16 @@ def stretch(before, after):
     alike = [
         np.corrcoef(np.interp(hz, axis, low), np.interp(hz * f, axis, high))[0, 1] for f in factors
     ]
-    return factors[int(np.argmax(alike))]
+    return float(factors[int(np.argmax(alike))])
 
 
-def cents(one_hz, other_hz):
+def cents(one_hz: np.ndarray, other_hz: np.ndarray) -> np.ndarray:
     both = (one_hz > 0) & (other_hz > 0)
     assert both.sum() > 0.8 * max((one_hz > 0).sum(), (other_hz > 0).sum())
-    return np.abs(1200 * np.log2(one_hz[both] / other_hz[both]))
+    return np.asarray(np.abs(1200 * np.log2(one_hz[both] / other_hz[both])))
 
 
-def preset(name):
+def preset(name: str) -> list[str]:
     """The options of a preset as words of a command line."""
     chosen = json.loads((PRESETS / f"{name}.json").read_text())
     given = [(f"--{key.replace('_', '-')}", value) for key, value in chosen.items()]
@@ -71,13 +78,13 @@ def preset(name):
 class Ear(fakes.FakeEmbedder):
     """Remembers what it hears."""
 
-    def __call__(self, wave_16k):
+    def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         self.heard = wave_16k
         return super().__call__(wave_16k)
 
 
 @pytest.fixture
-def heard(cli, tmp_path, monkeypatch):
+def heard(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hearing:
     """(options) -> (what the embedder hears, the pitch that is found) of the three vowels."""
     ear = Ear(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: ear)
@@ -87,7 +94,7 @@ def heard(cli, tmp_path, monkeypatch):
     soundfile.write(source, vowels(), RATE)
     tiny.voice(pth)
 
-    def run(*options):
+    def run(*options: object) -> tuple[np.ndarray, np.ndarray]:
         done = cli(
             "infer", "--input-path", source, "--output-path", tmp_path / "out.wav", "--pth-path",
             pth, "--gpu", "-", "--f0-method", "swift-f0", "--f0-export", curve, *options,
@@ -99,7 +106,9 @@ def heard(cli, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "factor"), [("f2m", 0.8), ("m2f", 1.2)])
-def test_a_preset_moves_the_formants_and_leaves_the_pitch(heard, name, factor):
+def test_a_preset_moves_the_formants_and_leaves_the_pitch(
+    heard: Hearing, name: str, factor: float
+) -> None:
     before, pitch_before = heard()
     after, pitch_after = heard(*preset(name))
     assert after.shape == before.shape
@@ -107,7 +116,7 @@ def test_a_preset_moves_the_formants_and_leaves_the_pitch(heard, name, factor):
     assert np.median(cents(pitch_before, pitch_after)) < 5
 
 
-def test_the_wild_preset_turns_the_sound_upside_down(heard):
+def test_the_wild_preset_turns_the_sound_upside_down(heard: Hearing) -> None:
     """Its lifter is so long that it takes the harmonics along: nothing of the vowel is left."""
     before, _ = heard()
     after, _ = heard(*preset("random"))
@@ -119,16 +128,18 @@ def test_the_wild_preset_turns_the_sound_upside_down(heard):
     assert centre[1] > 2 * centre[0]
 
 
-def test_every_preset_is_known():
+def test_every_preset_is_known() -> None:
     assert {f.stem for f in PRESETS.glob("*.json")} == {"f2m", "m2f", "random"}
 
 
 @pytest.mark.parametrize("name", ["f2m", "m2f"])
-def test_a_voice_answers_with_its_own_formants_at_the_same_pitch(cli, tmp_path, name):
+def test_a_voice_answers_with_its_own_formants_at_the_same_pitch(
+    cli: Cli, tmp_path: Path, name: str
+) -> None:
     """The presets help it to understand; they do not turn it into another voice."""
     source = tmp_path / "speech.wav"
     soundfile.write(source, io.load(demo.SAMPLE, RATE)[0][: 3 * RATE], RATE)
-    made = []
+    made: list[np.ndarray] = []
     for options in ([], preset(name)):
         target = tmp_path / f"{len(made)}.wav"
         done = cli(

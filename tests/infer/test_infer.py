@@ -1,5 +1,7 @@
 """infer and batch-infer on the command line: paths, formats, pipes, batches, failures."""
 
+from __future__ import annotations
+
 import io
 import subprocess
 import sys
@@ -11,26 +13,30 @@ import soundfile
 
 from rvc.infer import infer as files
 from tests import tiny
+from tests.conftest import Cli, Finished
+from tests.fakes import FakeEmbedder
 from tests.infer.conftest import sung
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def pth(home, tmp_path, fake_networks, monkeypatch):
+def pth(
+    home: Path, tmp_path: Path, fake_networks: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     monkeypatch.setenv("RVC_NO_GRAPHS", "1")
     return tiny.voice(tmp_path / "ñ ' \" 声" / "v.pth")
 
 
 @pytest.fixture
-def take(tmp_path):
+def take(tmp_path: Path) -> Path:
     path = tmp_path / "日本 語" / "take one.wav"
     path.parent.mkdir()
     soundfile.write(path, sung(1.0, 22_050), 22_050)
     return path
 
 
-def infer(cli, source, target, pth, *more):
+def infer(cli: Cli, source: Path, target: object, pth: Path, *more: object) -> Finished:
     return cli(
         "infer", "--input-path", source, "--output-path", target, "--pth-path", pth, "--gpu", "-",
         "--json", *more,
@@ -38,7 +44,9 @@ def infer(cli, source, target, pth, *more):
 
 
 @pytest.mark.parametrize("format", ["WAV", "MP3", "FLAC", "OGG", "M4A", "OPUS"])
-def test_every_format_is_written_with_the_right_length(cli, pth, take, tmp_path, format):
+def test_every_format_is_written_with_the_right_length(
+    cli: Cli, pth: Path, take: Path, tmp_path: Path, format: str
+) -> None:
     done = infer(cli, take, tmp_path / "out" / "made.wav", pth, "--export-format", format)
     assert done.code == 0, done.err
     made = Path(done.json["output_path"])
@@ -53,7 +61,7 @@ def test_every_format_is_written_with_the_right_length(cli, pth, take, tmp_path,
     assert [f.name for f in made.parent.iterdir()] == [made.name], "nothing else is left behind"
 
 
-def test_depth_rate_and_repeated_bytes(cli, pth, take, tmp_path):
+def test_depth_rate_and_repeated_bytes(cli: Cli, pth: Path, take: Path, tmp_path: Path) -> None:
     options = ("--bit-depth", 24, "--export-rate", 48000, "--seed", 7)
     made = [tmp_path / f"{i}.wav" for i in range(2)]
     for path in made:
@@ -63,7 +71,7 @@ def test_depth_rate_and_repeated_bytes(cli, pth, take, tmp_path):
     assert made[0].read_bytes() == made[1].read_bytes()
 
 
-def test_pitch_goes_out_and_comes_back(cli, pth, take, tmp_path):
+def test_pitch_goes_out_and_comes_back(cli: Cli, pth: Path, take: Path, tmp_path: Path) -> None:
     curve, a, b = tmp_path / "f0.csv", tmp_path / "a.wav", tmp_path / "b.wav"
     assert infer(cli, take, a, pth, "--seed", 1, "--f0-export", curve).code == 0
     lines = curve.read_text().splitlines()
@@ -78,7 +86,9 @@ def test_pitch_goes_out_and_comes_back(cli, pth, take, tmp_path):
     assert "f0.csv" in done.err
 
 
-def test_a_bad_pitch_file_is_told_before_anything_is_loaded(cli, take, tmp_path):
+def test_a_bad_pitch_file_is_told_before_anything_is_loaded(
+    cli: Cli, take: Path, tmp_path: Path
+) -> None:
     curve = tmp_path / "f0.csv"
     for text in ("no numbers\nat all", "0.0,9999"):
         curve.write_text(text)
@@ -98,11 +108,13 @@ def test_a_bad_pitch_file_is_told_before_anything_is_loaded(cli, take, tmp_path)
         ("a", "MP3", ("a.mp3", "MP3")),
     ],
 )
-def test_where_the_result_goes(tmp_path, name, format, expected):
+def test_where_the_result_goes(
+    tmp_path: Path, name: str, format: str, expected: tuple[str, str]
+) -> None:
     assert files.destination(tmp_path / name, format) == (tmp_path / expected[0], expected[1])
 
 
-def test_through_pipes(home, take, tmp_path):
+def test_through_pipes(home: Path, take: Path, tmp_path: Path) -> None:
     pth = tiny.voice(tmp_path / "v.pth")
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
@@ -128,7 +140,9 @@ def test_through_pipes(home, take, tmp_path):
     ("content", "code"),
     [(b"", 3), (b"just words", 3), (None, 3)],
 )
-def test_bad_recordings_leave_nothing_and_harm_nothing(cli, pth, tmp_path, content, code):
+def test_bad_recordings_leave_nothing_and_harm_nothing(
+    cli: Cli, pth: Path, tmp_path: Path, content: bytes | None, code: int
+) -> None:
     source, target = tmp_path / "bad.wav", tmp_path / "out.wav"
     if content is not None:
         source.write_bytes(content)
@@ -139,14 +153,14 @@ def test_bad_recordings_leave_nothing_and_harm_nothing(cli, pth, tmp_path, conte
     assert target.read_bytes() == b"older"
 
 
-def test_the_recording_itself_is_never_overwritten(cli, pth, take):
+def test_the_recording_itself_is_never_overwritten(cli: Cli, pth: Path, take: Path) -> None:
     before = take.read_bytes()
     done = infer(cli, take, take, pth)
     assert done.code == 3
     assert take.read_bytes() == before
 
 
-def test_missing_voice_and_index_are_named(cli, pth, take, tmp_path):
+def test_missing_voice_and_index_are_named(cli: Cli, pth: Path, take: Path, tmp_path: Path) -> None:
     assert "no.pth" in infer(cli, take, tmp_path / "o.wav", tmp_path / "no.pth").err
     done = infer(cli, take, tmp_path / "o.wav", pth, "--index-path", tmp_path / "no.index")
     assert done.code == 3
@@ -154,7 +168,7 @@ def test_missing_voice_and_index_are_named(cli, pth, take, tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     top = tmp_path / "takes"
     (top / "deep").mkdir(parents=True)
     for name in ("a.wav", "b.flac", "a.flac", "deep/c.wav"):
@@ -164,14 +178,16 @@ def folder(tmp_path):
     return top
 
 
-def batch(cli, folder, out, *voices):
+def batch(cli: Cli, folder: Path, out: object, *voices: object) -> Finished:
     words = [w for v in voices for w in (("--pth-path", v) if isinstance(v, Path) else (v,))]
     return cli(
         "batch-infer", "--input-folder", folder, "--output-folder", out, "--gpu", "-", *words
     )
 
 
-def test_a_batch_goes_on_after_a_bad_file_and_says_so(cli, pth, folder, tmp_path):
+def test_a_batch_goes_on_after_a_bad_file_and_says_so(
+    cli: Cli, pth: Path, folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     done = batch(cli, folder, out, pth)
     assert done.code == 5
@@ -182,7 +198,9 @@ def test_a_batch_goes_on_after_a_bad_file_and_says_so(cli, pth, folder, tmp_path
     ]  # fmt: skip
 
 
-def test_a_batch_resumes_takes_patterns_folders_and_voices(cli, pth, folder, tmp_path):
+def test_a_batch_resumes_takes_patterns_folders_and_voices(
+    cli: Cli, pth: Path, folder: Path, tmp_path: Path
+) -> None:
     (folder / "bad.wav").unlink()
     out = tmp_path / "out"
     assert batch(cli, folder, out, pth, "--pattern", "*.flac").code == 0
@@ -202,7 +220,9 @@ def test_a_batch_resumes_takes_patterns_folders_and_voices(cli, pth, folder, tmp
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050])
-def test_a_preview_is_the_loudest_part_and_is_called_so(cli, pth, tmp_path, rate):
+def test_a_preview_is_the_loudest_part_and_is_called_so(
+    cli: Cli, pth: Path, tmp_path: Path, rate: int
+) -> None:
     take = tmp_path / "take.wav"
     wave = sung(6.0, rate)
     wave[: 3 * rate] *= 0.1
@@ -220,13 +240,15 @@ def test_a_preview_is_the_loudest_part_and_is_called_so(cli, pth, tmp_path, rate
     assert (tmp_path / "alone.wav").read_bytes() == Path(done.json["output_path"]).read_bytes()
 
 
-def test_a_preview_of_something_short_is_all_of_it(cli, pth, take, tmp_path):
+def test_a_preview_of_something_short_is_all_of_it(
+    cli: Cli, pth: Path, take: Path, tmp_path: Path
+) -> None:
     done = infer(cli, take, tmp_path / "a.wav", pth, "--preview-s", 10)
     assert done.json["seconds"] == pytest.approx(1.0, abs=0.01)
     assert done.json["start_s"] == 0
 
 
-def test_the_pitch_of_a_preview_is_that_of_its_place(cli, pth, tmp_path):
+def test_the_pitch_of_a_preview_is_that_of_its_place(cli: Cli, pth: Path, tmp_path: Path) -> None:
     take, curve, other = (tmp_path / n for n in ("take.wav", "f0.csv", "g.csv"))
     soundfile.write(take, np.concatenate([0.05 * sung(2.0), sung(2.0)]), 16_000)
     lines = [f"{i / 100:.2f},{150 if i < 200 else 300}\n" for i in range(400)]

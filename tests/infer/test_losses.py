@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,19 +12,24 @@ import soundfile
 from rvc.errors import BadInput
 from rvc.infer import infer
 from rvc.infer.convert import convert
+from rvc.infer.voice import Voice
 from rvc.params import Conversion
 from tests.infer.conftest import sung
 
 RATE = 16000
 
 
-def converted(voice, source, tmp_path, caplog, **options):
+def converted(
+    voice: Voice, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, **options: Any
+) -> dict[str, Any]:
     caplog.clear()
     p = Conversion(gpu="-", seed=1, **options)
     return infer.convert(source, tmp_path / "out.wav", voice, p, lambda *_: None)
 
 
-def test_a_cut_recording_is_named_everywhere(voice, tmp_path, caplog):
+def test_a_cut_recording_is_named_everywhere(
+    voice: Voice, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     soundfile.write(tmp_path / "a.wav", sung(3), RATE)
     data = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "a.wav").write_bytes(data[: len(data) // 2])
@@ -35,7 +43,9 @@ def test_a_cut_recording_is_named_everywhere(voice, tmp_path, caplog):
     assert "1.50 s is missing" in caplog.text
 
 
-def test_a_sound_recording_has_no_losses(voice, tmp_path, caplog):
+def test_a_sound_recording_has_no_losses(
+    voice: Voice, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     soundfile.write(tmp_path / "a.wav", sung(1), RATE)
     result = converted(voice, tmp_path / "a.wav", tmp_path, caplog)
     assert result["losses"] == result["notes"] == []
@@ -43,7 +53,9 @@ def test_a_sound_recording_has_no_losses(voice, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("stereo", ["mono", "mid"])
-def test_opposite_channels_are_converted_and_said(voice, stereo, tmp_path, caplog):
+def test_opposite_channels_are_converted_and_said(
+    voice: Voice, stereo: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     wave = sung(2)
     soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), RATE)
     soundfile.write(tmp_path / "b.wav", wave, RATE)
@@ -58,7 +70,9 @@ def test_opposite_channels_are_converted_and_said(voice, stereo, tmp_path, caplo
 
 
 @pytest.mark.parametrize(("rate", "count"), [(44100, 1), (96000, 2), (192000, 5), (16000, 1)])
-def test_the_shortest_recordings_are_converted_or_refused(voice, rate, count):
+def test_the_shortest_recordings_are_converted_or_refused(
+    voice: Voice, rate: int, count: int
+) -> None:
     try:
         made, _ = convert(voice, np.full(count, 0.1, np.float32), rate)
     except BadInput as error:
@@ -71,11 +85,11 @@ def test_the_shortest_recordings_are_converted_or_refused(voice, rate, count):
 
 @pytest.mark.parametrize(("ending", "channels"), [("mp3", 3), ("flac", 9), ("m4a", 9)])
 def test_a_result_that_cannot_be_written_is_refused_before_the_work(
-    voice, ending, channels, tmp_path
-):
+    voice: Voice, ending: str, channels: int, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "a.wav", np.stack([sung(1)] * channels, axis=1), RATE)
     phases: list[str] = []
-    p = Conversion(gpu="-", stereo="each", export_format=ending.upper())
+    p = Conversion.model_validate({"gpu": "-", "stereo": "each", "export_format": ending.upper()})
     target = tmp_path / "out" / f"b.{ending}"
     with pytest.raises(BadInput, match=f"holds at most .* not {channels}"):
         infer.convert(
@@ -85,7 +99,9 @@ def test_a_result_that_cannot_be_written_is_refused_before_the_work(
     assert not target.parent.exists()
 
 
-def test_a_long_result_is_rf64(voice, tmp_path, monkeypatch, caplog):
+def test_a_long_result_is_rf64(
+    voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from rvc.audio import encode
 
     monkeypatch.setattr(encode, "WAV_LIMIT", 20_000)

@@ -1,5 +1,7 @@
 """A conversion loads what it uses: the program's own modules, counted in a process of its own."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
@@ -41,7 +43,7 @@ print(json.dumps(own))
 """
 
 
-def test_a_conversion_loads_no_more_of_the_program_than_it_uses(home):
+def test_a_conversion_loads_no_more_of_the_program_than_it_uses(home: Path) -> None:
     words = ["infer", "--input-path", str(demo.SAMPLE), "--output-path", str(home / "out.wav")]
     words += ["--pth-path", str(demo.VOICE), "--f0-method", "fcpe", "--gpu", "-"]
     done = subprocess.run(

@@ -1,6 +1,10 @@
 """Noise by position, decoder blocks, spools and features keep their promises."""
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Generator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from rvc.errors import VoiceError
 from rvc.infer import blocks, convert, noise, pipeline, segment
 
 
-def test_noise_is_a_function_of_seed_and_position_only():
+def test_noise_is_a_function_of_seed_and_position_only() -> None:
     a, b = noise.PositionalNoise(7), noise.PositionalNoise(7)
     whole = a.rows(noise.LATENT, -1500, 4000, 3)
     assert np.array_equal(whole[200:2900], b.rows(noise.LATENT, -1300, 1400, 3))
@@ -23,10 +27,10 @@ def test_noise_is_a_function_of_seed_and_position_only():
     assert whole.std() == pytest.approx(1, abs=0.05)
 
 
-def decoder(signal, hop=4, reach=3):
+def decoder(signal: np.ndarray, hop: int = 4, reach: int = 3) -> blocks.Decode:
     """A convolution over `reach` frames, zero beyond what it is given."""
 
-    def decode(a, b, keep):
+    def decode(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
         part = np.pad(signal[a * hop : b * hop], reach * hop)
         made = np.convolve(part, np.ones(2 * reach * hop + 1), "valid")
         return made[keep[0] * hop : keep[1] * hop]
@@ -36,7 +40,7 @@ def decoder(signal, hop=4, reach=3):
 
 @pytest.mark.parametrize("size", [1, 5, 8, 200])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_blocks_equal_the_whole(size, workers):
+def test_blocks_equal_the_whole(size: int, workers: int) -> None:
     rng = np.random.default_rng(0)
     decode = decoder(rng.standard_normal(100 * 4))
     whole = decode(0, 100, (0, 100))
@@ -45,11 +49,11 @@ def test_blocks_equal_the_whole(size, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence(workers):
+def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence(workers: int) -> None:
     signal = np.arange(400.0)
     decode = decoder(signal)
 
-    def tight(a, b, keep):
+    def tight(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
         if b - a > 30 and a > 20:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return decode(a, b, keep)
@@ -59,43 +63,46 @@ def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence(workers):
     assert np.array_equal(made, decode(0, 100, (0, 100)))
     assert 8 <= machine.frames <= 24, "the size that worked is kept"
 
-    def hopeless(a, b, keep):
+    def hopeless(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
         raise MemoryError
 
     with pytest.raises(VoiceError, match="too little memory"):
         list(machine.run(hopeless, 0, 100, 0, 100))
 
-    def broken(a, b, keep):
+    def broken(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes"):
         list(machine.run(broken, 0, 100, 0, 100))
 
 
-def test_blocks_are_decoded_side_by_side_and_the_work_ends_with_who_asked():
+def test_blocks_are_decoded_side_by_side_and_the_work_ends_with_who_asked() -> None:
     together = threading.Barrier(2, timeout=60)
     begun = []
 
-    def decode(a, b, keep):
+    def decode(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
         begun.append(a)
         together.wait()
         return np.full(keep[1] - keep[0], float(a))
 
     run = blocks.Blocks(10, 0, 2).run(decode, 0, 1000, 0, 1000)
+    assert isinstance(run, Generator)
     assert [next(run)[0] for _ in range(2)] == [0, 10]
     together.abort()
     run.close()
     assert len(begun) <= 6
 
 
-def test_fades_of_neighbours_add_up_to_one():
+def test_fades_of_neighbours_add_up_to_one() -> None:
     left, right = blocks.fades(True, True, 5, 10), blocks.fades(True, False, 5, 10)
     assert np.allclose(left[-20:] + right[:20], 1)
     assert right[-20:].min() == 1
 
 
 @pytest.mark.parametrize("limit", [16, 1 << 20])
-def test_spools_read_what_was_written_in_memory_and_on_disk(limit, monkeypatch, tmp_path):
+def test_spools_read_what_was_written_in_memory_and_on_disk(
+    limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(spool, "IN_MEMORY", limit)
     wave = np.arange(1000, dtype=np.float32)
     with spool.Spool(tmp_path) as kept:
@@ -109,11 +116,11 @@ def test_spools_read_what_was_written_in_memory_and_on_disk(limit, monkeypatch, 
 
 
 class Shifted:
-    def blend(self, x, rate):
-        return x + rate
+    def blend(self, features: np.ndarray, rate: float) -> np.ndarray:
+        return features + rate
 
 
-def test_protection_acts_on_unvoiced_frames_only_and_in_proportion():
+def test_protection_acts_on_unvoiced_frames_only_and_in_proportion() -> None:
     x = np.zeros((4, 2), np.float32)
     f0 = np.array([100, 0, 0, 100, 100, 0, 0, 0], np.float32)
     half = pipeline.content(x, f0, Shifted(), 1.0, 0.25)
@@ -124,13 +131,13 @@ def test_protection_acts_on_unvoiced_frames_only_and_in_proportion():
     assert len(pipeline.doubled(x, 11)) == 11
 
 
-def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
+def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them() -> None:
     levels = np.full(3000, -20.0, np.float32)
     pieces = segment.plan(levels, 3000 * segment.FRAME, piece_s=8)
     assert len(pieces) > 2
     said = {p: float(number % 2) for number, p in enumerate(pieces)}
 
-    def hear(piece):
+    def hear(piece: segment.Piece) -> np.ndarray:
         return np.full((piece.frames // 2, 3), said[piece], np.float32)
 
     found = list(convert.crossfaded(pieces, hear))
@@ -143,7 +150,7 @@ def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them():
         assert np.abs(np.diff(y, axis=0)).max() < 0.02, "a glide of 2 s, no step"
 
 
-def test_pieces_apart_keep_what_they_heard():
+def test_pieces_apart_keep_what_they_heard() -> None:
     pieces = [
         segment.Piece(0, 3200, 0, 6400, 0, 9600),
         segment.Piece(6400, 9600, 3200, 9600, 0, 9600),

@@ -1,5 +1,9 @@
 """Clean-up and effects act on any length, without seams, and leave the length alone."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,10 +17,10 @@ from tests.infer.conftest import sung
 RATE = 16_000
 
 
-def through(wave, **options):
+def through(wave: np.ndarray, **options: Any) -> np.ndarray:
     spools = []
 
-    def make():
+    def make() -> Spool:
         spools.append(Spool())
         return spools[-1]
 
@@ -26,13 +30,13 @@ def through(wave, **options):
     return done.read(0, len(done))
 
 
-def test_nothing_switched_on_changes_nothing():
+def test_nothing_switched_on_changes_nothing() -> None:
     wave = sung(1)
     assert np.array_equal(through(wave), wave)
     assert np.array_equal(through(wave, reverb=True), wave), "post_process is the main switch"
 
 
-def test_stretches_join_exactly_where_the_change_is_local(monkeypatch):
+def test_stretches_join_exactly_where_the_change_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polish, "CHUNK_S", 1.0)
     wave = sung(3.7)
     sound = Spool()
@@ -41,7 +45,7 @@ def test_stretches_join_exactly_where_the_change_is_local(monkeypatch):
     assert np.allclose(made.read(0, len(made)), 2 * wave, atol=1e-6)
 
 
-def test_clean_up_takes_noise_out_and_keeps_the_voice():
+def test_clean_up_takes_noise_out_and_keeps_the_voice() -> None:
     rng = np.random.default_rng(0)
     noise = 0.01 * rng.standard_normal(5 * RATE).astype(np.float32)
     wave = noise.copy()
@@ -66,11 +70,13 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", list(effects.CHAIN))
-def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(name, monkeypatch):
+def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pedalboard")
     monkeypatch.setattr(polish, "BLOCK", 5000)
     wave = sung(1.5)
-    options = {"post_process": True, name: True, **SETTINGS.get(name, {})}
+    options: dict[str, Any] = {"post_process": True, name: True, **SETTINGS.get(name, {})}
     out = through(wave, **options)
     assert len(out) == len(wave)
     assert np.abs(out - wave).max() > 1e-3
@@ -78,8 +84,8 @@ def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(name, monkeypatch)
     assert np.allclose(out, whole, atol=1e-5)
 
 
-def test_order_of_the_chain():
-    on = {name: True for name in effects.CHAIN}
-    names = list(polish.groups(effects.wanted(Conversion(post_process=True, **on))))
+def test_order_of_the_chain() -> None:
+    on = Conversion.model_validate({"post_process": True} | dict.fromkeys(effects.CHAIN, True))
+    names = list(polish.groups(effects.wanted(on)))
     assert names[:2] == [["reverb"], ["pitch_shift"]]
     assert sum(names, []) == list(effects.CHAIN)

@@ -1,5 +1,9 @@
 """What `protect` does to converted sound: real speech, the demo voice, its index."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,13 +17,13 @@ BESIDE = 5  # frames of 10 ms: what is nearer to a consonant is made of both
 
 
 @pytest.fixture(scope="module")
-def speech():
+def speech() -> np.ndarray:
     """Seven seconds of a prompt that holds breaths, fricatives and plosives."""
     return io.load(demo.SAMPLE, RATE)[0][: 7 * RATE]
 
 
 @pytest.fixture(scope="module")
-def made(speech):
+def made(speech: np.ndarray) -> dict[tuple[float, float], Any]:
     """(protect, index rate) -> (frames, samples) of the result, one row per 10 ms."""
     voice = Voice(demo.VOICE, demo.INDEX, gpu="-")
     results = {}
@@ -31,25 +35,32 @@ def made(speech):
 
 
 @pytest.fixture(scope="module")
-def unvoiced(speech):
+def unvoiced(speech: np.ndarray) -> np.ndarray:
     """(frames,) bool: loud enough to be heard and without pitch."""
     level = segment.levels(speech)
-    return (f0.load("swift-f0")(speech)[: len(level)] == 0) & (level > level.max() - 35)
+    pitch = f0.load("swift-f0")(speech)[: len(level)]
+    return np.asarray((pitch == 0) & (level > level.max() - 35))
 
 
 @pytest.fixture(scope="module")
-def voiced(speech, unvoiced):
+def voiced(speech: np.ndarray, unvoiced: np.ndarray) -> np.ndarray:
     """(frames,) bool: with pitch, and away from what has none."""
     pitch = f0.load("swift-f0")(speech)[: len(unvoiced)]
     return ~segment.widened(pitch == 0, BESIDE)
 
 
-def db(rows, mask):
-    return 10 * np.log10(np.square(rows[mask]).sum())
+def db(rows: np.ndarray, mask: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(rows[mask]).sum()))
 
 
 @pytest.mark.parametrize(("protect", "at_least"), [(0.33, -17), (0.0, -14)])
-def test_protection_changes_consonants_and_leaves_vowels(made, unvoiced, voiced, protect, at_least):
+def test_protection_changes_consonants_and_leaves_vowels(
+    made: dict[tuple[float, float], Any],
+    unvoiced: np.ndarray,
+    voiced: np.ndarray,
+    protect: float,
+    at_least: int,
+) -> None:
     off, on = made[0.5, 0.75], made[protect, 0.75]
     changed = [db(on - off, mask) - db(off, mask) for mask in (unvoiced, voiced)]
     assert min(unvoiced.sum(), voiced.sum()) > 100
@@ -59,21 +70,27 @@ def test_protection_changes_consonants_and_leaves_vowels(made, unvoiced, voiced,
 
 
 @pytest.mark.parametrize("protect", [0.33, 0.0])
-def test_protected_consonants_keep_their_energy(made, unvoiced, voiced, protect):
+def test_protected_consonants_keep_their_energy(
+    made: dict[tuple[float, float], Any], unvoiced: np.ndarray, voiced: np.ndarray, protect: float
+) -> None:
     """Beside the voice without an index, whose consonants are wholly the speaker's own."""
     own, on = made[0.5, 0.0], made[protect, 0.75]
     for mask in (unvoiced, voiced):
         assert db(on, mask) - db(own, mask) == pytest.approx(0, abs=1.5)
 
 
-def test_the_more_protection_the_nearer_to_the_speakers_own_consonants(made, unvoiced):
+def test_the_more_protection_the_nearer_to_the_speakers_own_consonants(
+    made: dict[tuple[float, float], Any], unvoiced: np.ndarray
+) -> None:
     own = made[0.5, 0.0]
     off, third, full = (db(made[protect, 0.75] - own, unvoiced) for protect in (0.5, 0.33, 0.0))
     assert off > third + 1
     assert off > full + 1
 
 
-def test_without_an_index_there_is_nothing_to_protect(made, speech):
+def test_without_an_index_there_is_nothing_to_protect(
+    made: dict[tuple[float, float], Any], speech: np.ndarray
+) -> None:
     voice = Voice(demo.VOICE, gpu="-")
     options = {"protect": 0.0, "index_rate": 0.75, "f0_method": "swift-f0"}
     out, _ = convert(voice, speech, RATE, seed=1, **options)

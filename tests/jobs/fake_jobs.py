@@ -1,5 +1,7 @@
 """Small verbs for tests of jobs; run as `python -m tests.jobs.fake_jobs VERB job.json`."""
 
+from __future__ import annotations
+
 import logging
 import os
 import random

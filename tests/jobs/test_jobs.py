@@ -1,5 +1,7 @@
 """Jobs: own process, progress, cancel within five seconds, and nothing lost in between."""
 
+from __future__ import annotations
+
 import calendar
 import json
 import os

@@ -1,25 +1,32 @@
 """Existing voices sound the same: outputs and intermediates match the original program's."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.layers import ZeroNoise
+from rvc.nets.synthesizer import Synthesizer
 from rvc.nets.voice_file import build, load_into, public_names, read_voice
 from rvc.train import losses
 from tests.nets.golden import FOLDER, array, numbers, off_peak, rule
 
+Loaded = tuple[str, Synthesizer]
 VOICES = ["v2_hifigan_40k", "v2_refinegan_24k"]
 
 
 @pytest.fixture(scope="module", params=VOICES)
-def loaded(request):
+def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
     torch.set_grad_enabled(False)
     yield request.param, build(read_voice(FOLDER / f"{request.param}.pth"))
     torch.set_grad_enabled(True)
 
 
-def features():
+def features() -> dict[str, Any]:
     return {
         "phone": array("phone_768"),
         "lengths": array("lengths"),
@@ -29,7 +36,7 @@ def features():
     }
 
 
-def test_intermediates_match(loaded):
+def test_intermediates_match(loaded: Loaded) -> None:
     name, net = loaded
     x = features()
     m_p, logs_p, mask = net.encode(x["phone"], x["pitch"], x["lengths"])
@@ -40,18 +47,18 @@ def test_intermediates_match(loaded):
     assert off_peak(z, array(f"{name}.z")) < 1e-4
 
 
-def test_sound_without_noise_matches(loaded):
+def test_sound_without_noise_matches(loaded: Loaded) -> None:
     name, net = loaded
     assert off_peak(net.infer(**features(), noise=ZeroNoise()), array(f"{name}.zeronoise")) < 1e-4
 
 
-def test_sound_of_seed_0_matches(loaded):
+def test_sound_of_seed_0_matches(loaded: Loaded) -> None:
     name, net = loaded
     torch.manual_seed(0)
     assert off_peak(net.infer(**features()), array(f"{name}.seed0")) < 1e-4
 
 
-def test_folding_weight_norm_changes_nothing(loaded):
+def test_folding_weight_norm_changes_nothing(loaded: Loaded) -> None:
     name, folded = loaded
     plain = build(read_voice(FOLDER / f"{name}.pth"), fold=False)
     assert any("parametrizations" in key for key in plain.state_dict())
@@ -61,7 +68,7 @@ def test_folding_weight_norm_changes_nothing(loaded):
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
-def test_discriminators_and_their_losses_match(version):
+def test_discriminators_and_their_losses_match(version: str) -> None:
     net = Discriminators(version)
     state = public_names(net.state_dict())
     load_into(net, {key: rule(key, tuple(v.shape)) for key, v in state.items()}, version)

@@ -1,7 +1,10 @@
 """Voices of every public layout sound as in the programs they come from, to 1e-4 of the peak."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ SOUNDS = np.load(FOLDER / "variants.npz")
 FRAMES = 30
 
 
-def file_of(name: str, inner: bool = False) -> dict:
+def file_of(name: str, inner: bool = False) -> dict[str, Any]:
     """A voice file of this layout with the weights of the rule, in either spelling of its keys."""
     known = FACTS[name]
     with torch.device("meta"):
@@ -47,7 +50,7 @@ def voice_and_net(name: str) -> tuple[VoiceFile, Synthesizer]:
     return voice, build(voice)
 
 
-def features(name: str, semitones: float = 0.0, speaker: int = 2) -> dict:
+def features(name: str, semitones: float = 0.0, speaker: int = 2) -> dict[str, Any]:
     """The inputs that golden/README.md describes."""
     made, known = np.random.default_rng(7), FACTS[name]
     phone = made.standard_normal((1, FRAMES, known["embed_width"])).astype(np.float32)
@@ -63,7 +66,7 @@ def features(name: str, semitones: float = 0.0, speaker: int = 2) -> dict:
     }
 
 
-def sound_of(net: Synthesizer, x: dict, seed: int | None = None) -> torch.Tensor:
+def sound_of(net: Synthesizer, x: dict[str, Any], seed: int | None = None) -> torch.Tensor:
     if seed is not None:
         torch.manual_seed(seed)
     with torch.no_grad():
@@ -71,7 +74,7 @@ def sound_of(net: Synthesizer, x: dict, seed: int | None = None) -> torch.Tensor
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_the_sound_is_the_original_programs(name):
+def test_the_sound_is_the_original_programs(name: str) -> None:
     voice, net = voice_and_net(name)
     known = FACTS[name]
     wanted = torch.from_numpy(SOUNDS[name]).view(1, 1, -1)
@@ -89,13 +92,13 @@ def test_the_sound_is_the_original_programs(name):
 
 
 @pytest.mark.parametrize("name", ["hifigan_v1_48k_f0", "mrf_v2_40k_f0", "refinegan_v2_48k_f0"])
-def test_the_other_spelling_of_the_keys_is_the_same_voice(name):
+def test_the_other_spelling_of_the_keys_is_the_same_voice(name: str) -> None:
     net = build(voice_from(file_of(name, inner=True), name))
     wanted = torch.from_numpy(SOUNDS[name]).view(1, 1, -1)
     assert off_peak(sound_of(net, features(name)), wanted) < 1e-4
 
 
-def test_no_public_layout_is_left_out():
+def test_no_public_layout_is_left_out() -> None:
     seen = {(k["vocoder"], k["config"][-1]) for k in FACTS.values()}
     public = {(name, rate) for name, i in VOCODERS.items() if name != "lite" for rate in i.rates}
     assert seen == public

@@ -1,6 +1,10 @@
 """Voice files keep their meaning through reading and writing; what does not fit is refused."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,13 +13,21 @@ from rvc import params, tasks
 from rvc.errors import BadInput, Mismatch, StageFailed
 from rvc.nets.checkpoint import read_checkpoint, write_checkpoint
 from rvc.nets.layers import ZeroNoise
-from rvc.nets.voice_file import build, load_into, public_names, read_voice, voice_of, write_voice
+from rvc.nets.voice_file import (
+    VoiceFile,
+    build,
+    load_into,
+    public_names,
+    read_voice,
+    voice_of,
+    write_voice,
+)
 from rvc.voices import library
 from tests import tiny
 from tests.nets.golden import FOLDER, off_peak
 
 
-def sound(voice):
+def sound(voice: VoiceFile) -> torch.Tensor:
     x = tiny.inputs(12, voice.embed_width)
     if not voice.use_f0:
         x |= {"pitch": None, "f0": None}
@@ -23,7 +35,7 @@ def sound(voice):
         return build(voice).infer(**x, noise=ZeroNoise())
 
 
-def changed(path, **values):
+def changed(path: Path, **values: Any) -> Path:
     """Rewrite a voice file with other entries; None removes one."""
     raw = torch.load(path, weights_only=True)
     raw |= values
@@ -32,7 +44,7 @@ def changed(path, **values):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_voice_survives_writing(tmp_path, suffix):
+def test_a_voice_survives_writing(tmp_path: Path, suffix: str) -> None:
     voice = read_voice(tiny.voice(tmp_path / "a.pth", n_speakers=3))
     write_voice(tmp_path / f"b{suffix}", voice)
     again = read_voice(tmp_path / f"b{suffix}")
@@ -43,7 +55,7 @@ def test_a_voice_survives_writing(tmp_path, suffix):
     assert [p.name for p in tmp_path.iterdir() if "part" in p.name] == []
 
 
-def test_files_hold_the_public_entries(tmp_path):
+def test_files_hold_the_public_entries(tmp_path: Path) -> None:
     raw = torch.load(tiny.voice(tmp_path / "a.pth"), weights_only=True)
     assert {"weight", "config", "epoch", "step", "sr", "f0", "version", "model_hash"} <= set(raw)
     assert len(raw["config"]) == 18
@@ -52,7 +64,7 @@ def test_files_hold_the_public_entries(tmp_path):
     json.dumps({k: v for k, v in raw.items() if k != "weight"})
 
 
-def test_both_weight_norm_spellings_sound_the_same(tmp_path):
+def test_both_weight_norm_spellings_sound_the_same(tmp_path: Path) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     before = sound(read_voice(path))
     weights = {}
@@ -73,7 +85,7 @@ def test_both_weight_norm_spellings_sound_the_same(tmp_path):
         {"vocoder": None, "version": None, "info": "200epoch", "sr": "40k", "f0": 1},
     ],
 )
-def test_other_programs_metadata_is_understood(tmp_path, values):
+def test_other_programs_metadata_is_understood(tmp_path: Path, values: dict[str, Any]) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     before = sound(read_voice(path))
     voice = read_voice(changed(path, **values))
@@ -92,7 +104,9 @@ APPLIO = {
     "speakers_id": 1,
 }
 V1 = {"version": "v1", "embed_width": 256}
-WRITTEN_BY = {  # what each program's file holds beside weight and config, and what made it
+WRITTEN_BY: dict[
+    str, tuple[dict[str, Any], dict[str, Any]]
+] = {  # what each program's file holds beside weight and config, and what made it
     "RVC WebUI, first": ({"info": "200epoch", "sr": "40k", "f0": 1}, V1),
     "RVC WebUI v1 32k": (
         {"info": "20epoch", "sr": "32k", "f0": 1, "version": "v1"},
@@ -122,7 +136,9 @@ WRITTEN_BY = {  # what each program's file holds beside weight and config, and w
 
 
 @pytest.mark.parametrize("program", WRITTEN_BY)
-def test_files_of_other_programs_are_read_listed_and_imported(home, tmp_path, program):
+def test_files_of_other_programs_are_read_listed_and_imported(
+    home: Path, tmp_path: Path, program: str
+) -> None:
     said, made = WRITTEN_BY[program]
     path = tiny.voice(tmp_path / "Ann.pth", n_speakers=2, **made)
     raw = torch.load(path, weights_only=True)
@@ -141,7 +157,7 @@ def test_files_of_other_programs_are_read_listed_and_imported(home, tmp_path, pr
     assert f"{voice.sample_rate / 1000:g} kHz" in listed.sentence()
 
 
-def test_the_posterior_encoder_of_an_unstripped_file_is_left_out(tmp_path):
+def test_the_posterior_encoder_of_an_unstripped_file_is_left_out(tmp_path: Path) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     full = public_names(tiny.net().state_dict())
     assert torch.isfinite(sound(read_voice(changed(path, weight=dict(full))))).all()
@@ -157,7 +173,7 @@ def test_the_posterior_encoder_of_an_unstripped_file_is_left_out(tmp_path):
         (48000, "v2", True),
     ],
 )
-def test_old_layouts_load(tmp_path, rate, version, use_f0):
+def test_old_layouts_load(tmp_path: Path, rate: int, version: str, use_f0: bool) -> None:
     width = 256 if version == "v1" else 768
     path = tiny.voice(
         tmp_path / "a.pth", sample_rate=rate, version=version, use_f0=use_f0, embed_width=width
@@ -170,12 +186,14 @@ def test_old_layouts_load(tmp_path, rate, version, use_f0):
 @pytest.mark.parametrize(
     ("vocoder", "rate"), [("MRF HiFi-GAN", 40000), ("RefineGAN", 48000), ("lite", 24000)]
 )
-def test_the_vocoder_is_recognised_even_if_the_file_does_not_say(tmp_path, vocoder, rate):
+def test_the_vocoder_is_recognised_even_if_the_file_does_not_say(
+    tmp_path: Path, vocoder: str, rate: int
+) -> None:
     path = changed(tiny.voice(tmp_path / "a.pth", vocoder=vocoder, sample_rate=rate), vocoder=None)
     assert read_voice(path).vocoder == vocoder
 
 
-def test_an_unknown_architecture_is_refused_with_what_was_found(tmp_path):
+def test_an_unknown_architecture_is_refused_with_what_was_found(tmp_path: Path) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     with pytest.raises(Mismatch, match="BigVGAN"):
         read_voice(changed(path, vocoder="BigVGAN"))
@@ -189,19 +207,19 @@ def test_an_unknown_architecture_is_refused_with_what_was_found(tmp_path):
         read_voice(changed(path, weight=weights))
 
 
-def test_a_training_checkpoint_is_named_as_such(tmp_path):
+def test_a_training_checkpoint_is_named_as_such(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="training checkpoint"):
         read_voice(tiny.checkpoint_g(tmp_path / "G_1.pth"))
 
 
-def test_a_diverged_network_is_not_written():
+def test_a_diverged_network_is_not_written() -> None:
     net = tiny.net()
     state = net.state_dict() | {"emb_g.weight": torch.full((2, 8), 1e6)}
     with pytest.raises(StageFailed, match="emb_g"):
         voice_of(state, net.settings, net.vocoder, {})
 
 
-def test_checkpoints_return_to_the_network_they_came_from(tmp_path):
+def test_checkpoints_return_to_the_network_they_came_from(tmp_path: Path) -> None:
     net, other = tiny.net(seed=1), tiny.net(seed=2)
     optimizer = torch.optim.AdamW(net.parameters(), 1e-4)
     net.infer(**tiny.inputs(5)).mean().backward()
@@ -215,13 +233,13 @@ def test_checkpoints_return_to_the_network_they_came_from(tmp_path):
     torch.optim.AdamW(other.parameters(), 1e-4).load_state_dict(found.optimizer)
 
 
-def test_weights_in_the_files_order_fit_the_optimiser_states():
+def test_weights_in_the_files_order_fit_the_optimiser_states() -> None:
     for name in ("v2_hifigan_40k", "v2_refinegan_24k"):
         voice = read_voice(FOLDER / f"{name}.pth")
         assert list(public_names(build(voice, fold=False).state_dict())) == list(voice.weights)
 
 
-def test_a_voice_sounds_the_same_as_the_network_it_was_made_from():
+def test_a_voice_sounds_the_same_as_the_network_it_was_made_from() -> None:
     net = tiny.net()
     x = tiny.inputs(12)
     with torch.no_grad():
@@ -261,7 +279,7 @@ def test_a_voice_sounds_the_same_as_the_network_it_was_made_from():
         [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", 3, [[1]], [400], 512, [16], 1, 256, "k"],
     ],
 )
-def test_configurations_that_no_voice_has_are_refused(tmp_path, config):
+def test_configurations_that_no_voice_has_are_refused(tmp_path: Path, config: list[Any]) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     raw = torch.load(path, weights_only=True) | {"config": config}
     torch.save(raw, path)

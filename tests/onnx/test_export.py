@@ -1,7 +1,11 @@
 """A voice as ONNX file sounds like the voice, whole and in parts, at every length."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,26 +24,29 @@ from rvc.onnx import export as export_onnx
 from rvc.onnx import voice as voices
 from rvc.voices import information
 from tests import tiny
+from tests.fakes import FakeEmbedder
 from tests.infer import conftest
 from tests.nets.golden import off_peak
 
+Exported = tuple[Path, dict[str, Any]]
 
-def export(path, **options):
+
+def export(path: Path, **options: Any) -> dict[str, Any]:
     return export_onnx.run(params.ExportOnnx(pth_path=path, **options))
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     path = tiny.voice(tmp_path_factory.mktemp("onnx") / "a.pth", n_speakers=3)
     return path, export(path)
 
 
-def test_the_report_says_how_close_it_is(exported):
+def test_the_report_says_how_close_it_is(exported: Exported) -> None:
     assert exported[1]["worst"] < 1e-4
     assert set(export_onnx.LENGTHS) >= {1, 33, 333}
 
 
-def test_names_and_lengths_are_as_documented(exported):
+def test_names_and_lengths_are_as_documented(exported: Exported) -> None:
     session = runtime.session(exported[0].with_suffix(".onnx"))
     assert {item.name for item in session.get_inputs()} <= set(voices.INPUTS)
     assert session.get_outputs()[0].name == "audio"
@@ -47,7 +54,7 @@ def test_names_and_lengths_are_as_documented(exported):
     assert frames["feats"] == [1, "frames", tiny.EMBED_WIDTH]
 
 
-def test_its_parts_give_what_the_network_gives(exported):
+def test_its_parts_give_what_the_network_gives(exported: Exported) -> None:
     path = exported[0]
     net, other = build(read_voice(path)), voices.OnnxNet(path.with_suffix(".onnx"))
     x = tiny.inputs(60)
@@ -66,7 +73,7 @@ def test_its_parts_give_what_the_network_gives(exported):
     assert other.dec.context_frames == net.dec.context_frames
 
 
-def test_the_file_says_which_voice_it_is(exported):
+def test_the_file_says_which_voice_it_is(exported: Exported) -> None:
     path = exported[0]
     said, voice = voices.read_voice(path.with_suffix(".onnx")), read_voice(path)
     assert (said.settings, said.meta, said.n_speakers) == (voice.settings, voice.meta, 3)
@@ -76,7 +83,7 @@ def test_the_file_says_which_voice_it_is(exported):
 
 
 fake_networks = conftest.fake_networks
-OTHERS = {
+OTHERS: dict[str, dict[str, Any]] = {
     "without pitch": {"use_f0": False},
     "v1 48k": {"version": "v1", "sample_rate": 48000, "embed_width": 256},
     "MRF HiFi-GAN": {"vocoder": "MRF HiFi-GAN", "sample_rate": 32000},
@@ -86,7 +93,7 @@ OTHERS = {
 
 
 @pytest.fixture
-def narrow(monkeypatch):
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """RefineGAN's widths are not in the settings; here they are small ones."""
     monkeypatch.setattr(refinegan, "FIRST", 2)
     monkeypatch.setattr(refinegan, "WIDTH", 64)
@@ -94,12 +101,16 @@ def narrow(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("kind", OTHERS)
-def test_every_kind_of_voice_exports_in_both_precisions(tmp_path, narrow, kind, precision):
+def test_every_kind_of_voice_exports_in_both_precisions(
+    tmp_path: Path, narrow: None, kind: str, precision: str
+) -> None:
     path = tiny.voice(tmp_path / "a.pth", **OTHERS[kind])
     assert export(path, precision=precision)["worst"] < 3e-4
 
 
-def test_a_voice_of_float16_loses_nothing_in_an_onnx_of_float16(exported, tmp_path):
+def test_a_voice_of_float16_loses_nothing_in_an_onnx_of_float16(
+    exported: Exported, tmp_path: Path
+) -> None:
     whole, half = exported[0].with_suffix(".onnx"), tmp_path / "half.onnx"
     done = export(exported[0], output_path=half, precision="fp16")
     assert done["worst"] < 1e-5
@@ -114,8 +125,12 @@ def test_a_voice_of_float16_loses_nothing_in_an_onnx_of_float16(exported, tmp_pa
 
 @pytest.mark.parametrize("kind", ["without pitch", "MRF HiFi-GAN", "RefineGAN", "lite"])
 def test_a_conversion_with_it_is_the_conversion_with_the_voice(
-    tmp_path, narrow, fake_networks, monkeypatch, kind
-):
+    tmp_path: Path,
+    narrow: None,
+    fake_networks: FakeEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
     path = tiny.voice(tmp_path / "a.pth", **OTHERS[kind])
     if kind == "RefineGAN":
         louder(path)
@@ -130,7 +145,7 @@ def test_a_conversion_with_it_is_the_conversion_with_the_voice(
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(ours).max()
 
 
-def louder(path):
+def louder(path: Path) -> None:
     """Give the noise of RefineGAN's layers a level at which another noise would be heard."""
     raw = torch.load(path, weights_only=True)
     levels = [k for k in raw["weight"] if re.search(r"\.blocks\.\d\.[02]\.weight$", k)]
@@ -139,7 +154,9 @@ def louder(path):
     torch.save(raw, path)
 
 
-def test_another_noise_of_the_layers_is_another_sound(tmp_path, narrow, monkeypatch):
+def test_another_noise_of_the_layers_is_another_sound(
+    tmp_path: Path, narrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export_onnx, "LENGTHS", (40,))
     path = tiny.voice(tmp_path / "a.pth", **OTHERS["RefineGAN"])
     louder(path)
@@ -150,7 +167,9 @@ def test_another_noise_of_the_layers_is_another_sound(tmp_path, narrow, monkeypa
     assert off_peak(torch.tensor(changed), torch.tensor(sound)) > 1e-3
 
 
-def test_a_file_that_does_not_match_is_not_kept(tmp_path, monkeypatch):
+def test_a_file_that_does_not_match_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tiny.voice(tmp_path / "a.pth")
     monkeypatch.setattr(export_onnx, "_export", lambda net, part: part.touch())
     monkeypatch.setattr(half, "finish", lambda *_, **__: None)
@@ -160,7 +179,7 @@ def test_a_file_that_does_not_match_is_not_kept(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.pth"]
 
 
-def test_strange_files_are_refused(exported, tmp_path):
+def test_strange_files_are_refused(exported: Exported, tmp_path: Path) -> None:
     path = tmp_path / "v.onnx"
     for content in (b"", b"\x08\x07nonsense", np.arange(1000).tobytes()):
         path.write_bytes(content)
@@ -168,50 +187,50 @@ def test_strange_files_are_refused(exported, tmp_path):
             voices.OnnxNet(path)
 
 
-def _another_domain(model):
+def _another_domain(model: onnx.ModelProto) -> None:
     model.graph.node[0].domain = "evil"
 
 
-def _unknown_operator(model):
+def _unknown_operator(model: onnx.ModelProto) -> None:
     model.graph.node[0].op_type = "NoSuchThing"
 
 
-def _a_loop(model):
+def _a_loop(model: onnx.ModelProto) -> None:
     model.graph.node[0].op_type = "Loop"
 
 
-def _weights_elsewhere(model):
+def _weights_elsewhere(model: onnx.ModelProto) -> None:
     model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
 
 
-def _a_constant_elsewhere(model):
+def _a_constant_elsewhere(model: onnx.ModelProto) -> None:
     node = next(n for n in model.graph.node if n.op_type == "Constant")
     node.attribute[0].t.data_location = onnx.TensorProto.EXTERNAL
     node.attribute[0].t.external_data.add(key="location", value="/etc/passwd")
 
 
-def _a_function(model):
+def _a_function(model: onnx.ModelProto) -> None:
     model.functions.add(name="f", domain="")
 
 
-def _a_graph_within(model):
+def _a_graph_within(model: onnx.ModelProto) -> None:
     model.graph.node[0].attribute.add(name="body").g.name = "inner"
 
 
-def _deep_metadata(model):
+def _deep_metadata(model: onnx.ModelProto) -> None:
     model.metadata_props[0].value = "[" * 200_000
 
 
-def _another_vocoder(model):
+def _another_vocoder(model: onnx.ModelProto) -> None:
     model.metadata_props[0].value = '{"vocoder": "Strange", "meta": {}, "embed_width": 1}'
 
 
-def _weights_cut_off(model):
+def _weights_cut_off(model: onnx.ModelProto) -> None:
     table = max(model.graph.initializer, key=lambda t: len(t.raw_data))
     table.raw_data = table.raw_data[:64]
 
 
-def _a_giant(model):
+def _a_giant(model: onnx.ModelProto) -> None:
     table = max(model.graph.initializer, key=lambda t: len(t.raw_data))
     table.dims[:] = [1 << 40, 1 << 20]
 
@@ -232,7 +251,9 @@ def _a_giant(model):
         _a_giant,
     ],
 )
-def test_what_no_voice_has_is_refused(exported, tmp_path, home, spoil):
+def test_what_no_voice_has_is_refused(
+    exported: Exported, tmp_path: Path, home: Path, spoil: Callable[[onnx.ModelProto], None]
+) -> None:
     path = tmp_path / "v.onnx"
     model = onnx.load(exported[0].with_suffix(".onnx"))
     spoil(model)

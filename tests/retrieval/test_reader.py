@@ -1,10 +1,16 @@
 """Index files are read by a process of their own, within limits, and kept as plain arrays."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import faiss
 import numpy as np
@@ -19,23 +25,23 @@ from rvc.retrieval.table import Damaged, Table
 from tests import hostile
 
 
-def rows(n=400, width=16, seed=0):
+def rows(n: int = 400, width: int = 16, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
 
 
 @pytest.fixture
-def file(home):
+def file(home: Path) -> Path:
     """An ordinary index of 400 rows."""
     index.write(index.build(rows()), home / "v.index")
     return home / "v.index"
 
 
 @pytest.fixture
-def alone(monkeypatch):
+def alone(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it, and from then on no process may be started."""
 
-    def forbid():
-        def started(*_, **__):
+    def forbid() -> None:
+        def started(*_: object, **__: Any) -> None:
             raise AssertionError("a process is started")
 
         monkeypatch.setattr(subprocess, "run", started)
@@ -43,24 +49,26 @@ def alone(monkeypatch):
     return forbid
 
 
-def kept(home):
+def kept(home: Path) -> list[Path]:
     return list((home / ".cache" / "indexes").iterdir())
 
 
-def same(a, b):
+def same(a: Table, b: Table) -> bool:
     return a.probes == b.probes and all(
         np.array_equal(getattr(a, k), getattr(b, k)) for k in ("centres", "bounds", "vectors")
     )
 
 
-def in_child(code):
+def in_child(code: str) -> CompletedProcess[str]:
     """Run code as a process of the program's own."""
     return subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
 
 
-def test_a_file_is_read_once_and_mapped_from_then_on(home, file, alone):
+def test_a_file_is_read_once_and_mapped_from_then_on(
+    home: Path, file: Path, alone: Callable[[], None]
+) -> None:
     first = reader.read(file)
     alone()
     second = reader.read(file)
@@ -71,26 +79,28 @@ def test_a_file_is_read_once_and_mapped_from_then_on(home, file, alone):
     assert [f.suffix for f in kept(home)] == [reader.SUFFIX]
 
 
-def test_the_same_content_elsewhere_starts_no_process(home, file, alone):
+def test_the_same_content_elsewhere_starts_no_process(
+    home: Path, file: Path, alone: Callable[[], None]
+) -> None:
     reader.read(file)
     (home / "copy.index").write_bytes(file.read_bytes())
     alone()
     assert len(reader.read(home / "copy.index").vectors) == 400
 
 
-def test_another_content_under_the_same_name_is_read_anew(file):
+def test_another_content_under_the_same_name_is_read_anew(file: Path) -> None:
     reader.read(file)
     index.write(index.build(rows(90, seed=1)), file)
     assert len(reader.read(file).vectors) == 90
 
 
-def _flip(path):
+def _flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
     path.write_bytes(data)
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "a bit": _flip,
     "the end": lambda p: p.write_bytes(p.read_bytes()[:-4]),
     "everything": lambda p: p.write_bytes(b""),
@@ -103,7 +113,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_cache_is_made_anew(home, file, kind, alone):
+def test_a_damaged_cache_is_made_anew(
+    home: Path, file: Path, kind: str, alone: Callable[[], None]
+) -> None:
     first = reader.read(file)
     DAMAGE[kind](kept(home)[0])
     assert same(reader.read(file), first)
@@ -111,13 +123,15 @@ def test_a_damaged_cache_is_made_anew(home, file, kind, alone):
     assert same(reader.read(file), first)
 
 
-def test_nothing_depends_on_the_cache(home, file):
+def test_nothing_depends_on_the_cache(home: Path, file: Path) -> None:
     (home / ".cache").write_text("not a folder")
     assert len(reader.read(file).vectors) == 400
     assert len(reader.read(file).vectors) == 400
 
 
-def test_the_cache_stays_within_its_limit_and_cleans_up(home, file, monkeypatch):
+def test_the_cache_stays_within_its_limit_and_cleans_up(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reader, "CACHE_BYTES", 40_000)
     left = home / ".cache" / "indexes" / f"{cache.PART}old"
     left.mkdir(parents=True)
@@ -132,7 +146,7 @@ def test_the_cache_stays_within_its_limit_and_cleans_up(home, file, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["HNSW8", "IVF4,SQ8", "IVF4_HNSW8,Flat"])
-def test_other_kinds_of_index_are_read_as_vectors(home, file, kind):
+def test_other_kinds_of_index_are_read_as_vectors(home: Path, file: Path, kind: str) -> None:
     made = faiss.index_factory(16, kind)
     made.train(rows())
     made.add(rows())
@@ -143,7 +157,9 @@ def test_other_kinds_of_index_are_read_as_vectors(home, file, kind):
 
 
 @pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat", "HNSW8"])
-def test_an_index_of_another_metric_is_refused_not_searched_wrongly(home, file, kind):
+def test_an_index_of_another_metric_is_refused_not_searched_wrongly(
+    home: Path, file: Path, kind: str
+) -> None:
     made = faiss.index_factory(16, kind, faiss.METRIC_INNER_PRODUCT)
     made.train(rows())
     made.add(rows())
@@ -153,7 +169,7 @@ def test_an_index_of_another_metric_is_refused_not_searched_wrongly(home, file, 
 
 
 @pytest.mark.parametrize("name", hostile.INDEXES)
-def test_hostile_files_harm_the_child_alone(home, name):
+def test_hostile_files_harm_the_child_alone(home: Path, name: str) -> None:
     file = home / "v.index"
     hostile.INDEXES[name](file)
     with pytest.raises(BadInput, match=r"v\.index"):
@@ -161,7 +177,7 @@ def test_hostile_files_harm_the_child_alone(home, name):
     assert kept(home) == []
 
 
-def test_a_missing_and_a_giant_file_are_named(home):
+def test_a_missing_and_a_giant_file_are_named(home: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         reader.read(home / "none.index")
     with (home / "giant.index").open("wb") as file:
@@ -170,7 +186,9 @@ def test_a_missing_and_a_giant_file_are_named(home):
         reader.read(home / "giant.index")
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_its_reader_ended(file, monkeypatch, home):
+def test_a_file_that_takes_too_long_is_given_up_and_its_reader_ended(
+    file: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
     note = f"import os; open({str(home / 'pid')!r}, 'w').write(str(os.getpid()))"
     monkeypatch.setattr(reader, "CHILD", ["-c", f"{note}\nwhile True: pass"])
     monkeypatch.setattr(reader, "SECONDS", 2)
@@ -195,7 +213,9 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_what_the_child_hands_back_is_not_trusted_either(home, file, monkeypatch, lie):
+def test_what_the_child_hands_back_is_not_trusted_either(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
     start = (
         "import sys\nimport numpy as np\nfrom rvc.retrieval import table as tables\n"
         "out = sys.stdout.buffer"
@@ -211,7 +231,7 @@ LIMITED = "from rvc.retrieval import reader_child; reader_child.CPU_S = 1; reade
 
 
 @LIMITS
-def test_the_limits_limit_time():
+def test_the_limits_limit_time() -> None:
     began = time.monotonic()
     done = in_child(LIMITED + "\nwhile True: pass")
     assert done.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
@@ -232,7 +252,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 @LIMITS
-def test_a_demand_for_a_hundred_gigabytes_takes_little(home):
+def test_a_demand_for_a_hundred_gigabytes_takes_little(home: Path) -> None:
     """A process that starts nothing but readers tells how large the largest of them was."""
     files = []
     for number, name in enumerate(n for n in hostile.INDEXES if "gigabytes" in n):
@@ -245,7 +265,7 @@ def test_a_demand_for_a_hundred_gigabytes_takes_little(home):
 
 
 @LIMITS
-def test_the_limits_limit_memory_and_output(tmp_path):
+def test_the_limits_limit_memory_and_output(tmp_path: Path) -> None:
     assert "MemoryError" in in_child(LIMITED + "bytearray(100 << 30)").stderr
     file = tmp_path / "out"
     done = in_child(LIMITED + f"open({str(file)!r}, 'wb').write(bytes(80 << 20))")
@@ -259,12 +279,12 @@ def test_the_limits_limit_memory_and_output(tmp_path):
     ["open('/dev/null')", "import socket; socket.socket()", "import subprocess; "
      "subprocess.run(['true'])"],
 )  # fmt: skip
-def test_the_child_can_open_nothing_more(act):
+def test_the_child_can_open_nothing_more(act: str) -> None:
     done = in_child("import socket, subprocess; " + LIMITED + f"reader_child.close_in(); {act}")
     assert "Too many open files" in done.stderr
 
 
-def test_the_child_is_light():
+def test_the_child_is_light() -> None:
     code = "import sys; from rvc.retrieval import reader_child; print(*sys.modules)"
     loaded = set(in_child(code).stdout.split())
     assert "numpy" in loaded
@@ -272,7 +292,7 @@ def test_the_child_is_light():
 
 
 @pytest.fixture
-def no_limits(monkeypatch):
+def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that knows no limits, as Windows."""
     code = (
         "import sys, runpy; sys.modules['resource'] = None; "
@@ -281,7 +301,7 @@ def no_limits(monkeypatch):
     monkeypatch.setattr(reader, "CHILD", ["-c", code])
 
 
-def test_without_limits_it_is_read_all_the_same(home, no_limits, file):
+def test_without_limits_it_is_read_all_the_same(home: Path, no_limits: None, file: Path) -> None:
     assert len(reader.read(file).vectors) == 400
     for name in (
         "a hundred gigabytes of cells",
@@ -294,8 +314,10 @@ def test_without_limits_it_is_read_all_the_same(home, no_limits, file):
             reader.read(file)
 
 
-def test_this_process_parses_nothing(home, file, monkeypatch):
-    def parsed(*_):
+def test_this_process_parses_nothing(
+    home: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parsed(*_: object) -> None:
         raise AssertionError("an index is parsed in the main process")
 
     made = faiss.index_factory(16, "HNSW8")
@@ -306,7 +328,7 @@ def test_this_process_parses_nothing(home, file, monkeypatch):
     assert len(reader.read(file).vectors) == len(reader.read(home / "odd.index").vectors) == 400
 
 
-def test_tables_come_back_as_they_were(tmp_path):
+def test_tables_come_back_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "t"
     for count in (0, 1, 5):
         table = Table(rows(3), np.array([0, 0, count, count]), rows(count), 2)

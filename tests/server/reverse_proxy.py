@@ -1,5 +1,7 @@
 """A reverse proxy for tests: shows a server under a path, takes that path off, renames the host."""
 
+from __future__ import annotations
+
 import http.client
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,9 +1,14 @@
 """What a program can ask for: every button by its name, and the example of the README."""
 
+from __future__ import annotations
+
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
 import numpy as np
@@ -22,7 +27,7 @@ RATE = 24000
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The real program, with the demo voice as the user's own and two seconds of speech."""
     home = tmp_path_factory.mktemp("home")
     shutil.copytree(KIT / "demo", home / "logs" / "demo")
@@ -35,17 +40,18 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(program):
+def client(program: Server) -> Client:
     return Client(program.url, verbose=False, analytics_enabled=False)
 
 
-def end_of(client, job):
+def end_of(client: Client, job: str) -> dict[str, Any]:
     ended = client.predict(job, 120, api_name="/job")
     assert ended["state"] == "done", ended
-    return ended["result"]
+    result: dict[str, Any] = ended["result"]
+    return result
 
 
-def test_every_endpoint_says_what_it_does(client):
+def test_every_endpoint_says_what_it_does(client: Client) -> None:
     told = client.view_api(return_format="dict", print_info=False)
     named = told["named_endpoints"]
     assert all(len(e["description"]) > 15 for e in named.values()), named
@@ -58,7 +64,7 @@ def test_every_endpoint_says_what_it_does(client):
     }
 
 
-def test_a_conversion_by_the_name_of_its_button(client, program):
+def test_a_conversion_by_the_name_of_its_button(client: Client, program: Server) -> None:
     assert [v["name"] for v in client.predict(api_name="/voices")] == ["demo"]
     speech = str(program.home / "speech.wav")
     job = client.predict(speech, "demo", f0_method="fcpe", pitch=2, api_name="/convert")
@@ -69,7 +75,12 @@ def test_a_conversion_by_the_name_of_its_button(client, program):
     assert 0.01 < np.sqrt(np.mean(wave**2)) < 0.5
 
 
-def test_the_page_s_example_of_the_readme_sends_its_file(client, program, monkeypatch, capsys):
+def test_the_page_s_example_of_the_readme_sends_its_file(
+    client: Client,
+    program: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "gradio_client" in c]
     code = code.replace("http://127.0.0.1:6969", program.url).replace("anna best", "demo")
@@ -82,7 +93,7 @@ def test_the_page_s_example_of_the_readme_sends_its_file(client, program, monkey
     assert (program.home / "assets" / "audios" / "song.flac").is_file()
 
 
-def test_a_text_is_spoken_by_the_name_of_its_button(client):
+def test_a_text_is_spoken_by_the_name_of_its_button(client: Client) -> None:
     job = client.predict(
         "Good morning.", "demo", tts_engine="espeak", f0_method="fcpe", api_name="/tts"
     )
@@ -92,7 +103,7 @@ def test_a_text_is_spoken_by_the_name_of_its_button(client):
     assert np.abs(wave).max() > 0.05
 
 
-def complaint(**wrong):
+def complaint(**wrong: Any) -> str:
     with pytest.raises(click.UsageError) as refused:
         cli.build(params.Conversion, wrong)
     return refused.value.message
@@ -109,13 +120,15 @@ def complaint(**wrong):
         ({"export_format": None}, complaint(export_format=None)),
     ],
 )
-def test_what_is_wrong_is_said_as_on_the_command_line(client, program, given, said):
+def test_what_is_wrong_is_said_as_on_the_command_line(
+    client: Client, program: Server, given: dict[str, Any], said: str
+) -> None:
     values = {"recording": str(program.home / "speech.wav"), "voice": "demo"} | given
     with pytest.raises(AppError, match=re.escape(said)):
         client.predict(**values, api_name="/convert")
 
 
-def test_a_preset_is_saved_by_the_name_of_its_button(client, program):
+def test_a_preset_is_saved_by_the_name_of_its_button(client: Client, program: Server) -> None:
     client.predict("mine", pitch=4, api_name="/save_preset")
     assert '"pitch": 4' in (program.home / "assets" / "presets" / "mine.json").read_text()
     for name, values in {"../x": {}, "y": {"pitch": 99}}.items():
@@ -124,16 +137,18 @@ def test_a_preset_is_saved_by_the_name_of_its_button(client, program):
     assert [f.name for f in (program.home / "assets").rglob("*.json")] == ["mine.json"]
 
 
-def test_a_report_needs_no_story(client):
+def test_a_report_needs_no_story(client: Client) -> None:
     assert "Python" in client.predict(api_name="/report")
 
 
-def test_an_unknown_job_is_a_sentence(client):
+def test_an_unknown_job_is_a_sentence(client: Client) -> None:
     with pytest.raises(AppError, match="no job 'nothing'"):
         client.predict("nothing", api_name="/job")
 
 
-def test_the_example_of_the_readme_is_right(home, monkeypatch, capsys):
+def test_the_example_of_the_readme_is_right(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (code,) = [c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "/api" in c]
     assert len([line for line in code.splitlines() if line]) <= 10

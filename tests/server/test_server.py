@@ -1,9 +1,14 @@
 """The HTTP side: verbs as routes, the same complaints as the command line, and who is let in."""
 
+from __future__ import annotations
+
 import asyncio
 import base64
 import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -27,10 +32,11 @@ from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
 HERE = "http://127.0.0.1:6969"
+Remote = tuple[TestClient, str]
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("RVC_HOME", str(tmp_path))
     monkeypatch.setattr(tasks, "VERBS", tasks.VERBS | VERBS)
     monkeypatch.setattr(jobs, "RUNNER", ["-m", "tests.jobs.fake_jobs"])
@@ -40,17 +46,18 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def client(home):
+def client(home: Path) -> TestClient:
     return TestClient(server.create(), base_url=HERE)
 
 
 @pytest.fixture
-def remote(home):
+def remote(home: Path) -> Remote:
     access = server.Access(server_name="0.0.0.0")
+    assert access.token
     return TestClient(server.create(access), base_url="http://192.168.1.5:6969"), access.token
 
 
-def test_every_verb_is_a_route(client):
+def test_every_verb_is_a_route(client: TestClient) -> None:
     routes = client.get("/api/openapi.json").json()["paths"]
     assert {f"/api/{verb}" for verb in tasks.VERBS} <= set(routes)
     assert (
@@ -61,14 +68,14 @@ def test_every_verb_is_a_route(client):
     )
 
 
-def test_the_documentation_asks_no_other_host(client):
+def test_the_documentation_asks_no_other_host(client: TestClient) -> None:
     page = client.get("/api/docs").text
     assert "/api/infer" in page
     assert "<script" not in page
     assert set(re.findall(r"https?://[^/\"&]+", page)) <= {HERE}
 
 
-def test_a_verb_runs_as_a_job(client, home):
+def test_a_verb_runs_as_a_job(client: TestClient, home: Path) -> None:
     answer = client.post("/api/count?wait_s=20", json={"steps": 2, "folder": str(home)})
     assert answer.status_code == 202
     assert answer.json()["state"] == "done"
@@ -78,7 +85,7 @@ def test_a_verb_runs_as_a_job(client, home):
     assert client.get(f"/api/jobs/{job}/log").status_code == 200
 
 
-def test_a_job_can_be_cancelled(client, home):
+def test_a_job_can_be_cancelled(client: TestClient, home: Path) -> None:
     body = {"steps": 10_000, "folder": str(home)}
     job = client.post("/api/count", json=body).json()["id"]
     end = time.monotonic() + 15
@@ -90,7 +97,9 @@ def test_a_job_can_be_cancelled(client, home):
 @pytest.mark.parametrize(
     "values", [{"pitch": 99}, {"f0_method": "guess"}, {"protect": "much"}, {"nonsense": 1}]
 )
-def test_complaints_are_those_of_the_command_line(client, values):
+def test_complaints_are_those_of_the_command_line(
+    client: TestClient, values: dict[str, Any]
+) -> None:
     body = {"input_path": "a.wav", "output_path": "b.wav", "pth_path": "c.pth"} | values
     answer = client.post("/api/infer", json=body)
     with pytest.raises(click.UsageError) as caught:
@@ -99,7 +108,7 @@ def test_complaints_are_those_of_the_command_line(client, values):
     assert answer.json()["message"] == caught.value.message
 
 
-def test_unknown_jobs_are_a_sentence(client):
+def test_unknown_jobs_are_a_sentence(client: TestClient) -> None:
     answer = client.get("/api/jobs/nothing")
     assert answer.status_code == 404
     assert "nothing" in answer.json()["message"]
@@ -121,11 +130,11 @@ def test_unknown_jobs_are_a_sentence(client):
         ({"origin": "null"}, 403),
     ],
 )
-def test_host_and_origin(client, headers, status):
+def test_host_and_origin(client: TestClient, headers: dict[str, str], status: int) -> None:
     assert client.get("/api/jobs", headers=headers).status_code == status
 
 
-def test_a_form_on_another_site_cannot_write(client):
+def test_a_form_on_another_site_cannot_write(client: TestClient) -> None:
     headers = {"sec-fetch-site": "cross-site", "content-type": "text/plain"}
     assert client.post("/api/count", content="{}", headers=headers).status_code == 403
     headers = {"origin": "http://evil.example"}
@@ -136,11 +145,11 @@ def test_a_form_on_another_site_cannot_write(client):
 @pytest.mark.parametrize(
     ("origin", "let_in"), [(HERE, True), ("http://evil.example", False), ("null", False)]
 )
-def test_websockets_are_checked_too(home, origin, let_in):
+def test_websockets_are_checked_too(home: Path, origin: str, let_in: bool) -> None:
     app = server.create()
 
     @app.websocket("/live")
-    async def live(socket: WebSocket):
+    async def live(socket: WebSocket) -> None:
         await socket.accept()
         await socket.send_text("hello")
         await socket.close()
@@ -156,14 +165,14 @@ def test_websockets_are_checked_too(home, origin, let_in):
             pass
 
 
-def test_loopback_needs_no_token_and_the_network_does():
+def test_loopback_needs_no_token_and_the_network_does() -> None:
     assert server.Access().token is None
-    assert len(server.Access(server_name="0.0.0.0").token) >= 20
-    assert len(server.Access(public=True).token) >= 20
+    assert len(server.Access(server_name="0.0.0.0").token or "") >= 20
+    assert len(server.Access(public=True).token or "") >= 20
     assert server.Access(server_name="0.0.0.0", token="mine").token == "mine"
 
 
-def test_the_token_opens_the_door(remote):
+def test_the_token_opens_the_door(remote: Remote) -> None:
     client, token = remote
     assert client.get("/api/jobs").status_code == 401
     assert "Basic" in client.get("/api/jobs").headers["www-authenticate"]
@@ -180,7 +189,7 @@ def test_the_token_opens_the_door(remote):
     assert client.get("/api/jobs").status_code == 200  # by its cookie
 
 
-def test_a_public_name_leads_to_a_remote_server_only_if_it_was_allowed(remote):
+def test_a_public_name_leads_to_a_remote_server_only_if_it_was_allowed(remote: Remote) -> None:
     client, token = remote
     headers = {"authorization": f"Bearer {token}", "host": "rebound.example"}
     refused = client.get("/api/jobs", headers=headers)
@@ -192,7 +201,9 @@ def test_a_public_name_leads_to_a_remote_server_only_if_it_was_allowed(remote):
 
 
 @pytest.mark.parametrize("host", ["nas:6969", "nas.local", "rvc.lan:6969", "box.fritz.box"])
-def test_names_at_home_and_between_containers_are_known_behind_a_token(remote, client, host):
+def test_names_at_home_and_between_containers_are_known_behind_a_token(
+    remote: Remote, client: TestClient, host: str
+) -> None:
     beyond, token = remote
     headers = {"host": host, "authorization": f"Bearer {token}"}
     assert beyond.get("/api/jobs", headers=headers).status_code == 200
@@ -200,12 +211,12 @@ def test_names_at_home_and_between_containers_are_known_behind_a_token(remote, c
     assert client.get("/api/jobs", headers={"host": host}).status_code == 403
 
 
-def test_a_further_name_asks_for_a_token():
+def test_a_further_name_asks_for_a_token() -> None:
     assert server.Access(hosts=("voice.example.com",)).token
     assert server.Access(hosts=("localhost",)).token is None
 
 
-def test_signing_in_leads_nowhere_else(remote):
+def test_signing_in_leads_nowhere_else(remote: Remote) -> None:
     client, token = remote
     for path in ("//evil.example/x y", "/a/ü%0d%0aSet-Cookie: b", "/%2F%2Fevil.example"):
         answer = client.get(
@@ -215,7 +226,7 @@ def test_signing_in_leads_nowhere_else(remote):
         assert re.fullmatch(r"\./[\w%.~-]*", answer.headers["location"])
 
 
-def test_uploads_are_stored_under_clean_names(client, home):
+def test_uploads_are_stored_under_clean_names(client: TestClient, home: Path) -> None:
     sent = client.post("/api/files?name=../../my%20voice!.WAV", content=b"sound").json()
     assert sent["path"] == str(home / "assets" / "audios" / "my voice.wav")
     again = client.post("/api/files?name=my%20voice.wav", content=b"other").json()
@@ -226,12 +237,14 @@ def test_uploads_are_stored_under_clean_names(client, home):
 
 
 @pytest.mark.parametrize("name", ["x.exe", "x.wav.sh", "wav", "x.html", ""])
-def test_uploads_of_other_kinds_are_refused(client, name):
+def test_uploads_of_other_kinds_are_refused(client: TestClient, name: str) -> None:
     assert client.post("/api/files", params={"name": name}, content=b"x").status_code == 400
 
 
 @pytest.mark.parametrize("sample", [hostile.system, hostile.plain_pickle])
-def test_an_uploaded_voice_runs_no_code(client, home, sample):
+def test_an_uploaded_voice_runs_no_code(
+    client: TestClient, home: Path, sample: hostile.Sample
+) -> None:
     evil = home / "dropped" / "evil.pth"  # where the page keeps what was dropped on it
     evil.parent.mkdir()
     sample(evil, home / "ran")
@@ -244,7 +257,9 @@ def test_an_uploaded_voice_runs_no_code(client, home, sample):
     assert not list((home / "logs").glob("**/*.pth"))
 
 
-def test_a_hostile_voice_that_is_called_a_recording_stays_data(client, home):
+def test_a_hostile_voice_that_is_called_a_recording_stays_data(
+    client: TestClient, home: Path
+) -> None:
     """Every sample, sent as sound and then named as voice, as index and as recording."""
     made = {s.__name__: lambda p, s=s: s(p, home / "ran") for s in hostile.SAMPLES}
     for name, write in (made | hostile.SAFETENSORS | hostile.INDEXES).items():
@@ -270,7 +285,9 @@ def test_a_hostile_voice_that_is_called_a_recording_stays_data(client, home):
     ("verb", "name"),
     [("import-voice", "a hundred gigabytes for faiss"), ("model-information", "no number")],
 )
-def test_an_uploaded_index_harms_nothing(client, home, verb, name):
+def test_an_uploaded_index_harms_nothing(
+    client: TestClient, home: Path, verb: str, name: str
+) -> None:
     folder = home / "dropped"
     voice, evil = tiny.voice(folder / "v.pth"), folder / "evil.index"
     hostile.INDEXES[name](evil)
@@ -286,13 +303,15 @@ def test_an_uploaded_index_harms_nothing(client, home, verb, name):
 
 
 @pytest.mark.parametrize("dataset", ["..", "../logs", "/tmp", "a/b", ".hidden"])
-def test_datasets_stay_in_their_folder(client, home, dataset):
+def test_datasets_stay_in_their_folder(client: TestClient, home: Path, dataset: str) -> None:
     url = {"name": "a.wav", "dataset": dataset}
     assert client.post("/api/files", params=url, content=b"x").status_code == 400
 
 
 @pytest.mark.parametrize("content", [b"x" * 11, iter([b"x" * 6, b"x" * 5])], ids=["told", "not"])
-def test_too_large_an_upload_leaves_nothing(client, home, monkeypatch, content):
+def test_too_large_an_upload_leaves_nothing(
+    client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
     monkeypatch.setattr(routes, "MAX_UPLOAD_BYTES", 10)
     answer = client.post("/api/files?name=a.wav", content=content)
     assert answer.status_code == 400
@@ -302,7 +321,7 @@ def test_too_large_an_upload_leaves_nothing(client, home, monkeypatch, content):
 
 
 @pytest.mark.parametrize("content", [b" " * 2000, iter([b" " * 1500] * 2)], ids=["told", "not"])
-def test_a_body_of_any_request_has_a_limit(home, content):
+def test_a_body_of_any_request_has_a_limit(home: Path, content: bytes) -> None:
     whole = server.create()
     gate = whole.user_middleware[0]  # the outermost
     gate.kwargs["max_bytes"] = 1000
@@ -326,25 +345,31 @@ def test_a_body_of_any_request_has_a_limit(home, content):
         (Busy("x"), 409),
     ],
 )
-def test_an_answer_tells_the_kind_of_error(client, error, status):
-    @client.app.get("/api/fails")
-    def fail():
+def test_an_answer_tells_the_kind_of_error(
+    client: TestClient, error: VoiceError, status: int
+) -> None:
+    program = server.create()
+
+    @program.get("/api/fails")
+    def fail() -> None:
         raise error
 
-    answer = client.get("/api/fails")
+    answer = TestClient(program, base_url=HERE).get("/api/fails")
     assert answer.status_code == status
     assert answer.json() == {"error": error.code, "message": "x", "hint": ""}
 
 
-def test_a_device_that_could_not_be_looked_for_is_looked_for_again(monkeypatch):
-    async def ask():
+def test_a_device_that_could_not_be_looked_for_is_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ask() -> tuple[dict[str, str], dict[str, str]]:
         monkeypatch.setattr(machine, "_found", None)
-        monkeypatch.setattr(machine.asyncio, "create_subprocess_exec", fail)
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
         first = await machine.device()
         monkeypatch.undo()
         return first, await machine.device()
 
-    async def fail(*words, **more):
+    async def fail(*words: object, **more: Any) -> None:
         raise OSError("no more processes")
 
     first, second = asyncio.run(ask())
@@ -356,7 +381,7 @@ def test_a_device_that_could_not_be_looked_for_is_looked_for_again(monkeypatch):
     "name",
     ["../config.json", "..%2F..%2Fsecret.txt", "/etc/passwd", "%2Fetc%2Fpasswd", "link.txt", "a\0"],
 )
-def test_only_output_folders_are_served(client, home, name):
+def test_only_output_folders_are_served(client: TestClient, home: Path, name: str) -> None:
     audios = home / "assets" / "audios"
     audios.mkdir(parents=True)
     (home / "assets" / "config.json").write_text("{}")
@@ -370,7 +395,7 @@ def test_only_output_folders_are_served(client, home, name):
 @pytest.mark.parametrize(
     "path", ["../../.bashrc", "/etc/cron.d/x", "~/x.wav", "a\0b.wav", "/proc/self/mem"]
 )
-def test_results_stay_in_output_folders(client, home, path):
+def test_results_stay_in_output_folders(client: TestClient, home: Path, path: str) -> None:
     body = {"input_path": "a.wav", "output_path": path, "pth_path": "c.pth"}
     answer = client.post("/api/infer", json=body)
     assert answer.status_code == 400
@@ -378,10 +403,10 @@ def test_results_stay_in_output_folders(client, home, path):
     assert jobs.listing() == []
 
 
-def test_folders_can_be_opened_on_the_command_line(home, tmp_path):
+def test_folders_can_be_opened_on_the_command_line(home: Path, tmp_path: Path) -> None:
     music = tmp_path / "music"
-    values = {"input_path": "/x/a.wav", "pth_path": "/x/c.pth"}
-    p = params.Infer(output_path=music / "b.wav", **values)
+    values = {"input_path": "/x/a.wav", "pth_path": "/x/c.pth", "output_path": music / "b.wav"}
+    p = params.Infer.model_validate(values)
     fence.Fence(extra=(music,)).check(p)
     with pytest.raises(BadInput, match="output_path"):
         fence.Fence().check(p)
@@ -389,7 +414,7 @@ def test_folders_can_be_opened_on_the_command_line(home, tmp_path):
         fence.Fence(confined=True, extra=(music,)).check(p)
 
 
-def test_curves_show_what_is_noted_more_often():
+def test_curves_show_what_is_noted_more_often() -> None:
     steps = [{"kind": "steps", "step": 50, "mel": 3.0}]
     epochs = [{"kind": "epoch", "step": n, "mel": 9.0 / n, "norm_g": 1.0} for n in (4, 8)]
     curves = progress._curves([*steps, *epochs, {"kind": "finding", "step": 9, "mel": 0.0}])

@@ -1,5 +1,7 @@
 """What tests of the page share: the program on a free port, a browser, and what people do in it."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -10,11 +12,14 @@ import time
 import urllib.error
 import urllib.request
 import wave
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.tts import fake_engines
 
@@ -25,14 +30,33 @@ REPOSITORY = Path(__file__).parents[2]
 
 LIMIT_MS = 120_000  # a page needs a second, and half a minute where ten others want the processor
 START_LIMIT_S = 180.0
-SHAPE = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
+SHAPE: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
 FAKES = ["-m", "tests.tts.fake_engines", "app"]
+
+
+class Watched(Page):
+    """A page about which `open_page` writes down what happens.
+
+    Attributes:
+        problems: what the browser complained of. hosts: whom it asked for something.
+        foreseen: a pattern for the problems that are part of the test. first: its first address.
+    """
+
+    problems: list[str]
+    hosts: set[str]
+    foreseen: str
+    first: str
+
+
+Visit = Callable[..., Watched]
 
 
 class Server:
     """The program on a free port, over a folder of its own; with fake engines unless told so."""
 
-    def __init__(self, home, *options, program=FAKES, **environment):
+    def __init__(
+        self, home: Path, *options: str, program: Sequence[str] = FAKES, **environment: str
+    ) -> None:
         self.home = home
         self.environment = environment
         self.program = program
@@ -41,7 +65,7 @@ class Server:
         self.log = home / "server.log"
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         command = [sys.executable, *self.program, "--port", str(self.port)]
         environment = {"RVC_HOME": str(self.home), "LC_ALL": "C.UTF-8"} | self.environment
         environment = os.environ | environment
@@ -55,7 +79,7 @@ class Server:
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.1)
 
-    def _answers(self):
+    def _answers(self) -> bool:
         told = re.search(r"The page is at http://[^/\s]+:(\d+)", self.log.read_text())
         if not told:
             return False
@@ -70,7 +94,7 @@ class Server:
         return True
 
     @contextmanager
-    def held(self):
+    def held(self) -> Iterator[None]:
         """No work of the fake engines that is begun in here ends before this does."""
         hold = self.home / fake_engines.HOLD
         hold.touch()
@@ -79,7 +103,7 @@ class Server:
         finally:
             hold.unlink()
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(8)
@@ -89,12 +113,11 @@ class Server:
 
 
 @contextmanager
-def launched(*flags):
+def launched(*flags: str) -> Iterator[Browser]:
     """A Chromium; the test is skipped where there is none, except in continuous integration."""
     if not CHROMIUM and not os.environ.get("CI"):
         pytest.skip("needs Chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs requirements-dev.txt")
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=[*FLAGS, *flags], timeout=LIMIT_MS
         )
@@ -103,7 +126,7 @@ def launched(*flags):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
     running = Server(home)
     yield running
@@ -112,17 +135,21 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
 
 
 @pytest.fixture
-def visit(chromium, server):
+def visit(chromium: Browser, server: Server) -> Iterator[Visit]:
     """Open the page as somebody who has never been here; nothing may go wrong unforeseen."""
-    pages = []
+    pages: list[Watched] = []
 
-    def opened(url="", prepare=lambda context: None, **options):
+    def opened(
+        url: str = "",
+        prepare: Callable[[BrowserContext], None] = lambda context: None,
+        **options: Any,
+    ) -> Watched:
         context = chromium.new_context(**SHAPE | options)
         prepare(context)
         pages.append(open_page(context, url or server.url))
@@ -137,46 +164,40 @@ def visit(chromium, server):
 
 
 @pytest.fixture
-def page(visit):
+def page(visit: Visit) -> Watched:
     return visit()
 
 
-def open_page(context, url):
-    """A new page at `url`, ready to be used.
-
-    It has `problems`, what the browser complained of; `hosts`, whom it asked for something; and
-    `foreseen`, a pattern for the problems that are part of the test.
-    """
-    opened = context.new_page()
+def open_page(context: BrowserContext, url: str) -> Watched:
+    """A new page at `url`, ready to be used."""
+    opened = cast(Watched, context.new_page())
     opened.set_default_timeout(LIMIT_MS)
     opened.problems, opened.hosts, opened.foreseen, opened.first = [], set(), "(?!)", url
     opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.on("console", lambda said: said.type == "error" and opened.problems.append(said.text))
+    opened.on("console", lambda said: opened.problems.extend([said.text] * (said.type == "error")))
     opened.on(
         "request",
-        lambda sent: (
-            sent.url.startswith(("http", "ws")) and opened.hosts.add(sent.url.split("/")[2])
-        ),
+        lambda sent: opened.hosts.update(re.findall("^(?:http|ws).*?//([^/]*)", sent.url)),
     )
     opened.goto(url)
     ready(opened)
     return opened
 
 
-def ready(page):
+def ready(page: Page) -> None:
     """Wait until the page can be used: its lists are filled, and it knows the jobs there are."""
     page.locator("html[data-loaded]").wait_for()
     known = "job-panel[data-state]:not([data-state=unknown])"
     page.locator(known).first.wait_for(state="attached")
 
 
-def reload(page):
+def reload(page: Watched) -> None:
     page.foreseen += "|AbortError: signal is aborted"  # Gradio ends its own stream when one leaves
     page.reload()
     ready(page)
 
 
-def recording(file, seconds=1.0):
+def recording(file: Path, seconds: float = 1.0) -> Path:
     with wave.open(str(file), "wb") as out:
         out.setparams((1, 2, 16000, 0, "NONE", ""))
         count = int(16000 * seconds)
@@ -184,29 +205,29 @@ def recording(file, seconds=1.0):
     return file
 
 
-def give_voice(server, name="anna"):
+def give_voice(server: Server, name: str = "anna") -> None:
     folder = server.home / "logs" / name
     folder.mkdir(parents=True, exist_ok=True)
     fake_engines.voice(folder / f"{name}.pth", epoch=7)
 
 
-def upload(page, file):
+def upload(page: Page, file: Path) -> None:
     page.locator("#recording input[type=file]").set_input_files(str(file))
     chosen(page, file.stem)
 
 
-def chosen(page, name, card="#recording"):
+def chosen(page: Page, name: str, card: str = "#recording") -> None:
     """Wait until a card shows a recording of this name."""
     page.locator(f"{card} .name", has_text=name).wait_for()
 
 
-def holds(field, pattern):
+def holds(field: Locator, pattern: str) -> None:
     """Wait until the whole value of a field matches."""
-    expect = pytest.importorskip("playwright.sync_api").expect
+
     expect(field).to_have_value(re.compile(f"^{pattern}$", re.DOTALL), timeout=LIMIT_MS)
 
 
-def choose(page, field, name):
+def choose(page: Page, field: Locator, name: str) -> None:
     """Pick from a list, whose options are there once it is open."""
     field.click()
     options = page.locator(f"#{field.get_attribute('aria-controls')}")
@@ -214,7 +235,13 @@ def choose(page, field, name):
     holds(field, re.escape(name))
 
 
-def panel(page, state, within="#tab-inference", says="", limit_ms=LIMIT_MS):
+def panel(
+    page: Page,
+    state: str,
+    within: str = "#tab-inference",
+    says: str = "",
+    limit_ms: float = LIMIT_MS,
+) -> Locator:
     """The live element of a tab once it is in a state and says so; else what the page shows."""
     found = page.locator(f"{within} job-panel[data-state={state}]", has_text=says).first
     try:

@@ -1,5 +1,7 @@
 """The page in a real browser, with engines that do no work: what a person sees and keeps."""
 
+from __future__ import annotations
+
 import re
 import shutil
 import time
@@ -8,11 +10,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Request, Route
 
 from tests.tabs.browsing import (
     LIMIT_MS,
     REPOSITORY,
     Server,
+    Visit,
+    Watched,
     chosen,
     give_voice,
     holds,
@@ -28,14 +33,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_here(server):
+def _nothing_here(server: Server) -> None:
     """Every test begins on a machine without voices, recordings and jobs."""
     for folder in ("logs", "assets/audios", "assets/datasets", ".cache/jobs"):
         shutil.rmtree(server.home / folder, ignore_errors=True)
         (server.home / folder).mkdir(parents=True, exist_ok=True)
 
 
-def test_first_visit_says_what_to_do(page):
+def test_first_visit_says_what_to_do(page: Watched) -> None:
     panel(page, "empty", says="Choose a recording and a voice")
     page.locator("device-chip", has_text="a test").wait_for()
     assert page.title() == "Voice cloning"
@@ -45,14 +50,16 @@ def test_first_visit_says_what_to_do(page):
     page.locator("voice-library").get_by_label("Link or folder").wait_for()
 
 
-def test_converting_without_a_voice_is_explained_not_just_an_error(page, tmp_path):
+def test_converting_without_a_voice_is_explained_not_just_an_error(
+    page: Watched, tmp_path: Path
+) -> None:
     page.locator("#convert").click()
     toast = page.locator("[data-testid=toast-body]", has_text="No recording is chosen.")
     toast.wait_for()
     assert not re.search(r"\bError\b", toast.inner_text())
 
 
-def test_upload_convert_listen_and_download(server, visit, tmp_path):
+def test_upload_convert_listen_and_download(server: Server, visit: Visit, tmp_path: Path) -> None:
     give_voice(server)
     page = visit()
     page.get_by_text("40 kHz · mini · epoch 7").wait_for()
@@ -74,7 +81,9 @@ def test_upload_convert_listen_and_download(server, visit, tmp_path):
     assert Path(download.value.path()).read_bytes() == (tmp_path / "speech.wav").read_bytes()
 
 
-def test_a_corrupt_file_is_refused_at_once_and_leaves_nothing(server, page, tmp_path):
+def test_a_corrupt_file_is_refused_at_once_and_leaves_nothing(
+    server: Server, page: Watched, tmp_path: Path
+) -> None:
     page.foreseen = "status of 400"  # the answer to what is no sound by its name
     for name, said in {"broken.wav": "broken.wav is not", "notes.txt": "notes.txt"}.items():
         (tmp_path / name).write_bytes(b"this is not sound")
@@ -85,7 +94,9 @@ def test_a_corrupt_file_is_refused_at_once_and_leaves_nothing(server, page, tmp_
     assert not re.search(r"\bError\b", page.locator("body").inner_text())
 
 
-def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(server, visit, tmp_path):
+def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(
+    server: Server, visit: Visit, tmp_path: Path
+) -> None:
     give_voice(server)
     page = visit()
     upload(page, recording(tmp_path / "first.wav"))
@@ -105,7 +116,9 @@ def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(server, visit, 
     assert page.locator("job-panel[data-stale]").count() == 0
 
 
-def test_results_are_kept_compared_and_used_again(server, visit, tmp_path):
+def test_results_are_kept_compared_and_used_again(
+    server: Server, visit: Visit, tmp_path: Path
+) -> None:
     give_voice(server)
     page = visit()
     upload(page, recording(tmp_path / "first.wav"))
@@ -133,7 +146,7 @@ def test_results_are_kept_compared_and_used_again(server, visit, tmp_path):
     holds(pitch, "0")
 
 
-def test_the_address_says_where_one_is_and_back_goes_back(page):
+def test_the_address_says_where_one_is_and_back_goes_back(page: Watched) -> None:
     page.locator("#tab-settings-button").click()
     page.locator("#tab-training-button").click()
     page.locator("step-bar button", has_text="Run").click()
@@ -147,14 +160,16 @@ def test_the_address_says_where_one_is_and_back_goes_back(page):
     page.locator("#tab-settings-button[aria-selected=true]").wait_for()
 
 
-def test_a_bookmark_opens_the_voice_it_names(server, visit):
+def test_a_bookmark_opens_the_voice_it_names(server: Server, visit: Visit) -> None:
     page = visit(f"{server.url}#/training/anna/settings")
     page.locator("step-bar [aria-current]", has_text="Settings").wait_for()
     page.locator("#back").click()
     holds(page.locator("#voice-name input"), "anna")
 
 
-def test_a_broken_recording_is_named_taken_away_and_brought_back(server, page, tmp_path):
+def test_a_broken_recording_is_named_taken_away_and_brought_back(
+    server: Server, page: Watched, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"this is not sound")
     page.locator("#tab-training-button").click()
@@ -179,7 +194,7 @@ STAGES = {"preprocess": "Cut recordings", "extract": "Pitch and features", "trai
           "index": "Index"}  # fmt: skip
 
 
-def name_and_recordings(page, tmp_path, name):
+def name_and_recordings(page: Watched, tmp_path: Path, name: str) -> None:
     page.locator("#tab-training-button").click()
     page.locator("#voice-name input").fill(name)
     page.locator("#voice-name input").press("Enter")
@@ -190,14 +205,14 @@ def name_and_recordings(page, tmp_path, name):
     page.locator("#next").click()
 
 
-def train(page, tmp_path, name, epochs):
+def train(page: Watched, tmp_path: Path, name: str, epochs: int) -> None:
     name_and_recordings(page, tmp_path, name)
     page.get_by_label("Epochs", exact=True).fill(str(epochs))
     page.locator("#create").click()
     page.locator("#tab-training job-panel:is([data-state=running], [data-state=done])").wait_for()
 
 
-def test_a_voice_trained_here_converts(page, server, tmp_path):
+def test_a_voice_trained_here_converts(page: Watched, server: Server, tmp_path: Path) -> None:
     train(page, tmp_path, "clara", 3)
     panel(page, "done", "#tab-training")
     page.locator("#create").wait_for(state="hidden")
@@ -211,7 +226,9 @@ def test_a_voice_trained_here_converts(page, server, tmp_path):
     assert "words clara.wav" in made
 
 
-def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
+def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(
+    page: Watched, server: Server
+) -> None:
     give_voice(server, "dora")
     page.get_by_role("button", name="All voices").first.click()
     page.locator("dialog.voice-picker").get_by_role("button", name="dora").first.click()
@@ -219,7 +236,9 @@ def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(page, server):
     page.locator("#tab-inference .facts", has_text="epoch 7").wait_for()
 
 
-def test_training_on_begins_without_the_ticks_of_the_run_before(page, tmp_path):
+def test_training_on_begins_without_the_ticks_of_the_run_before(
+    page: Watched, tmp_path: Path
+) -> None:
     train(page, tmp_path, "emil", 3)
     panel(page, "done", "#tab-training")
     page.locator("#tab-training .stages li.finished", has_text="Training").wait_for()
@@ -235,7 +254,7 @@ def test_training_on_begins_without_the_ticks_of_the_run_before(page, tmp_path):
     panel(page, "cancelled", "#tab-training")
 
 
-def test_what_the_training_found_is_said_once_with_a_hint(page, tmp_path):
+def test_what_the_training_found_is_said_once_with_a_hint(page: Watched, tmp_path: Path) -> None:
     train(page, tmp_path, "fred", 2)
     panel(page, "done", "#tab-training")
     page.locator("#back").click()
@@ -247,7 +266,7 @@ def test_what_the_training_found_is_said_once_with_a_hint(page, tmp_path):
     assert found.count() == 1
 
 
-def test_one_stage_after_the_other_by_hand(page, server, tmp_path):
+def test_one_stage_after_the_other_by_hand(page: Watched, server: Server, tmp_path: Path) -> None:
     name_and_recordings(page, tmp_path, "gina")
     page.locator("#next").click()
     page.get_by_role("button", name="Run one stage").click()
@@ -259,7 +278,9 @@ def test_one_stage_after_the_other_by_hand(page, server, tmp_path):
     assert all(f'"{stage}"' in kept for stage in STAGES)
 
 
-def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, server, tmp_path):
+def test_training_survives_reload_and_restart_stops_and_resumes(
+    page: Watched, visit: Visit, server: Server, tmp_path: Path
+) -> None:
     train(page, tmp_path, "berta", 10000)
     reload(page)
     left = page.locator("#tab-training job-panel .job-left", has_text="left")
@@ -296,7 +317,7 @@ def test_training_survives_reload_and_restart_stops_and_resumes(page, visit, ser
     page.locator(".charts svg").first.wait_for()
 
 
-def reach(page, wanted, key="Tab"):
+def reach(page: Watched, wanted: str, key: str = "Tab") -> None:
     """Go on with the keyboard until the focus is on what a selector names."""
     seen = []
     for _ in range(80):
@@ -307,11 +328,11 @@ def reach(page, wanted, key="Tab"):
     raise AssertionError(seen)
 
 
-def test_keyboard_alone_reaches_the_main_action(page):
+def test_keyboard_alone_reaches_the_main_action(page: Watched) -> None:
     reach(page, "#convert")
 
 
-def test_keyboard_alone_trains_and_stops(page, tmp_path):
+def test_keyboard_alone_trains_and_stops(page: Watched, tmp_path: Path) -> None:
     folder = tmp_path / "speech"
     folder.mkdir()
     recording(folder / "one.wav")
@@ -336,18 +357,19 @@ def test_keyboard_alone_trains_and_stops(page, tmp_path):
     assert page.evaluate("document.activeElement.matches('#tab-training job-panel')")
 
 
-def test_the_jobs_are_asked_for_once_at_a_time(visit):
-    asked, most = set(), []
+def test_the_jobs_are_asked_for_once_at_a_time(visit: Visit) -> None:
+    asked: set[Request] = set()
+    most: list[int] = []
 
-    def about_jobs(request):
+    def about_jobs(request: Request) -> bool:
         return "/api/jobs?" in request.url
 
-    def begun(request):
+    def begun(request: Request) -> None:
         if about_jobs(request):
             asked.add(request)
             most.append(len(asked))
 
-    def late(route):
+    def late(route: Route) -> None:
         time.sleep(0.5)
         route.continue_()
 
@@ -362,7 +384,7 @@ def test_the_jobs_are_asked_for_once_at_a_time(visit):
 
 
 @pytest.mark.parametrize("tab", ["inference", "training", "settings", "report"])
-def test_a_phone_shows_everything_within_its_width(visit, tab):
+def test_a_phone_shows_everything_within_its_width(visit: Visit, tab: str) -> None:
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True)
     page.locator(f"#tab-{tab}-button").click()
     page.locator(f"#tab-{tab} h2:visible").first.wait_for()
@@ -371,7 +393,7 @@ def test_a_phone_shows_everything_within_its_width(visit, tab):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_light_and_dark_stay_as_chosen(page):
+def test_light_and_dark_stay_as_chosen(page: Watched) -> None:
     assert not page.evaluate("document.body.classList.contains('dark')")
     page.locator(".theme-toggle").click()
     assert page.evaluate("document.body.classList.contains('dark')")
@@ -379,10 +401,12 @@ def test_light_and_dark_stay_as_chosen(page):
     page.wait_for_function("() => document.body.classList.contains('dark')")
 
 
-def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(server, visit):
+def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(
+    server: Server, visit: Visit
+) -> None:
     give_voice(server)
 
-    def late(route):
+    def late(route: Route) -> None:
         time.sleep(3)
         route.continue_()
 
@@ -390,13 +414,19 @@ def test_a_script_that_comes_late_does_not_keep_the_page_from_choosing_a_voice(s
     holds(page.locator("#voice input"), "anna")
 
 
-def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server, tmp_path):
+def test_what_is_dropped_before_the_page_has_its_lists_is_kept(
+    chromium: Browser, server: Server, tmp_path: Path
+) -> None:
     give_voice(server)
     context = chromium.new_context()
-    held, free = [], []
+    held: list[Route] = []
+    free: list[bool] = []
 
-    def hold(route):
-        route.continue_() if free else held.append(route)
+    def hold(route: Route) -> None:
+        if free:
+            route.continue_()
+        else:
+            held.append(route)
 
     context.route("**/api/ready", hold)
     page = context.new_page()
@@ -419,7 +449,7 @@ def test_what_is_dropped_before_the_page_has_its_lists_is_kept(chromium, server,
     context.close()
 
 
-def test_gradio_serves_nothing_but_results(server):
+def test_gradio_serves_nothing_but_results(server: Server) -> None:
     secret = server.home / "secret.wav"
     secret.write_text("hush")
     for path in (secret, REPOSITORY / "core.py", "/etc/passwd", server.home / "assets/config.json"):
@@ -428,13 +458,13 @@ def test_gradio_serves_nothing_but_results(server):
         assert refused.value.code in (403, 404)
 
 
-def test_the_network_needs_the_token(visit, tmp_path):
+def test_the_network_needs_the_token(visit: Visit, tmp_path: Path) -> None:
     running = Server(tmp_path, "--server-name", "0.0.0.0")
     try:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(running.url)
         assert refused.value.code == 401
-        link = re.search(r"http://\S+\?token=\S+", running.log.read_text())[0]
+        (link,) = re.findall(r"http://\S+\?token=\S+", running.log.read_text())
         page = visit(link)
         assert "token" not in page.url
         page.context.close()

@@ -1,22 +1,37 @@
 """Every tab but Training in a real browser, with the real engines and the voice that ships."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
 import numpy as np
 import pytest
 import soundfile
+from playwright.sync_api import Browser, Locator, Page
 
 from rvc.config import KIT
 from tests import tiny
 from tests.hub.hosts import Host
 from tests.songs import band
-from tests.tabs.browsing import Server, choose, chosen, holds, launched, panel, reload, upload
+from tests.tabs.browsing import (
+    Server,
+    Visit,
+    Watched,
+    choose,
+    chosen,
+    holds,
+    launched,
+    panel,
+    reload,
+    upload,
+)
 
 pytest_plugins = ["tests.tabs.browsing"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -26,7 +41,7 @@ RATE = 24000
 
 
 @pytest.fixture(scope="module")
-def speech(tmp_path_factory):
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of a person speaking."""
     file = tmp_path_factory.mktemp("speech") / "speech.wav"
     wave, rate = soundfile.read(KIT / "demo" / "sample.flac")
@@ -35,7 +50,7 @@ def speech(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium(speech):
+def chromium(speech: Path) -> Iterator[Browser]:
     """A browser whose microphone hears the speech."""
     fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
     heard = f"--use-file-for-fake-audio-capture={speech}"
@@ -44,7 +59,7 @@ def chromium(speech):
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory):
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """What the model hub is to the program."""
     file = tmp_path_factory.mktemp("hub") / "zoe.zip"
     with zipfile.ZipFile(file, "w") as archive:
@@ -55,7 +70,7 @@ def host(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, host):
+def server(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
     shutil.copytree(KIT / "demo", home / "logs" / "demo")
     running = Server(home, program=["app.py"], HF_ENDPOINT=host.url, RVC_OFFLINE="", NO_PROXY="*")
@@ -64,19 +79,19 @@ def server(tmp_path_factory, host):
     assert "Traceback" not in running.log.read_text()
 
 
-def tab(page, name):
+def tab(page: Page, name: str) -> Locator:
     page.locator(f"#tab-{name}-button").click()
     found = page.locator(f"#tab-{name}")
     page.locator(f"#tab-{name}-button[aria-selected=true]").wait_for()
     return found
 
 
-def use_demo(page, field="#voice"):
+def use_demo(page: Watched, field: str = "#voice") -> None:
     choose(page, page.locator(f"{field} input"), "demo")
     page.locator(".facts:visible", has_text="24 kHz · lite · mini").first.wait_for()
 
 
-def test_what_the_microphone_heard_is_converted(page, server):
+def test_what_the_microphone_heard_is_converted(page: Watched, server: Server) -> None:
     spoken = page.locator("#recording")
     spoken.get_by_role("button", name="Record").click()
     spoken.locator(".clock", has_text="2 s").wait_for()
@@ -99,7 +114,9 @@ def test_what_the_microphone_heard_is_converted(page, server):
     page.wait_for_function("() => document.querySelector('ab-player audio').currentTime > 0.1")
 
 
-def test_a_folder_with_a_broken_file_is_a_table(page, server, speech, tmp_path):
+def test_a_folder_with_a_broken_file_is_a_table(
+    page: Watched, server: Server, speech: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_text("this is not sound")
     page.get_by_role("tab", name="Many recordings").click()
@@ -115,13 +132,13 @@ def test_a_folder_with_a_broken_file_is_a_table(page, server, speech, tmp_path):
     rows = failed.locator("table.files tr")
     good, bad = sorted((row.inner_text(), row) for row in rows.all())
     assert good[0].startswith("✓ speech.wav")
-    assert good[1].locator("audio").get_attribute("src").endswith("speech_output.wav")
+    assert (good[1].locator("audio").get_attribute("src") or "").endswith("speech_output.wav")
     assert bad[0].startswith("✕ broken.wav")
     assert "broken.wav is not audio" in bad[0]
     assert str(server.home) not in failed.inner_text()
 
 
-def test_a_conversion_is_stopped(page, speech, tmp_path):
+def test_a_conversion_is_stopped(page: Watched, speech: Path, tmp_path: Path) -> None:
     wave, rate = soundfile.read(speech)
     long = tmp_path / "long.wav"
     soundfile.write(long, np.tile(wave, 300), rate)
@@ -133,14 +150,14 @@ def test_a_conversion_is_stopped(page, speech, tmp_path):
     assert stopped.get_by_role("button", name="Try again").is_visible()
 
 
-def test_what_is_no_sound_is_said(page, tmp_path):
+def test_what_is_no_sound_is_said(page: Watched, tmp_path: Path) -> None:
     corrupt = tmp_path / "corrupt.mp3"
     corrupt.write_bytes(os.urandom(4000))
     page.locator("#recording input[type=file]").set_input_files(str(corrupt))
     page.locator("#recording .notice.bad", has_text="corrupt.mp3 is not audio").wait_for()
 
 
-def test_a_text_is_spoken(page, server):
+def test_a_text_is_spoken(page: Watched, server: Server) -> None:
     words = tab(page, "tts")
     words.locator("#text textarea").fill("Good morning.")
     use_demo(page, "#tts-voice")
@@ -155,7 +172,9 @@ def test_a_text_is_spoken(page, server):
         )
 
 
-def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(page, server, tmp_path):
+def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(
+    page: Watched, server: Server, tmp_path: Path
+) -> None:
     tab(page, "songs")
     song = band.write(tmp_path / "my song.wav", band.mixed(2.0))
     page.locator("#song input[type=file]").set_input_files(song)
@@ -183,14 +202,14 @@ def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(page, server, tmp_pa
     assert np.abs(mixed - alone).max() < 0.02
 
 
-def unfold(page, tab, title):
+def unfold(page: Watched, tab: Locator, title: str) -> Locator:
     """The card of a small tool, opened."""
     card = tab.locator(".fold-card", has_text=title).first
     card.locator("button.label-wrap").first.click()
     return card
 
 
-def test_two_voices_are_blended(page, server):
+def test_two_voices_are_blended(page: Watched, server: Server) -> None:
     blender = unfold(page, tab(page, "voices"), "Voice Blender")
     blender.get_by_label("Model name").fill("halfway")
     for label in ("First voice", "Second voice"):
@@ -204,7 +223,7 @@ def test_two_voices_are_blended(page, server):
     assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
 
 
-def test_voices_come_in_by_link_and_by_hand(page, server, host):
+def test_voices_come_in_by_link_and_by_hand(page: Watched, server: Server, host: Host) -> None:
     voices = tab(page, "voices")
     incoming = unfold(page, voices, "Voice from a link")
     link = incoming.get_by_label("Model link")
@@ -226,7 +245,7 @@ def test_voices_come_in_by_link_and_by_hand(page, server, host):
     incoming.locator("job-panel[data-state=done]", has_text="demo").wait_for(timeout=LIMIT_MS)
 
 
-def test_small_tools_show_what_they_found(page, server, speech):
+def test_small_tools_show_what_they_found(page: Watched, server: Server, speech: Path) -> None:
     shutil.copy(speech, server.home / "assets" / "audios" / "look.wav")
     reload(page)
     page.locator("device-chip", has_text="CPU").wait_for()
@@ -254,7 +273,7 @@ def test_small_tools_show_what_they_found(page, server, speech):
     assert str(server.home) not in "".join(seen.values())
 
 
-def test_presets_come_and_go(page, server, tmp_path):
+def test_presets_come_and_go(page: Watched, server: Server, tmp_path: Path) -> None:
     fold = page.locator("#tab-inference .fold", has_text="Presets").last
     fold.locator("button.label-wrap").first.click()
     older = tmp_path / "warm.json"
@@ -282,12 +301,14 @@ def test_presets_come_and_go(page, server, tmp_path):
     assert page.get_by_label("Change the formants").is_checked()
 
 
-def expect_unchecked(box):
+def expect_unchecked(box: Locator) -> None:
     expect = pytest.importorskip("playwright.sync_api").expect
     expect(box).not_to_be_checked(timeout=LIMIT_MS)
 
 
-def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(page, host):
+def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(
+    page: Watched, host: Host
+) -> None:
     asked = len(host.asked)
     page.locator("model-status").get_by_role("button", name="Better models").click()
     card = page.locator("model-status missing-models")
@@ -308,7 +329,7 @@ def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(
     assert "Newest failed job" in said
 
 
-def test_settings_are_kept(page, server):
+def test_settings_are_kept(page: Watched, server: Server) -> None:
     settings = tab(page, "settings")
     settings.get_by_label("Author").fill("Ada")
     page.locator("#save-settings").click()
@@ -318,13 +339,13 @@ def test_settings_are_kept(page, server):
     holds(tab(page, "settings").get_by_label("Author"), "Ada")
 
 
-def test_tensorboard_runs_until_it_is_stopped(page):
+def test_tensorboard_runs_until_it_is_stopped(page: Watched) -> None:
     board = tab(page, "tensorboard")
     page.locator("#do-tensorboard").click()
     running = board.locator("job-panel[data-state=running]")
     link = running.get_by_role("link")
     link.wait_for(timeout=LIMIT_MS)
-    url = link.get_attribute("href")
+    url = str(link.get_attribute("href"))
     assert b"TensorBoard" in urllib.request.urlopen(url).read()
     running.get_by_role("button", name="Stop").click()
     panel(page, "cancelled", "#tab-tensorboard")
@@ -332,7 +353,9 @@ def test_tensorboard_runs_until_it_is_stopped(page):
         urllib.request.urlopen(url)
 
 
-def test_without_the_token_a_browser_sees_nothing(chromium, visit, tmp_path):
+def test_without_the_token_a_browser_sees_nothing(
+    chromium: Browser, visit: Visit, tmp_path: Path
+) -> None:
     running = Server(tmp_path, "--server-name", "0.0.0.0", "--token", "open sesame")
     try:
         stranger = chromium.new_context().new_page()

@@ -1,18 +1,23 @@
 """The Voices tab in a real browser: a voice comes in, is heard, changed, blended, exported, lost
 and found again, on one page and with the real engines."""
 
+from __future__ import annotations
+
 import io
 import json
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import soundfile
+from playwright.sync_api import Locator
 
 from rvc.config import KIT
 from rvc.nets.voice_file import read_voice
 from rvc.voices import sample
-from tests.tabs.browsing import Server, holds
+from tests.tabs.browsing import Server, Visit, Watched, holds
 
 pytest_plugins = ["tests.tabs.browsing"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -21,36 +26,36 @@ LIMIT_MS = 240_000  # of work that takes seconds on a quiet machine
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("home"), program=["app.py"])
     yield running
     running.stop()
     assert "Traceback" not in running.log.read_text()
 
 
-def told(page, text):
+def told(page: Watched, text: str) -> Locator:
     """Wait until the page says so, in the library or in a voice's details."""
     said = page.locator(".told, dialog.voice-details").locator(".notice.good", has_text=text)
     said.wait_for(timeout=LIMIT_MS)
     return said
 
 
-def card(page, name):
+def card(page: Watched, name: str) -> Locator:
     found = page.locator(".voice-card").filter(has=page.get_by_text(name, exact=True))
     found.wait_for(timeout=LIMIT_MS)
     return found
 
 
-def press(page, name):
+def press(page: Watched, name: str) -> None:
     page.locator("dialog.voice-details").get_by_role("button", name=name, exact=True).click()
 
 
-def listed(server):
+def listed(server: Server) -> dict[str, Any]:
     with urllib.request.urlopen(f"{server.url}api/voices/cards") as answer:
         return {c["name"]: c for c in json.loads(answer.read())}
 
 
-def test_the_life_of_a_voice(visit, server, monkeypatch):
+def test_the_life_of_a_voice(visit: Visit, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVC_HOME", str(server.home))
     page = visit()
     page.evaluate("window.voice.open('download')")  # where older links lead

@@ -1,7 +1,10 @@
 """Every language says everything: the texts are gathered from the page itself."""
 
+from __future__ import annotations
+
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,11 @@ from tabs import i18n, layout
 from tabs.page import Page
 
 
-def texts():
+def texts() -> set[str]:
     """All English texts: said while the page is built, in handlers, and by its scripts."""
     said = set()
 
-    def t(text):
+    def t(text: str) -> str:
         said.add(text)
         return text
 
@@ -35,7 +38,7 @@ def texts():
     return {text for text in said if text.strip()}
 
 
-def _literals(file: Path):
+def _literals(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name = (
@@ -44,27 +47,27 @@ def _literals(file: Path):
                 else getattr(node.func, "id", "")
             )
             if name == "t":
-                yield node.args[0].value
+                yield str(node.args[0].value)
 
 
 @pytest.fixture(scope="module")
-def english():
+def english() -> set[str]:
     return texts()
 
 
 @pytest.mark.parametrize("language", [code for code in i18n.LANGUAGES if code != "en"])
-def test_nothing_is_left_in_english(english, language):
+def test_nothing_is_left_in_english(english: set[str], language: str) -> None:
     table = i18n.table(language)
     assert sorted(english - table.keys()) == []
     assert all(text.strip() for text in table.values())
 
 
-def test_all_languages_hold_the_same_texts():
+def test_all_languages_hold_the_same_texts() -> None:
     keys = [i18n.table(code).keys() for code in i18n.LANGUAGES if code != "en"]
     assert all(k == keys[0] for k in keys)
 
 
-def test_the_system_decides_unless_a_language_is_saved(monkeypatch):
+def test_the_system_decides_unless_a_language_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
     assert i18n.choose("auto") == "fr"
     assert i18n.choose("ja") == "ja"
@@ -72,5 +75,5 @@ def test_the_system_decides_unless_a_language_is_saved(monkeypatch):
     assert i18n.choose("auto") == "en"
 
 
-def test_unknown_texts_stay_english():
+def test_unknown_texts_stay_english() -> None:
     assert i18n.translator("de")("never seen") == "never seen"

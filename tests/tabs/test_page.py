@@ -1,9 +1,13 @@
 """The page without a browser: named endpoints, presets, controls made from the parameters."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.blocks import Blocks
 
 from rvc import params, tasks
 from rvc.errors import BadInput
@@ -15,17 +19,17 @@ from tabs.page import Page
 
 
 @pytest.fixture(scope="module")
-def blocks():
+def blocks() -> Blocks:
     return layout.build(Page(i18n.translator("en"), Fence()))
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RVC_HOME", str(tmp_path))
     return tmp_path
 
 
-def test_every_button_is_a_named_endpoint_with_named_parameters(blocks):
+def test_every_button_is_a_named_endpoint_with_named_parameters(blocks: Blocks) -> None:
     endpoints = blocks.get_api_info()["named_endpoints"]
     for name in ("/convert", "/convert_folder", "/create_voice", "/preprocess", "/train"):
         named = [p["parameter_name"] for p in endpoints[name]["parameters"]]
@@ -34,13 +38,13 @@ def test_every_button_is_a_named_endpoint_with_named_parameters(blocks):
     assert pitch["parameter_default"] == 0
 
 
-def test_no_tab_is_empty_and_each_stands_for_a_verb():
+def test_no_tab_is_empty_and_each_stands_for_a_verb() -> None:
     for tab in layout.tabs():
         assert not tab.verbs or set(tab.verbs) & set(tasks.VERBS)
 
 
 @pytest.mark.parametrize("verb", sorted(tasks.VERBS))
-def test_controls_take_range_default_and_help_from_the_parameters(verb):
+def test_controls_take_range_default_and_help_from_the_parameters(verb: str) -> None:
     declared = tasks.VERBS[verb].params
     with gr.Blocks():
         form = controls.form(declared, lambda text: text)
@@ -53,12 +57,12 @@ def test_controls_take_range_default_and_help_from_the_parameters(verb):
             assert component.value == field.default
 
 
-def test_forms_complain_like_the_command_line():
+def test_forms_complain_like_the_command_line() -> None:
     with pytest.raises(BadInput, match="--pitch"):
         controls.read(params.Infer, {"pitch": 99})
 
 
-def test_presets_are_saved_read_and_confined(home):
+def test_presets_are_saved_read_and_confined(home: Path) -> None:
     presets.write("Mine", {"pitch": 3, "index_rate": 0.5})
     assert "Mine" in presets.names()
     assert presets.read(presets.file_of("Mine")) == {"pitch": 3, "index_rate": 0.5}
@@ -67,7 +71,7 @@ def test_presets_are_saved_read_and_confined(home):
             presets.write(name, {})
 
 
-def test_a_preset_holds_every_control_of_the_sound(home):
+def test_a_preset_holds_every_control_of_the_sound(home: Path) -> None:
     here = presets.Sound(reverb=True, formant_shifting=True, formant_timbre=1.2, bit_depth=24)
     kept = {key: getattr(here, key) for key in presets.KEYS}
     file = presets.write("Mine", kept)
@@ -76,7 +80,7 @@ def test_a_preset_holds_every_control_of_the_sound(home):
     assert set(kept) == shown
 
 
-def test_only_presets_of_ones_own_are_deleted(home):
+def test_only_presets_of_ones_own_are_deleted(home: Path) -> None:
     file = presets.write("Mine", {"pitch": 3})
     presets.forget("Mine")
     assert not file.exists()
@@ -84,34 +88,36 @@ def test_only_presets_of_ones_own_are_deleted(home):
         presets.forget("Music")
 
 
-def test_presets_of_the_older_kind_are_understood(home, tmp_path):
+def test_presets_of_the_older_kind_are_understood(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "old.json"
     file.write_text(json.dumps({"pitch": 1, "rms_mix_rate": 0.4, "protect": 0.2}))
     assert presets.read(file) == {"pitch": 1, "volume_envelope": 0.4, "protect": 0.2}
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"pitch": 99}', '{"protect": "x"}'])
-def test_what_is_no_preset_is_refused(home, tmp_path, text):
+def test_what_is_no_preset_is_refused(home: Path, tmp_path: Path, text: str) -> None:
     file = tmp_path / "bad.json"
     file.write_text(text)
     with pytest.raises(BadInput, match="bad.json"):
         presets.read(file)
 
 
-def test_shipped_presets_are_valid():
+def test_shipped_presets_are_valid() -> None:
     for name in presets.names():
         assert presets.read(presets.file_of(name))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_text_file_is_read_as_the_command_line_reads_it(tmp_path, encoding):
+def test_a_text_file_is_read_as_the_command_line_reads_it(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "note.txt"
     file.write_bytes("Grüße, “schön” – €5.".encode(encoding))
     assert tts._read(str(file)) == speak.read_text(file) == "Grüße, “schön” – €5."
 
 
 @pytest.mark.parametrize("as_client", [False, True])
-def test_a_recording_is_given_as_a_path_or_as_a_file_that_a_client_sent(home, as_client):
+def test_a_recording_is_given_as_a_path_or_as_a_file_that_a_client_sent(
+    home: Path, as_client: bool
+) -> None:
     page = Page(i18n.translator("en"), Fence())
     sent = home / ".cache" / "uploads" / "x" / "a.wav"
     sent.parent.mkdir(parents=True)
@@ -125,7 +131,7 @@ def test_a_recording_is_given_as_a_path_or_as_a_file_that_a_client_sent(home, as
     assert inference.chosen_recording(page, None) is None
 
 
-def test_the_pitch_can_be_set_in_parts_of_a_semitone():
+def test_the_pitch_can_be_set_in_parts_of_a_semitone() -> None:
     declared = params.Convert.model_fields["pitch"]
     slider = controls.component("pitch", declared, str, {})
     assert slider.step <= 0.01

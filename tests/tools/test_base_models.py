@@ -1,7 +1,11 @@
 """The community's catalogue: complete entries only, checked content, pinned on first use."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +17,13 @@ from rvc.nets.checkpoint import read_checkpoint
 from rvc.tools import models
 from tests import hostile, tiny
 from tests.hub import hosts
+from tests.hub.hosts import Host
 
 GOOD = {"D": "some/repo/resolve/main/D x.pth", "G": "some/repo/resolve/main/G.pth"}
 
 
 @pytest.fixture
-def host(home, monkeypatch):
+def host(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     tiny.checkpoint_g(home / "G.pth")
     torch.save({"model": {"discriminators.0.conv_post.bias": torch.zeros(1)}}, home / "D.pth")
     catalogue = {"Nice Model": {"40k": GOOD}, "Titan": {"32k": {"D": "null", "G": None}}}
@@ -40,15 +45,15 @@ def host(home, monkeypatch):
     made.close()
 
 
-def run(**options):
+def run(**options: Any) -> dict[str, Any]:
     return tasks.run("base-models", params.BaseModels(**options))
 
 
-def test_listing_leaves_out_what_leads_nowhere(host):
+def test_listing_leaves_out_what_leads_nowhere(host: Host) -> None:
     assert run()["models"] == {"Nice Model": ["40k"]}
 
 
-def test_fetching_names_what_to_train_with(host):
+def test_fetching_names_what_to_train_with(host: Host) -> None:
     done = run(name="Nice Model")
     assert "--g-pretrained-path" in done["message"]
     assert "emb_g.weight" in read_checkpoint(done["g_pretrained_path"]).model
@@ -57,14 +62,14 @@ def test_fetching_names_what_to_train_with(host):
     assert len(host.asked) == asked
 
 
-def test_a_file_that_changed_since_is_told(host):
+def test_a_file_that_changed_since_is_told(host: Host) -> None:
     path = run(name="Nice Model")["g_pretrained_path"]
     tiny.checkpoint_g(Path(path), seed=9)
     with pytest.raises(Mismatch, match="first fetched"):
         run(name="Nice Model")
 
 
-def test_hostile_and_wrong_files_are_not_kept(host, home):
+def test_hostile_and_wrong_files_are_not_kept(host: Host, home: Path) -> None:
     hostile.system(home / "bad.pth", home / "ran")
     for content in ((home / "bad.pth").read_bytes(), (home / "D.pth").read_bytes()):
         host.files["G.pth"] = content
@@ -78,11 +83,11 @@ def test_hostile_and_wrong_files_are_not_kept(host, home):
     "path",
     ["../../etc/passwd.pth", "https://evil.example/x.pth", "a/b/resolve/main/../../x.pth", 7, ""],
 )
-def test_paths_that_lead_elsewhere_are_left_out(path):
+def test_paths_that_lead_elsewhere_are_left_out(path: int | str) -> None:
     assert models.parse({"x": {"40k": {"G": path, "D": GOOD["D"]}}}) == {}
 
 
-def test_unknown_names_and_being_offline(host, monkeypatch):
+def test_unknown_names_and_being_offline(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match="nobody"):
         run(name="nobody")
     monkeypatch.setenv("RVC_OFFLINE", "1")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from rvc.tools import demo
 from rvc.train import pretrained
 
 
-def test_the_kit_is_complete_licensed_and_at_most_100_mb():
+def test_the_kit_is_complete_licensed_and_at_most_100_mb() -> None:
     files = [f for f in KIT.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 100e6
     for part in ("mini", "lite", "demo"):
@@ -27,30 +29,35 @@ def test_the_kit_is_complete_licensed_and_at_most_100_mb():
         assert file.is_file()
 
 
-def test_mini_has_at_most_15_million_parameters_and_hubert_frames():
+def test_mini_has_at_most_15_million_parameters_and_hubert_frames() -> None:
     embedder = EmbedderManager().load("mini")
     assert sum(p.numel() for p in embedder.network.parameters()) <= 15e6
     wave = 0.1 * np.sin(np.arange(16000) / 9).astype(np.float32)
     assert embedder(wave).shape == ((16000 - 400) // 320 + 1, embedder.spec.width)
 
 
-def test_mini_hears_content_more_than_level():
+def test_mini_hears_content_more_than_level() -> None:
     embedder = EmbedderManager().load("mini")
     wave = io.load(demo.SAMPLE, 16000)[0][:48000]
     loud, quiet = embedder(wave), embedder(wave * 0.2)
     other = np.roll(loud, 25, axis=0)
-    distance = lambda a, b: np.linalg.norm(a - b, axis=1).mean()  # noqa: E731
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.linalg.norm(a - b, axis=1).mean())
+
     assert distance(loud, quiet) < 0.3 * distance(loud, other)
 
 
 @pytest.mark.parametrize("kind", ["G", "D"])
-def test_base_models_are_finite(kind):
+def test_base_models_are_finite(kind: str) -> None:
     weights = checkpoint.read_checkpoint(KIT / "lite" / f"f0{kind}24k.pth").model
     assert all(w.isfinite().all() for w in weights.values())
 
 
-def test_demo_converts_with_the_network_cut_off(tmp_path, monkeypatch):
-    def refuse(*_, **__):
+def test_demo_converts_with_the_network_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: Any) -> None:
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -64,14 +71,14 @@ def test_demo_converts_with_the_network_cut_off(tmp_path, monkeypatch):
         assert word in done["message"]
 
 
-def test_a_lite_training_takes_its_own_narrow_networks(tmp_path):
+def test_a_lite_training_takes_its_own_narrow_networks(tmp_path: Path) -> None:
     """Preprocess cannot know the vocoder and puts the rate's common file into the experiment."""
     experiment.write_config(tmp_path, 24000)
     lite = config.load(24000, "lite")
     assert experiment.settings(tmp_path, 24000, "lite") == lite
 
 
-def test_the_base_model_fits_a_lite_voice_trained_on_mini():
+def test_the_base_model_fits_a_lite_voice_trained_on_mini() -> None:
     width = EmbedderManager().load("mini").spec.width
     net = Synthesizer(config.load(24000, "lite"), width, True, 1, "lite")
     given = checkpoint.read_checkpoint(KIT / "lite" / "f0G24k.pth").model

@@ -14,6 +14,7 @@ from rvc.hub import catalog
 from rvc.params import Doctor
 from rvc.tools import checks, doctor
 from rvc.tools.checks import Finding
+from tests.conftest import Cli
 
 GB = 1 << 30
 
@@ -159,7 +160,7 @@ def test_the_verdict_is_the_default_conversions() -> None:
     assert [f["topic"] for f in (failure.value.result or {})["findings"]] == ["onnx", "models"]
 
 
-def test_the_command_answers_in_words_and_json(cli: Any) -> None:
+def test_the_command_answers_in_words_and_json(cli: Cli) -> None:
     done = cli("doctor", "--json")  # the test's home has no models
     assert done.code == 10
     assert done.json["error"] == "not_ready"

@@ -1,8 +1,13 @@
 """The verbs around model files, and embedders that are fetched exactly once."""
 
+from __future__ import annotations
+
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +18,16 @@ from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import BadInput
 from rvc.hub import catalog, fetch
 from rvc.hub.catalog import Asset
+from tests.conftest import Cli
 from tests.embedders import tiny_embedders as tiny
 from tests.hub import hosts
+from tests.hub.hosts import Host
 
 NAMED = [name for name in EMBEDDERS if catalog.embedder(name)]
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Name in the catalogue -> content: a tiny embedder for every real one, and other things."""
     content = {"predictors/rmvpe.pt": b"pitch" * 100, "predictors/fcpe.pt": b"PK other pitch"}
     for number, name in enumerate(NAMED):
@@ -36,7 +43,7 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def host(files, home, monkeypatch):
+def host(files: dict[str, bytes], home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     made = hosts.Host(files)
     assets = tuple(
         Asset(n, "some/repo", n, len(c), None if "fcpe" in n else hashlib.sha256(c).hexdigest())
@@ -55,12 +62,14 @@ WAVE = np.random.default_rng(0).standard_normal(4000).astype("f4")
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_an_embedder_is_fetched_once_and_never_asked_for_again(name, host, monkeypatch):
+def test_an_embedder_is_fetched_once_and_never_asked_for_again(
+    name: str, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = EmbedderManager().load(name)(WAVE)
     asked = len(host.asked)
     assert asked == len(catalog.embedder(name))
 
-    def guard(*_):
+    def guard(*_: object) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr("socket.socket.connect", guard)
@@ -77,7 +86,7 @@ def test_an_embedder_is_fetched_once_and_never_asked_for_again(name, host, monke
     assert len(host.asked) == asked
 
 
-def test_the_real_catalogue_knows_every_embedder_and_base_model():
+def test_the_real_catalogue_knows_every_embedder_and_base_model() -> None:
     assert set(NAMED) == set(EMBEDDERS) - {"custom", "mini"}
     for name in NAMED:
         found = {a.file.name for a in catalog.embedder(name)}
@@ -95,7 +104,7 @@ def test_the_real_catalogue_knows_every_embedder_and_base_model():
     )
 
 
-def test_prerequisites_has_applios_switches(cli, host):
+def test_prerequisites_has_applios_switches(cli: Cli, host: Host) -> None:
     done = cli("prerequisites", "--no-pretraineds-hifigan", "--no-exe", "--json")
     assert done.code == 0
     got = set(done.json["downloaded"])
@@ -108,7 +117,7 @@ def test_prerequisites_has_applios_switches(cli, host):
     assert len(host.asked) == count
 
 
-def test_list_download_and_verify(cli, host):
+def test_list_download_and_verify(cli: Cli, host: Host) -> None:
     rows = cli("assets", "list", "--json").json["assets"]
     assert not any(row["present"] for row in rows)
     assert cli("assets").code == 0
@@ -123,7 +132,7 @@ def test_list_download_and_verify(cli, host):
     assert (paths().predictors / "rmvpe.pt").is_file()
 
 
-def test_names_nobody_knows_are_errors_that_list_the_known(cli, host):
+def test_names_nobody_knows_are_errors_that_list_the_known(cli: Cli, host: Host) -> None:
     done = cli("assets", "download", "contentwreck", "--json")
     assert done.code == 3
     assert "contentwreck" in done.json["message"]
@@ -134,7 +143,9 @@ def test_names_nobody_knows_are_errors_that_list_the_known(cli, host):
     assert cli("assets", "steal").code == 2
 
 
-def test_an_existing_installation_is_adopted_by_content(cli, host, files, tmp_path):
+def test_an_existing_installation_is_adopted_by_content(
+    cli: Cli, host: Host, files: dict[str, bytes], tmp_path: Path
+) -> None:
     old = tmp_path / "Applio"
     for name, content in files.items():
         file = old / "rvc" / "models" / name
@@ -158,7 +169,9 @@ def test_an_existing_installation_is_adopted_by_content(cli, host, files, tmp_pa
     assert set(again["present"]) == set(files) - missing
 
 
-def test_a_web_page_is_not_adopted_where_no_digest_is_known(cli, host, tmp_path):
+def test_a_web_page_is_not_adopted_where_no_digest_is_known(
+    cli: Cli, host: Host, tmp_path: Path
+) -> None:
     page = tmp_path / "predictors" / "fcpe.pt"
     page.parent.mkdir()
     page.write_bytes(b"<html>nope</ht")
@@ -166,7 +179,9 @@ def test_a_web_page_is_not_adopted_where_no_digest_is_known(cli, host, tmp_path)
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_the_offline_switch_works_anywhere_and_does_not_stick(place, cli, host):
+def test_the_offline_switch_works_anywhere_and_does_not_stick(
+    place: str, cli: Cli, host: Host
+) -> None:
     words = ["assets", "download", "spin", "--json"]
     done = cli(*(["--offline", *words] if place == "before" else [*words, "--offline"]))
     assert done.code == 4
@@ -176,7 +191,7 @@ def test_the_offline_switch_works_anywhere_and_does_not_stick(place, cli, host):
     assert cli(*words).code == 0
 
 
-def test_nothing_is_fetched_on_import_or_for_help(host):
+def test_nothing_is_fetched_on_import_or_for_help(host: Host) -> None:
     code = (
         "import socket; socket.socket.connect = socket.getaddrinfo = None\n"
         "import core, rvc.tools.models, rvc.hub.fetch, rvc.embedders.manager\n"
@@ -186,7 +201,7 @@ def test_nothing_is_fetched_on_import_or_for_help(host):
     assert host.asked == []
 
 
-def test_a_page_that_an_older_program_saved_as_a_model_is_named(host):
+def test_a_page_that_an_older_program_saved_as_a_model_is_named(host: Host) -> None:
     home = paths().embedders / "contentvec"
     tiny.write(home, kind="bin")
     (home / "pytorch_model.bin").write_bytes(b"<html>404 Not Found</html>")
@@ -197,7 +212,9 @@ def test_a_page_that_an_older_program_saved_as_a_model_is_named(host):
     assert host.asked == []
 
 
-def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(host, files):
+def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(
+    host: Host, files: dict[str, bytes]
+) -> None:
     from rvc.errors import MissingModel
     from rvc.f0.rmvpe import RMVPE
     from rvc.params import Train
@@ -206,8 +223,9 @@ def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(host, files
     with pytest.raises(BadInput, match="rmvpe.pt"):  # the content is not a real network
         RMVPE()
     assert len(host.asked) == 1
-    given = {"model_name": "v", "save_every_epoch": 1}
+    given: dict[str, Any] = {"model_name": "v", "save_every_epoch": 1}
     found = pretrained.choose(Train(sample_rate=40000, **given), paths().logs / "v")
+    assert found
     assert found.g.read_bytes() == files["pretraineds/hifi-gan/f0G40k.pth"]
     assert len(host.asked) == 3
     with pytest.raises(MissingModel, match="f0G48k"):  # not in this catalogue
@@ -215,7 +233,7 @@ def test_pitch_and_base_models_are_fetched_when_needed_and_only_then(host, files
     assert len(host.asked) == 3
 
 
-def test_embedders_load_without_the_packages_that_start_slowly(home):
+def test_embedders_load_without_the_packages_that_start_slowly(home: Path) -> None:
     folder = tiny.write(home / "e")
     code = (
         "import sys\nfrom rvc.embedders.manager import EmbedderManager\n"

@@ -1,7 +1,10 @@
 """Small experiment folders made of synthetic speech, as preprocess and extract leave them."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,7 +14,7 @@ from rvc.dataset import manifest
 RATE, HOP = 40000, 400
 
 
-def voice(seconds, f0_hz, seed=0):
+def voice(seconds: float, f0_hz: float, seed: int = 0) -> np.ndarray:
     """A buzz with `f0_hz` and a slow swell, a little noise; float32 at RATE."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(seconds * RATE)) / RATE
@@ -20,7 +23,15 @@ def voice(seconds, f0_hz, seed=0):
     return (0.1 * tone * swell + 0.003 * rng.standard_normal(len(t))).astype(np.float32)
 
 
-def clip(folder, name, seconds=1.0, f0_hz=150.0, width=8, speaker=0, seed=0):
+def clip(
+    folder: Path,
+    name: str,
+    seconds: float = 1.0,
+    f0_hz: float = 150.0,
+    width: int = 8,
+    speaker: int = 0,
+    seed: int = 0,
+) -> str:
     """Write the four files of one clip; returns its line of the file list."""
     rng = np.random.default_rng(seed)
     for sub in ("sliced_audios", "extracted", "f0", "f0_voiced"):
@@ -39,7 +50,7 @@ def clip(folder, name, seconds=1.0, f0_hz=150.0, width=8, speaker=0, seed=0):
     )
 
 
-def experiment(folder, clips=6, speakers=1, **options):
+def experiment(folder: Path, clips: int = 6, speakers: int = 1, **options: Any) -> Path:
     """An experiment with `clips` one-second clips per speaker."""
     lines = [
         clip(folder, f"{s}_{i}_0", f0_hz=120 + 60 * s, speaker=s, seed=100 * s + i, **options)

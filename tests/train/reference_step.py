@@ -48,7 +48,7 @@ def plain_networks(g: nn.Module, d: nn.Module) -> None:
     for net, kind, forward in ((g, ResBlock, plain_block), (d, Discriminator, plain_discriminator)):
         for part in net.modules():
             if isinstance(part, kind):
-                part.forward = MethodType(forward, part)
+                setattr(part, "forward", MethodType(forward, part))  # noqa: B010 (a method)
             if isinstance(part, Period):
                 part.flat = False
 
@@ -60,6 +60,11 @@ def make_plain(s: State, recipe: Recipe) -> None:
         settings = recipe.settings
         plain = AdamW(net.parameters(), settings.learning_rate, settings.betas, settings.eps)
         setattr(s, name, plain)
+
+
+def _gradient_norm(network: nn.Module) -> Tensor:
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    return torch.nn.utils.get_total_norm(grads)
 
 
 def reference_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
@@ -79,7 +84,7 @@ def reference_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
     d_loss = losses.discriminator_loss(on_real, on_fake)
     s.optim_d.zero_grad()
     d_loss.backward()
-    norm_d = torch.nn.utils.get_total_norm([p.grad for p in s.d.parameters()])
+    norm_d = _gradient_norm(s.d)
     s.optim_d.step()
 
     with recipe.autocast():
@@ -93,7 +98,7 @@ def reference_step(s: State, batch: Batch, recipe: Recipe) -> Losses:
     total = adv + fm + mel + kl
     s.optim_g.zero_grad()
     total.backward()
-    norm_g = torch.nn.utils.get_total_norm([p.grad for p in s.g.parameters()])
+    norm_g = _gradient_norm(s.g)
     s.optim_g.step()
     out = {"d": d_loss, "norm_d": norm_d, "adv": adv, "fm": fm, "mel": mel, "kl": kl}
     out |= {"total": total, "norm_g": norm_g}

@@ -1,5 +1,7 @@
 """Several processes train one voice as one process with the larger batch would."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -8,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +23,7 @@ from rvc.device import Device, choose
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.nets.layers import Noise
 from rvc.progress import silent
-from rvc.train import build, checkpoint, launch, train
+from rvc.train import build, launch, train
 from rvc.train.distributed import Ranks
 from rvc.train.launch import Exchange
 from rvc.train.material import material
@@ -32,7 +36,7 @@ GPUS = Device(torch.device("cpu"), torch.float32, "two of them", (0, 1))
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="torchrun with gloo needs POSIX")
 
 
-def torchrun(home, processes, **options):
+def torchrun(home: Path, processes: int, **options: Any) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     line += [f"--nproc-per-node={processes}", "-m", "tests.train.two_ranks"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -42,13 +46,15 @@ def torchrun(home, processes, **options):
     )  # fmt: skip
 
 
-def alone(home, monkeypatch, **options):
+def alone(home: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, Any]:
     """The same training in this process."""
     monkeypatch.setenv("RVC_HOME", str(home))
     return tiny.run(tiny.params(**options))
 
 
-def test_two_ranks_equal_one_process_with_the_double_batch(tmp_path, monkeypatch):
+def test_two_ranks_equal_one_process_with_the_double_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny.voice(tmp_path / "1", monkeypatch, clips=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Noise, "normal", lambda self, like: torch.zeros_like(like))
@@ -66,11 +72,13 @@ def test_two_ranks_equal_one_process_with_the_double_batch(tmp_path, monkeypatch
     assert ranks[0] == ranks[1]
 
 
-def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
+def test_a_killed_rank_ends_all_and_the_state_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     done = torchrun(tmp_path, 2, batch_size=2, total_epoch=50, kill_rank=1, save_every_minutes=1e-6)
     assert done.returncode != 0
-    step = checkpoint.load(folder)["step"]
+    step = tiny.saved(folder)["step"]
     assert 0 < step < 100
     result = alone(tmp_path, monkeypatch, batch_size=4, total_epoch=step // 2 + 1)
     assert result["step"] > step
@@ -78,16 +86,16 @@ def test_a_killed_rank_ends_all_and_the_state_goes_on(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("by", ["signal", "report"])
 def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
-    tmp_path, monkeypatch, by
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
     """A signal is what `kill` sends; the report is how a job is cancelled on any system."""
     folder = tiny.voice(tmp_path, monkeypatch, clips=8)
     options = json.dumps({"batch_size": 2, "total_epoch": 500, "save_every_minutes": 1e-6})
 
-    def rank(exchange):
+    def rank(exchange: Exchange) -> list[str]:
         return ["-m", "tests.train.two_ranks", str(tmp_path), options, str(exchange.folder)]
 
-    def stop_when_it_runs():
+    def stop_when_it_runs() -> None:
         while not (folder / "state.pt").is_file():
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -98,14 +106,14 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
         threading.Thread(target=stop_when_it_runs, daemon=True).start()
     shown = []
 
-    def report(done, total, note=""):
+    def report(done: float, total: float, note: str = "") -> None:
         shown.append((done, total, note))
         if by == "report":
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled, match=r"Stopped\. Step \d+ of epoch \d+ is saved\."):
         launch.torchrun(tiny.params(), GPUS, folder, report, rank)
-    assert 0 < checkpoint.load(folder)["step"] < 1000
+    assert 0 < tiny.saved(folder)["step"] < 1000
     if by == "report":
         assert shown[0][1] == 500 * 2
         assert shown[0][2].startswith("Training | epoch ")
@@ -123,11 +131,13 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
         ("GPU-8932f937,GPU-1b2c,MIG-4a5f", (1, 2), "GPU-1b2c,MIG-4a5f"),
     ],
 )
-def test_gpus_are_counted_among_those_a_scheduler_left(outside, numbers, inside):
+def test_gpus_are_counted_among_those_a_scheduler_left(
+    outside: str | None, numbers: tuple[int, int], inside: str
+) -> None:
     assert launch.visible(numbers, outside) == inside
 
 
-def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path):
+def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path: Path) -> None:
     intel = Device(torch.device("cpu"), torch.float32, "Intel", (0, 1))
     object.__setattr__(intel, "device", SimpleNamespace(type="xpu"))
     with pytest.raises(Mismatch, match="several XPU GPUs"):
@@ -137,16 +147,18 @@ def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path):
 class OneOfTwo(Ranks):
     """A rank that hears what the other one would say."""
 
-    def average(self, tensors):
+    def average(self, tensors: Iterable[torch.Tensor]) -> None:
         for tensor in tensors:
             tensor += float("nan")
 
-    def gather(self, value):
+    def gather(self, value: Any) -> list[Any]:
         return [value, (False, ["9_9_9"])] if value[0] else [value, (True, ["9_9_9"])]
 
 
 @pytest.mark.parametrize("own", [1.0, math.inf])
-def test_a_bad_loss_is_laid_to_the_rank_that_has_it(tmp_path, monkeypatch, own):
+def test_a_bad_loss_is_laid_to_the_rank_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: float
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p, chosen = tiny.params(), choose("-")
     m = material(p, folder)
@@ -161,7 +173,7 @@ def test_a_bad_loss_is_laid_to_the_rank_that_has_it(tmp_path, monkeypatch, own):
     assert names == (clips if own == math.inf else ["9_9_9"])
 
 
-def test_errors_and_progress_reach_the_starter(tmp_path):
+def test_errors_and_progress_reach_the_starter(tmp_path: Path) -> None:
     exchange, heard = Exchange(tmp_path), []
     exchange.relay(lambda *said: heard.append(said))
     exchange.report(3, 10, "Training | epoch 1/2")
@@ -169,7 +181,7 @@ def test_errors_and_progress_reach_the_starter(tmp_path):
     assert heard == [(3.0, 10.0, "Training | epoch 1/2")]
     assert not exchange.stop_wanted
 
-    def stop(*_):
+    def stop(done: float, total: float, note: str = "") -> None:
         raise Cancelled("enough")
 
     exchange.relay(stop)
@@ -184,12 +196,12 @@ def test_errors_and_progress_reach_the_starter(tmp_path):
     assert (cause.message, cause.hint) == ("Step 7: the loss mel is not finite.", "Listen.")
 
 
-def test_one_process_opens_no_socket(tmp_path, monkeypatch):
+def test_one_process_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     import torch.distributed
 
-    def refuse(*_, **__):
+    def refuse(*_: object, **__: Any) -> None:
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -197,7 +209,7 @@ def test_one_process_opens_no_socket(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributed, "init_process_group", refuse)
     tiny.voice(tmp_path, monkeypatch, clips=4)
 
-    def stop(done, total, note=""):
+    def stop(done: float, total: float, note: str = "") -> None:
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled):

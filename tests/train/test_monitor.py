@@ -1,8 +1,11 @@
 """Each rule of the monitor, by injecting the fault it is there for; and no rule in good health."""
 
+from __future__ import annotations
+
 import json
 import math
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -20,25 +23,25 @@ from rvc.train.plausibility import (
 )
 
 
-class Lines(list):
-    def __call__(self, kind, step, epoch, **values):
+class Lines(list[dict[str, Any]]):
+    def __call__(self, kind: str, step: int, epoch: int, **values: Any) -> None:
         self.append(json.loads(json.dumps({"kind": kind, "step": step, **values})))
 
-    def rules(self):
+    def rules(self) -> list[str]:
         return [line["rule"] for line in self if line["kind"] == "finding"]
 
 
 @pytest.fixture
-def lines():
+def lines() -> Lines:
     return Lines()
 
 
-def feed(monitor, steps, start=1, **faults):
+def feed(monitor: Monitor, steps: int, start: int = 1, **faults: Any) -> list[Verdict]:
     """Healthy numbers with some replaced; returns the verdicts."""
     chance = random.Random(start)
     out = []
     for step in range(start, start + steps):
-        good = {
+        good: dict[str, Any] = {
             "losses": {"d": 3 + chance.random(), "mel": 20 + chance.random()},
             "norms": {"d": 5 + chance.random(), "g": 50 + chance.random()},
             "clips": ["0_1_2", "0_3_4"],
@@ -49,7 +52,7 @@ def feed(monitor, steps, start=1, **faults):
     return out
 
 
-def test_health_finds_nothing(lines):
+def test_health_finds_nothing(lines: Lines) -> None:
     monitor = Monitor(lines)
     sentence = monitor.before(200, 10.0, 25, 0.4)
     assert sentence == "200 clips, 10.0 min, 25 steps per epoch, about 10.0 s per epoch."
@@ -62,10 +65,12 @@ def test_health_finds_nothing(lines):
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 @pytest.mark.parametrize("where", ["losses", "norms"])
-def test_not_finite_skips_then_rolls_back_then_stops(bad, where, lines, caplog):
+def test_not_finite_skips_then_rolls_back_then_stops(
+    bad: float, where: str, lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
     monitor = Monitor(lines)
-    fault = {where: {"d": 1.0, "g": bad}}
-    verdicts = feed(monitor, STOP_AFTER, **fault)
+    fault: dict[str, Any] = {where: {"d": 1.0, "g": bad}}
+    verdicts = feed(monitor, STOP_AFTER, 1, **fault)
     assert verdicts[:3] == [Verdict.SKIP, Verdict.SKIP, Verdict.ROLLBACK]
     assert verdicts.count(Verdict.ROLLBACK) == 3
     assert verdicts[-1] is Verdict.STOP
@@ -78,14 +83,14 @@ def test_not_finite_skips_then_rolls_back_then_stops(bad, where, lines, caplog):
     assert monitor.report()["skipped_steps"] == STOP_AFTER
 
 
-def test_a_good_step_ends_the_count(lines):
+def test_a_good_step_ends_the_count(lines: Lines) -> None:
     monitor = Monitor(lines)
     for start in range(0, 60, 3):
         assert feed(monitor, 2, start, losses={"mel": math.nan}) == [Verdict.SKIP] * 2
         assert feed(monitor, 1, start + 2) == [Verdict.OK]
 
 
-def test_rolling_back_to_the_same_fault_again_and_again_ends(lines):
+def test_rolling_back_to_the_same_fault_again_and_again_ends(lines: Lines) -> None:
     monitor = Monitor(lines)
     verdicts = []
     for _ in range(40):
@@ -95,7 +100,7 @@ def test_rolling_back_to_the_same_fault_again_and_again_ends(lines):
     assert verdicts[-1] is Verdict.STOP
 
 
-def test_a_gradient_scaler_may_look_for_its_scale(lines):
+def test_a_gradient_scaler_may_look_for_its_scale(lines: Lines) -> None:
     monitor = Monitor(lines, scaled=True)
     assert set(feed(monitor, 15, norms={"g": math.inf})) == {Verdict.SKIP}
     assert lines.rules() == []
@@ -104,7 +109,7 @@ def test_a_gradient_scaler_may_look_for_its_scale(lines):
     assert feed(other, 3, losses={"g": math.inf})[-1] is Verdict.ROLLBACK
 
 
-def test_zero_gradients(lines):
+def test_zero_gradients(lines: Lines) -> None:
     monitor = Monitor(lines)
     assert Verdict.STOP not in feed(monitor, WINDOW, norms={"d": 3.0, "g": 0.0})
     assert lines.rules() == ["zero_gradient_g"]
@@ -114,7 +119,7 @@ def test_zero_gradients(lines):
     assert "No gradient" in monitor.failure().message
 
 
-def test_empty_features_stop_and_unvoiced_batches_warn(lines):
+def test_empty_features_stop_and_unvoiced_batches_warn(lines: Lines) -> None:
     monitor = Monitor(lines)
     verdicts = feed(monitor, WINDOW, spread=0.0)
     assert verdicts[:-1] == [Verdict.OK] * (WINDOW - 1)
@@ -125,7 +130,7 @@ def test_empty_features_stop_and_unvoiced_batches_warn(lines):
     assert lines.rules()[-1] == "unvoiced"
 
 
-def test_a_loss_that_does_not_move(lines):
+def test_a_loss_that_does_not_move(lines: Lines) -> None:
     feed(Monitor(lines), WINDOW, losses={"mel": 21.5})
     assert lines.rules() == ["loss_still_mel"]
 
@@ -133,14 +138,14 @@ def test_a_loss_that_does_not_move(lines):
 @pytest.mark.parametrize(
     ("seconds", "rule"), [(1.9, "epoch_too_fast"), (45.0, "epoch_too_slow"), (9.0, None)]
 )
-def test_epoch_time_against_the_warm_up(seconds, rule, lines):
+def test_epoch_time_against_the_warm_up(seconds: float, rule: str | None, lines: Lines) -> None:
     monitor = Monitor(lines)
     monitor.before(100, 5.0, 20, 0.5)
     monitor.epoch(20, 1, seconds)
     assert lines.rules() == ([rule] if rule else [])
 
 
-def test_a_finding_is_told_once_counted_always_and_has_a_hint(lines):
+def test_a_finding_is_told_once_counted_always_and_has_a_hint(lines: Lines) -> None:
     monitor = Monitor(lines)
     monitor.before(100, 5.0, 20, 0.5)
     for epoch in range(5):
@@ -152,7 +157,7 @@ def test_a_finding_is_told_once_counted_always_and_has_a_hint(lines):
     assert found["hint"]
 
 
-def learn(network, steps=1, rate=0.1):
+def learn(network: nn.Module, steps: int = 1, rate: float = 0.1) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), rate)
     for _ in range(steps):
         optimiser.zero_grad()
@@ -160,7 +165,7 @@ def learn(network, steps=1, rate=0.1):
         optimiser.step()
 
 
-def test_frozen_parameters_are_seen(lines):
+def test_frozen_parameters_are_seen(lines: Lines) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
     watch, monitor = ParameterWatch([network]), Monitor(lines)
@@ -179,7 +184,7 @@ def test_frozen_parameters_are_seen(lines):
     assert "0%" in monitor.report()["findings"][0]["sentence"]
 
 
-def test_content_of_batches_ignores_the_padding():
+def test_content_of_batches_ignores_the_padding() -> None:
     phone = torch.zeros(2, 10, 4)
     f0 = torch.zeros(2, 10)
     assert batch_statistics(phone, f0, torch.tensor([10, 5])) == (0.0, 0.0)
@@ -191,7 +196,7 @@ def test_content_of_batches_ignores_the_padding():
     assert spread == pytest.approx(1.0, abs=1e-3)
 
 
-def test_a_stubbed_forward_is_faster_than_the_machine_could_be(lines):
+def test_a_stubbed_forward_is_faster_than_the_machine_could_be(lines: Lines) -> None:
     """The stub is there from the first step, so the warm-up cannot tell; arithmetic can."""
     network = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(8)))
     floor = shortest_step_s([network], 8, 400, "cpu")

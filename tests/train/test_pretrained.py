@@ -1,8 +1,13 @@
 """Where a training begins and what it leaves behind, in the formats others read."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +17,7 @@ from rvc.dataset import manifest
 from rvc.device import choose
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed, VoiceError
 from rvc.nets import voice_file
+from rvc.progress import Report
 from rvc.train import build, checkpoint, preflight, pretrained, trainer
 from rvc.train.material import material
 from rvc.train.pretrained import adopt_optimiser, older_order
@@ -20,11 +26,11 @@ from tests.train.make import RATE
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tiny.voice(tmp_path, monkeypatch, clips=4)
 
 
-def test_exports_are_applios(folder):
+def test_exports_are_applios(folder: Path) -> None:
     tiny.run(tiny.params(total_epoch=3, save_every_epoch=2))
     files = set(os.listdir(folder))
     assert {"G_4.pth", "D_4.pth", "G_6.pth", "D_6.pth", "v_2e_4s.pth", "v_3e_6s.pth"} <= files
@@ -41,18 +47,18 @@ def test_exports_are_applios(folder):
                               "normalize": False}  # fmt: skip
     heard = np.concatenate([np.load(f) for f in (folder / "f0_voiced").glob("*.npy")])
     assert voice.meta["median_f0_hz"] == pytest.approx(np.median(heard[heard > 0]), rel=0.05)
-    trained = checkpoint.load(folder)["g"]["dec.conv_pre.weight"]
+    trained = tiny.saved(folder)["g"]["dec.conv_pre.weight"]
     assert torch.equal(voice.weights["dec.conv_pre.weight"], trained.half())
 
 
-def test_only_latest_and_no_weights_in_between(folder):
+def test_only_latest_and_no_weights_in_between(folder: Path) -> None:
     tiny.run(tiny.params(total_epoch=1))
     tiny.run(tiny.params(total_epoch=3, save_only_latest=True, save_every_weights=False))
     kept = sorted(f for f in os.listdir(folder) if f.endswith(".pth"))
     assert kept == ["D_2333333.pth", "G_2333333.pth", "v_1e_2s.pth", "v_3e_6s.pth"]
 
 
-def test_nothing_left_to_do_does_nothing_but_restores_the_voice(folder):
+def test_nothing_left_to_do_does_nothing_but_restores_the_voice(folder: Path) -> None:
     tiny.run(tiny.params())
     before = (folder / checkpoint.NAME).read_bytes()
     (folder / "v_2e_4s.pth").unlink()
@@ -62,7 +68,7 @@ def test_nothing_left_to_do_does_nothing_but_restores_the_voice(folder):
     assert (folder / checkpoint.NAME).read_bytes() == before
 
 
-def test_cleanup_begins_anew(folder):
+def test_cleanup_begins_anew(folder: Path) -> None:
     tiny.run(tiny.params(total_epoch=3))
     result = tiny.run(tiny.params(total_epoch=1, cleanup=True, seed=7))
     assert result["step"] == 2
@@ -79,7 +85,9 @@ def test_cleanup_begins_anew(folder):
         (lambda folder: manifest.forget(folder, "extract"), {}),
     ],
 )
-def test_cleanup_deletes_nothing_where_the_new_training_cannot_begin(folder, spoil, change):
+def test_cleanup_deletes_nothing_where_the_new_training_cannot_begin(
+    folder: Path, spoil: Callable[[Path], object], change: dict[str, Any]
+) -> None:
     tiny.run(tiny.params(total_epoch=2))
     spoil(folder)
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
@@ -88,11 +96,11 @@ def test_cleanup_deletes_nothing_where_the_new_training_cannot_begin(folder, spo
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
-def test_cleanup_keeps_the_report_on_the_data_and_takes_no_state_over(folder):
+def test_cleanup_keeps_the_report_on_the_data_and_takes_no_state_over(folder: Path) -> None:
     tiny.run(tiny.params(total_epoch=2))
     report = folder / preflight.REPORT / "report.json"
 
-    def judge(found, _):
+    def judge(found: Path, _: Report) -> None:
         report.parent.mkdir(parents=True)
         report.write_text("new")
 
@@ -102,23 +110,24 @@ def test_cleanup_keeps_the_report_on_the_data_and_takes_no_state_over(folder):
     assert max(json.loads(line)["epoch"] for line in lines) == 1
 
 
-def test_missing_base_model_names_the_command(folder):
+def test_missing_base_model_names_the_command(folder: Path) -> None:
     with pytest.raises(MissingModel, match=r"f0G40k\.pth") as caught:
         tiny.run(tiny.params(pretrained=True))
     assert "prerequisites" in caught.value.hint
     assert not (folder / checkpoint.NAME).exists()
 
 
-def test_custom_base_models_need_both(folder, tmp_path):
+def test_custom_base_models_need_both(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--d-pretrained-path"):
         tiny.run(tiny.params(custom_pretrained=True, g_pretrained_path=tmp_path / "G.pth"))
 
 
-def base_models(home, monkeypatch, **options):
+def base_models(home: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, Any]:
     """A trained G_/D_ pair to begin with."""
     folder = tiny.voice(home, monkeypatch, name="base", **options)
     tiny.run(tiny.params(model_name="base", total_epoch=1))
     pair = pretrained.pair(folder)
+    assert pair is not None
     return {
         "custom_pretrained": True,
         "g_pretrained_path": pair.g,
@@ -126,7 +135,9 @@ def base_models(home, monkeypatch, **options):
     }
 
 
-def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypatch, caplog):
+def test_base_models_of_other_speakers_and_width_are_adapted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     given = base_models(tmp_path, monkeypatch, speakers=3, clips=2, width=6)
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params(**given)
@@ -141,7 +152,9 @@ def test_base_models_of_other_speakers_and_width_are_adapted(tmp_path, monkeypat
     assert (s.epoch, s.step) == (1, 0)
 
 
-def test_base_model_for_something_else_is_refused(tmp_path, monkeypatch):
+def test_base_model_for_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = base_models(tmp_path, monkeypatch, clips=2)
     raw = torch.load(given["g_pretrained_path"], weights_only=True)
     raw["model"] = {k: v for k, v in raw["model"].items() if not k.startswith(("enc_q", "dec"))}
@@ -151,7 +164,9 @@ def test_base_model_for_something_else_is_refused(tmp_path, monkeypatch):
         tiny.run(tiny.params(**given))
 
 
-def test_more_speakers_than_the_base_model_knows(tmp_path, monkeypatch):
+def test_more_speakers_than_the_base_model_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = base_models(tmp_path, monkeypatch, clips=2)
     tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
     result = tiny.run(tiny.params(total_epoch=1, **given))
@@ -160,9 +175,9 @@ def test_more_speakers_than_the_base_model_knows(tmp_path, monkeypatch):
     assert voice.meta["speakers_id"] == 2
 
 
-def test_goes_on_from_a_pair_of_another_program(folder):
+def test_goes_on_from_a_pair_of_another_program(folder: Path) -> None:
     tiny.run(tiny.params(total_epoch=2))
-    before = checkpoint.load(folder)
+    before = tiny.saved(folder)
     checkpoint.remove(folder)
     os.utime(folder / "G_2.pth", (1, 1))
     p = tiny.params(total_epoch=3)
@@ -174,7 +189,7 @@ def test_goes_on_from_a_pair_of_another_program(folder):
     assert tiny.run(p)["step"] == 6
 
 
-def test_optimiser_in_the_older_order(folder):
+def test_optimiser_in_the_older_order(folder: Path) -> None:
     p = tiny.params()
     s = build.networks(p, material(p, folder), choose("-"), 1, tiny.PARTS)
     names = [name for name, _ in s.g.named_parameters()]
@@ -199,7 +214,7 @@ def test_optimiser_in_the_older_order(folder):
     assert not adopt_optimiser(s.optim_g, s.g, {"state": moments})
 
 
-def test_training_before_the_other_stages_says_so(folder):
+def test_training_before_the_other_stages_says_so(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     with pytest.raises(StageFailed, match="extract"):
         tiny.run(tiny.params())
@@ -207,12 +222,12 @@ def test_training_before_the_other_stages_says_so(folder):
         tiny.run(tiny.params(model_name="nobody"))
 
 
-def test_sample_rate_of_the_slices_is_checked(folder):
+def test_sample_rate_of_the_slices_is_checked(folder: Path) -> None:
     with pytest.raises(Mismatch, match="sample_rate was 40000 and is now 48000"):
         tiny.run(tiny.params(sample_rate=48000))
 
 
-def test_speakers_keep_their_names(tmp_path, monkeypatch):
+def test_speakers_keep_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny.voice(tmp_path, monkeypatch, speakers=2, clips=2)
     info = json.loads((folder / "model_info.json").read_text())
     info["speakers"] = {"0": "Ana", "1": "Jörg"}
@@ -222,7 +237,9 @@ def test_speakers_keep_their_names(tmp_path, monkeypatch):
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (2, 2)
 
 
-def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
+def test_one_speaker_in_a_table_of_109_is_one_speaker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = base_models(tmp_path, monkeypatch, clips=2)
     raw = torch.load(given["g_pretrained_path"], weights_only=True)
     raw["model"]["emb_g.weight"] = torch.randn(109, 4)
@@ -232,7 +249,9 @@ def test_one_speaker_in_a_table_of_109_is_one_speaker(tmp_path, monkeypatch):
     assert (voice.n_speakers, voice.meta["speakers_id"]) == (109, 1)
 
 
-def test_the_data_is_judged_first_and_hinders_nothing(folder, monkeypatch, caplog):
+def test_the_data_is_judged_first_and_hinders_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.undo()
     (folder / "sliced_audios" / "0_0_0.wav").write_bytes(b"no sound")
     with caplog.at_level(logging.INFO):
@@ -242,14 +261,14 @@ def test_the_data_is_judged_first_and_hinders_nothing(folder, monkeypatch, caplo
     assert "could not be judged" in caplog.text
 
 
-def test_tensorboard_gets_applios_tags(folder, monkeypatch):
+def test_tensorboard_gets_applios_tags(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tags = set()
 
     class Board:
-        def add_scalar(self, tag, value, step):
+        def add_scalar(self, tag: str, value: float, step: int) -> None:
             tags.add(tag)
 
-        def close(self):
+        def close(self) -> None:
             tags.add("closed")
 
     monkeypatch.setattr(trainer, "WINDOW_STEPS", 2)

@@ -1,5 +1,7 @@
 """A training that was interrupted ends exactly where one that was not would have."""
 
+from __future__ import annotations
+
 import gc
 import json
 import multiprocessing
@@ -8,6 +10,8 @@ import random
 import signal
 import time
 import weakref
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +20,11 @@ import rvc.train.index  # noqa: F401 (so that forked processes start quickly)
 from rvc import tasks
 from rvc.dataset import manifest
 from rvc.errors import Cancelled, Mismatch, StageFailed, StorageFailed
+from rvc.params import Train
 from rvc.train import checkpoint, eta, train
-from rvc.train.step import train_step
+from rvc.train.dataset import Batch
+from rvc.train.state import State
+from rvc.train.step import Losses, Recipe, train_step
 from tests import disk
 from tests.train import tiny
 from tests.train.make import clip
@@ -29,21 +36,21 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 class StopAt:
     """A Report that asks to stop once `steps` steps are done."""
 
-    def __init__(self, steps):
+    def __init__(self, steps: int) -> None:
         self.steps = steps
 
-    def __call__(self, done, total, note=""):
+    def __call__(self, done: float, total: float, note: str = "") -> None:
         if note.startswith("Training") and done >= self.steps:
             raise Cancelled("enough")
 
 
 @pytest.fixture(autouse=True)
-def _show_every_step(monkeypatch):
+def _show_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eta, "SHOW_EVERY_S", 0.0)
     monkeypatch.setattr(train, "STANDARD", tiny.PARTS)  # for what goes through tasks
 
 
-def flat(value, name=""):
+def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Every leaf of nested dicts and lists, by its path."""
     if isinstance(value, dict):
         return {k: v for key in value for k, v in flat(value[key], f"{name}/{key}").items()}
@@ -52,7 +59,7 @@ def flat(value, name=""):
     return {name: value}
 
 
-def assert_same_training(one, two):
+def assert_same_training(one: Path, two: Path) -> None:
     """Both folders hold bit-equal parameters, optimisers, counters and loss curves."""
     a, b = (flat(checkpoint.load(folder)) for folder in (one, two))
     assert a.keys() == b.keys()
@@ -62,13 +69,13 @@ def assert_same_training(one, two):
     assert curve(one) == curve(two)
 
 
-def curve(folder):
+def curve(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return [r for r in map(json.loads, lines) if r["kind"] in ("epoch", "steps")]
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training of four epochs, never interrupted."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tiny.voice(tmp_path_factory.mktemp("straight"), patch)
@@ -76,7 +83,9 @@ def straight(tmp_path_factory):
     return folder
 
 
-def test_two_and_two_epochs_are_four(straight, tmp_path, monkeypatch):
+def test_two_and_two_epochs_are_four(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path / "twice", monkeypatch)
     tiny.run(tiny.params(total_epoch=2))
     result = tiny.run(tiny.params(total_epoch=4))
@@ -84,18 +93,22 @@ def test_two_and_two_epochs_are_four(straight, tmp_path, monkeypatch):
     assert_same_training(straight, folder)
 
 
-def test_stop_in_the_middle_of_epochs(straight, tmp_path, monkeypatch):
+def test_stop_in_the_middle_of_epochs(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path / "stopped", monkeypatch)
     for steps in (2, 7):
         with pytest.raises(Cancelled, match=f"step {steps}") as caught:
             tiny.run(tiny.params(total_epoch=4), StopAt(steps))
         assert "same settings" in caught.value.hint
-        assert checkpoint.load(folder)["step"] == steps
+        assert tiny.saved(folder)["step"] == steps
     tiny.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
-def test_damaged_state_goes_on_from_the_previous(straight, tmp_path, monkeypatch):
+def test_damaged_state_goes_on_from_the_previous(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path / "damaged", monkeypatch)
     tiny.run(tiny.params(total_epoch=3))
     data = (folder / checkpoint.NAME).read_bytes()
@@ -105,7 +118,9 @@ def test_damaged_state_goes_on_from_the_previous(straight, tmp_path, monkeypatch
     assert_same_training(straight, folder)
 
 
-def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
+def test_no_good_state_is_an_error_and_no_new_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     tiny.run(tiny.params(total_epoch=2))
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
@@ -118,22 +133,24 @@ def test_no_good_state_is_an_error_and_no_new_start(tmp_path, monkeypatch):
 
 
 @disk.linux
-def test_disk_full_while_saving(straight, tmp_path, monkeypatch):
+def test_disk_full_while_saving(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path / "full", monkeypatch)
     tiny.run(tiny.params(total_epoch=2))
 
-    def fill(done, total, note=""):
+    def fill(done: float, total: float, note: str = "") -> None:
         if done == 8:
             disk.fill(monkeypatch, checkpoint.NAME)
 
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params(total_epoch=4), fill)
-    assert checkpoint.load(folder)["step"] == 6
+    assert tiny.saved(folder)["step"] == 6
     tiny.run(tiny.params(total_epoch=4))
     assert_same_training(straight, folder)
 
 
-def train_in_child(p):
+def train_in_child(p: Train) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
         tiny.run(p)
@@ -144,7 +161,9 @@ def train_in_child(p):
 
 @pytest.mark.forks
 @posix
-def test_killed_again_and_again(straight, tmp_path, monkeypatch):
+def test_killed_again_and_again(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path / "killed", monkeypatch)
     p = tiny.params(total_epoch=4, save_every_minutes=1e-6)  # after every step
     fork, rng, kills = multiprocessing.get_context("fork"), random.Random(1), 0
@@ -155,7 +174,7 @@ def test_killed_again_and_again(straight, tmp_path, monkeypatch):
         child.join(0.5 + rng.random() if kills < KILLS else 120)
         if child.exitcode is not None:
             break
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join()
         kills += 1
         saved = checkpoint.load(folder)
@@ -169,27 +188,32 @@ def test_killed_again_and_again(straight, tmp_path, monkeypatch):
 @pytest.mark.forks
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_ends(tmp_path, monkeypatch, number):
+def test_a_signal_saves_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     p = tiny.params(total_epoch=400, save_every_epoch=100)
     child = multiprocessing.get_context("fork").Process(target=train_in_child, args=(p,))
     child.start()
     while not (folder / "metrics.jsonl").exists() or not curve(folder):
         time.sleep(0.05)
+    assert child.pid is not None
     os.kill(child.pid, number)
     asked_s = time.monotonic()
     child.join(20)
     assert child.exitcode == 130
     assert time.monotonic() - asked_s < 5
-    assert checkpoint.load(folder)["step"] >= 3
+    assert tiny.saved(folder)["step"] >= 3
 
 
-def test_another_balance_is_refused_but_not_where_it_was_never_recorded(tmp_path, monkeypatch):
+def test_another_balance_is_refused_but_not_where_it_was_never_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch, clips=2, speakers=2)
     tiny.run(tiny.params(total_epoch=1))
     with pytest.raises(Mismatch, match="balance was 10 and is now 3"):
         tiny.run(tiny.params(total_epoch=2, balance=3))
-    saved = checkpoint.load(folder)
+    saved = tiny.saved(folder)
     del saved["identity"]["balance"]
     checkpoint.save(folder, saved)
     assert tiny.run(tiny.params(total_epoch=2, balance=3))["epoch"] == 2
@@ -203,7 +227,9 @@ def test_another_balance_is_refused_but_not_where_it_was_never_recorded(tmp_path
         ({"vocoder": "MRF HiFi-GAN"}, "vocoder was 'HiFi-GAN' and is now 'MRF HiFi-GAN'"),
     ],
 )
-def test_another_recipe_is_refused(tmp_path, monkeypatch, change, word):
+def test_another_recipe_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], word: str
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     tiny.run(tiny.params(total_epoch=1))
     before = (folder / checkpoint.NAME).read_bytes()
@@ -212,7 +238,7 @@ def test_another_recipe_is_refused(tmp_path, monkeypatch, change, word):
     assert (folder / checkpoint.NAME).read_bytes() == before
 
 
-def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
+def test_other_data_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     tiny.run(tiny.params(total_epoch=1))
     clip(folder, "0_1_0", f0_hz=222.0, seed=77)
@@ -229,17 +255,20 @@ def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
     assert "--cleanup" in caught.value.hint
 
 
-def test_what_was_read_to_go_on_is_not_kept_beside_the_training(tmp_path, monkeypatch):
+def test_what_was_read_to_go_on_is_not_kept_beside_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny.voice(tmp_path, monkeypatch)
     tiny.run(tiny.params(total_epoch=1))
     real, read, alive = checkpoint.load, [], []
 
-    def load(folder):
+    def load(folder: Path) -> dict[str, Any] | None:
         saved = real(folder)
+        assert saved is not None
         read.append(weakref.ref(saved["g"]["emb_g.weight"]))
         return saved
 
-    def step(s, batch, recipe):
+    def step(s: State, batch: Batch, recipe: Recipe) -> Losses:
         gc.collect()
         alive.append(read[0]() is not None)
         return train_step(s, batch, recipe)
@@ -250,11 +279,11 @@ def test_what_was_read_to_go_on_is_not_kept_beside_the_training(tmp_path, monkey
 
 
 @disk.linux
-def test_disk_full_while_exporting(tmp_path, monkeypatch):
+def test_disk_full_while_exporting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     disk.fill(monkeypatch, "G_3.pth")
     with pytest.raises(StorageFailed, match="No space"):
         tasks.run("train", tiny.params())
-    assert checkpoint.load(folder)["step"] == 3
+    assert tiny.saved(folder)["step"] == 3
     assert tiny.run(tiny.params())["step"] == 6
     assert not list(folder.glob("*.part")) + list(folder.glob(".*.part"))

@@ -1,7 +1,11 @@
 """The step in use does what the plain formulas say, and gets better at its task."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,16 +14,19 @@ from torch.amp.grad_scaler import GradScaler
 from rvc.device import choose
 from rvc.nets.synthesizer import Synthesizer
 from rvc.train import build
+from rvc.train.dataset import Batch
 from rvc.train.distributed import Ranks
 from rvc.train.material import material
-from rvc.train.state import optimiser
-from rvc.train.step import train_step
+from rvc.train.state import State, optimiser
+from rvc.train.step import Recipe, train_step
 from tests.train import tiny
 from tests.train.reference_step import make_plain, reference_step
 
+Training = tuple[State, Recipe, Callable[[int], Batch]]
+
 
 @pytest.fixture
-def training(tmp_path, monkeypatch):
+def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Training:
     """(state, recipe, function giving the batch of a step) of a tiny training."""
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params()
@@ -31,7 +38,7 @@ def training(tmp_path, monkeypatch):
     return s, build.recipe(p, m, chosen, Ranks()), lambda i: data.batch(steps[i % len(steps)], 1)
 
 
-def test_twenty_steps_equal_the_plain_ones(training):
+def test_twenty_steps_equal_the_plain_ones(training: Training) -> None:
     s, recipe, batch = training
     plain = copy.deepcopy(s)
     make_plain(plain, recipe)
@@ -49,7 +56,7 @@ def test_twenty_steps_equal_the_plain_ones(training):
     assert (moved - same).abs().mean() < 1e-6
 
 
-def test_sound_gets_nearer(training):
+def test_sound_gets_nearer(training: Training) -> None:
     s, recipe, batch = training
     for group in s.optim_g.param_groups:
         group["lr"] = 5e-3
@@ -60,17 +67,19 @@ def test_sound_gets_nearer(training):
     assert sum(found[-10:]) < 0.8 * sum(found[:10])
 
 
-def test_generator_step_leaves_the_discriminator_alone(training):
+def test_generator_step_leaves_the_discriminator_alone(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
     s, recipe, batch = training
     train_step(s, batch(0), recipe)
     assert all(not p.requires_grad for p in s.d.parameters())
     before = copy.deepcopy(s.d.state_dict())
-    s.optim_d.step = lambda: None
+    monkeypatch.setattr(s.optim_d, "step", lambda: None)
     train_step(s, batch(1), recipe)
     assert all(torch.equal(before[key], value) for key, value in s.d.state_dict().items())
 
 
-def test_infinite_gradient_changes_nothing(training):
+def test_infinite_gradient_changes_nothing(training: Training) -> None:
     s, recipe, batch = training
     train_step(s, batch(0), recipe)
     before = copy.deepcopy([s.g.state_dict(), s.d.state_dict()])
@@ -82,7 +91,7 @@ def test_infinite_gradient_changes_nothing(training):
         assert all(torch.equal(old[key], value) for key, value in net.state_dict().items())
 
 
-def test_same_step_number_same_step(training):
+def test_same_step_number_same_step(training: Training) -> None:
     s, recipe, batch = training
     twin = copy.deepcopy(s)
     torch.randn(7)  # whatever was drawn before has no influence
@@ -95,7 +104,7 @@ def test_same_step_number_same_step(training):
     assert not torch.equal(one["mel"], two["mel"])
 
 
-def test_bf16_stays_near_fp32(training):
+def test_bf16_stays_near_fp32(training: Training) -> None:
     s, recipe, batch = training
     twin = copy.deepcopy(s)
     half = copy.copy(recipe)
@@ -109,18 +118,18 @@ def test_bf16_stays_near_fp32(training):
 
 
 @pytest.fixture
-def scaled(training):
+def scaled(training: Training) -> Training:
     """The tiny training with a gradient scaler, as in fp16 (which a CPU has no networks for)."""
     s, recipe, batch = training
     s.scaler = GradScaler("cpu", init_scale=1024.0, growth_interval=2)
     return s, recipe, batch
 
 
-def parameters(s):
+def parameters(s: State) -> list[torch.Tensor]:
     return [p.detach().clone() for net in (s.g, s.d) for p in net.parameters()]
 
 
-def test_a_scaled_step_is_the_plain_one(scaled):
+def test_a_scaled_step_is_the_plain_one(scaled: Training) -> None:
     s, recipe, batch = scaled
     plain = copy.deepcopy(s)
     plain.scaler = GradScaler("cpu", enabled=False)
@@ -135,7 +144,9 @@ def test_a_scaled_step_is_the_plain_one(scaled):
 
 
 @pytest.mark.parametrize("optimiser_name", ["optim_g", "optim_d"])
-def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(scaled, optimiser_name):
+def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(
+    scaled: Training, optimiser_name: str
+) -> None:
     s, recipe, batch = scaled
     train_step(s, batch(0), recipe)
     own = next(p for p in (s.g if optimiser_name == "optim_g" else s.d).parameters())
@@ -158,24 +169,24 @@ def test_an_infinite_scaled_gradient_skips_the_update_and_halves_the_scale(scale
     )
 
 
-def test_gradient_limit_holds(training):
+def test_gradient_limit_holds(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     s, recipe, batch = training
     limited = copy.copy(recipe)
     object.__setattr__(limited, "clip_norm", 0.5)
     seen, real = [], s.optim_g.step
 
-    def step():
+    def step() -> None:
         grads = [p.grad for p in s.g.parameters() if p.grad is not None]
         seen.append(float(torch.nn.utils.get_total_norm(grads)))
         real()
 
-    s.optim_g.step = step
+    monkeypatch.setattr(s.optim_g, "step", step)
     found = train_step(s, batch(0), limited)
     assert float(found["norm_g"]) > 0.5  # what is reported is what it was
     assert seen == [pytest.approx(0.5, rel=1e-3)]
 
 
-def test_checkpointing_gives_the_same(training):
+def test_checkpointing_gives_the_same(training: Training) -> None:
     s, recipe, batch = training
     twin = copy.deepcopy(s)
     twin.g.dec.checkpointing = True
@@ -184,7 +195,9 @@ def test_checkpointing_gives_the_same(training):
     assert all(float(one[n]) == pytest.approx(float(two[n]), rel=1e-5) for n in one)
 
 
-def test_a_voice_without_a_posterior_learns_from_what_a_conversion_makes(training):
+def test_a_voice_without_a_posterior_learns_from_what_a_conversion_makes(
+    training: Training,
+) -> None:
     s, recipe, batch = training
     asked = dataclasses.replace(recipe.settings, use_posterior=False)
     recipe = dataclasses.replace(recipe, settings=asked)

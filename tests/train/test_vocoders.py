@@ -1,5 +1,9 @@
 """Every vocoder trains, resumes and exports a voice that loads."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -16,13 +20,15 @@ from tests.train.make import RATE
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refinegan, "FIRST", 2)
     monkeypatch.setattr(refinegan, "WIDTH", 64)
 
 
 @pytest.mark.parametrize("vocoder", ["MRF HiFi-GAN", "RefineGAN"])
-def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
+def test_it_trains_resumes_and_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocoder: str
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     first = tiny.run(tiny.params(vocoder=vocoder, total_epoch=1))
     start = read_voice(next(folder.glob("v_1e_*.pth"))).weights
@@ -49,8 +55,8 @@ def test_it_trains_resumes_and_exports(tmp_path, monkeypatch, vocoder):
 
 @pytest.mark.parametrize("vocoder", [v for v, info in VOCODERS.items() if RATE in info.rates])
 def test_each_is_trained_against_the_discriminator_and_the_mel_it_asks_for(
-    tmp_path, monkeypatch, vocoder
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocoder: str
+) -> None:
     info = VOCODERS[vocoder]
     folder = tiny.voice(tmp_path, monkeypatch, clips=4)
     p = tiny.params(vocoder=vocoder)

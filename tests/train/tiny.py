@@ -1,22 +1,28 @@
 """Networks of the real shape and tiny widths, and trainings of them that take a second."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from rvc.nets import config
+from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminator, Discriminators
 from rvc.nets.layers import normed
 from rvc.params import Train
-from rvc.progress import silent
-from rvc.train import preflight, train
+from rvc.progress import Report, silent
+from rvc.train import checkpoint, preflight, train
 from rvc.train.build import Parts
 from tests.train.make import RATE, experiment
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "inter_channels": 8,
     "hidden_channels": 8,
     "filter_channels": 16,
@@ -30,7 +36,7 @@ SMALL = {
 
 
 class TinyPeriod(Discriminator):
-    def __init__(self, period):
+    def __init__(self, period: int) -> None:
         super().__init__()
         self.period = period
         self.convs = nn.ModuleList(
@@ -38,27 +44,33 @@ class TinyPeriod(Discriminator):
         )
         self.conv_post = normed(nn.Conv1d(8, 1, 3, padding=1))
 
-    def prepare(self, wave):
+    def prepare(self, wave: torch.Tensor) -> torch.Tensor:
         wave = wave[..., : wave.shape[-1] // self.period * self.period]
-        return wave.unflatten(2, (-1, self.period))[:, 0].transpose(1, 2)
+        rows: torch.Tensor = wave.unflatten(2, (-1, self.period))[:, 0]
+        return rows.transpose(1, 2)
 
 
 class TinyDiscriminators(Discriminators):
     """Three small discriminators in place of nine big ones."""
 
-    def __init__(self, version="v2"):
+    def __init__(self, version: str = "v2") -> None:
         nn.Module.__init__(self)
         self.version = version
         self.discriminators = nn.ModuleList(TinyPeriod(p) for p in (2, 3, 5))
 
 
-def small_settings():
+def small_settings() -> VoiceSettings:
     return replace(config.load(RATE), **SMALL)
 
 
-def flat_pitch(method, device):
+class FlatPitch:
     """An extractor that hears 120 Hz everywhere."""
-    return lambda wave: np.full(len(wave) // 160 + 1, 120.0, np.float32)
+
+    def __init__(self, method: str, device: str) -> None:
+        pass
+
+    def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
+        return np.full(len(wave_16k) // 160 + 1, 120.0, np.float32)
 
 
 PARTS = Parts(
@@ -68,16 +80,23 @@ PARTS = Parts(
     build_index=lambda *_: {"index": "", "vectors": 0},
     write_report=lambda *_: None,
     summary_writer=lambda *_: None,  # seconds of imports
-    load_pitch=flat_pitch,
+    load_pitch=FlatPitch,
 )
 
 
-def run(p, report=silent, **parts):
+def run(p: Train, report: Report = silent, **parts: Any) -> dict[str, Any]:
     """Train with small parts, some of them replaced."""
     return train.run(p, report, replace(PARTS, **parts))
 
 
-def voice(home, monkeypatch, name="v", **options):
+def saved(folder: Path) -> dict[str, Any]:
+    """The state that a training has left, which must be there."""
+    found = checkpoint.load(folder)
+    assert found is not None
+    return found
+
+
+def voice(home: Path, monkeypatch: pytest.MonkeyPatch, name: str = "v", **options: Any) -> Path:
     """An experiment that trains in a second; returns its folder."""
     monkeypatch.setenv("RVC_HOME", str(home))
     monkeypatch.setattr(preflight, "LEAST_SPEECH_S", 0.5)
@@ -87,8 +106,8 @@ def voice(home, monkeypatch, name="v", **options):
     return folder
 
 
-def params(**changes):
-    given = {
+def params(**changes: Any) -> Train:
+    given: dict[str, Any] = {
         "model_name": "v",
         "sample_rate": RATE,
         "save_every_epoch": 1,

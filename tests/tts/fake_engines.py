@@ -4,6 +4,8 @@ Run as `python -m tests.tts.fake_engines VERB job.json` they do a job;
 `python -m tests.tts.fake_engines app …` serves the page with them.
 """
 
+from __future__ import annotations
+
 import json
 import pickle
 import sys
@@ -11,11 +13,16 @@ import time
 import zipfile
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rvc import tasks
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
 from rvc.errors import BadInput
+from rvc.progress import Report
+
+if TYPE_CHECKING:  # each verb loads its own parameters only
+    from rvc import params
 
 STEP_S = 0.05
 FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are few.",
@@ -23,7 +30,7 @@ FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are fe
 HOLD = "hold"  # while the program's folder has a file of this name, no work ends
 
 
-def infer(p, report):
+def infer(p: params.Infer, report: Report) -> dict[str, Any]:
     """Copy the recording; a text file is no recording."""
     data = Path(p.input_path).read_bytes()
     if data[:4] != b"RIFF":
@@ -36,7 +43,7 @@ def infer(p, report):
     return {"message": f"Converted {p.input_path.name}.", "output_path": str(p.output_path)}
 
 
-def create(p, report):
+def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     """Pretend to train up to `total_epoch`, saving every epoch; go on where it was stopped."""
     folder = experiment(p.model_name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,12 +73,12 @@ def create(p, report):
     return said | {key: str(file) for key, file in made.items()}
 
 
-def note(folder, record):
+def note(folder: Path, record: dict[str, Any]) -> None:
     with (folder / "metrics.jsonl").open("a") as out:
         out.write(json.dumps(record) + "\n")
 
 
-def stage(name, p, report):
+def stage(name: str, p: params.Preprocess, report: Report) -> dict[str, str]:
     """Pretend to do one stage of a training."""
     report(1, 1, name)
     folder = experiment(p.model_name)
@@ -86,7 +93,7 @@ train = partial(stage, "train")
 index = partial(stage, "index")
 
 
-def voice(file, epoch=1):
+def voice(file: Path, epoch: int = 1) -> None:
     """A voice file as far as the list of voices looks into it."""
     facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"}
     with zipfile.ZipFile(file, "w") as archive:
@@ -102,7 +109,7 @@ VERBS = {
 }
 
 
-def main():
+def main() -> None:
     tasks.VERBS.update(VERBS)
     if sys.argv[1] == "app":
         import app

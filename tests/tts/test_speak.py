@@ -1,11 +1,15 @@
 """Text to speech: three engines, one conversion; a failed request converts nothing old."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
 import re
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,20 +21,24 @@ from rvc import params, tasks
 from rvc.audio import io
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch
+from rvc.infer import infer
+from rvc.progress import Report
 from rvc.tts import edge, espeak, piper, sentences, speak
 from tests import tiny
+from tests.fakes import FakeEmbedder
 from tests.hub import hosts
 from tests.infer.conftest import fake_networks  # noqa: F401
 
 RATE = 16000
+Tts = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def tts(home, fake_networks):  # noqa: F811
+def tts(home: Path, fake_networks: FakeEmbedder) -> Tts:  # noqa: F811
     """Run the verb on a tiny voice."""
     pth = tiny.voice(home / "v.pth")
 
-    def run(**options):
+    def run(**options: Any) -> dict[str, Any]:
         options = {"gpu": "-", "seed": 1, **options}
         return tasks.run("tts", params.Tts(pth_path=pth, **options))
 
@@ -38,7 +46,7 @@ def tts(home, fake_networks):  # noqa: F811
 
 
 @pytest.fixture
-def piper_voice(home):
+def piper_voice(home: Path) -> Path:
     """A voice that hums one tone per phoneme, 256 samples each."""
     table = numpy_helper.from_array(np.linspace(-1, 1, 256, dtype=np.float32)[None], "table")
     nodes = [
@@ -70,7 +78,7 @@ def piper_voice(home):
     return path
 
 
-def test_espeak_speaks_and_says_phonemes():
+def test_espeak_speaks_and_says_phonemes() -> None:
     wave, rate = espeak.speak("One two three.", "en-us")
     slow, _ = espeak.speak("One two three.", "en-us", -50)
     assert rate > 8000
@@ -82,17 +90,17 @@ def test_espeak_speaks_and_says_phonemes():
 
 
 @pytest.mark.parametrize("voice", ["en", "en-gb", "EN-US", "en-us+f3", "en-gb+m3", "de", "fr-fr"])
-def test_espeak_knows_voices_by_language(voice):
+def test_espeak_knows_voices_by_language(voice: str) -> None:
     assert len(espeak.speak("hello", voice)[0]) > 1000
 
 
 @pytest.mark.parametrize(("text", "voice"), [("hello", "xx-none"), ("...", "en"), (" ", "en")])
-def test_espeak_says_what_is_wrong(text, voice):
+def test_espeak_says_what_is_wrong(text: str, voice: str) -> None:
     with pytest.raises(BadInput):
         espeak.speak(text, voice)
 
 
-def test_text_becomes_speech_becomes_the_voice(tts, home):
+def test_text_becomes_speech_becomes_the_voice(tts: Tts, home: Path) -> None:
     done = tts(tts_text="Good morning.")
     assert done["engine"] == "espeak"
     speech, rate = io.load(done["speech_path"])
@@ -103,26 +111,28 @@ def test_text_becomes_speech_becomes_the_voice(tts, home):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
-def test_a_file_replaces_the_text(home, encoding):
+def test_a_file_replaces_the_text(home: Path, encoding: str) -> None:
     (home / "t.txt").write_text("Grüße", encoding=encoding)
     p = params.Tts(tts_file=home / "t.txt", tts_text="no", pth_path=home / "v.pth")
     assert speak._text(p) == "Grüße"
 
 
-def test_two_at_once_convert_each_its_own_speech(tts, home, monkeypatch):
+def test_two_at_once_convert_each_its_own_speech(
+    tts: Tts, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both use the usual file of the speech; the second writes it before the first converts."""
     long, both = "one two three four five six seven eight nine ten " * 3, threading.Barrier(2)
-    convert, made = speak.infer.infer, {}
+    convert, made = infer.infer, {}
 
-    def late(p, report):
+    def late(p: params.Infer, report: Report) -> dict[str, Any]:
         both.wait(60)
         return convert(p, report)
 
-    def call(name, text):
+    def call(name: str, text: str) -> None:
         target = home / f"{name}.wav"
         made[name] = tts(tts_text=text, tts_engine="espeak", output_rvc_path=target)
 
-    monkeypatch.setattr(speak.infer, "infer", late)
+    monkeypatch.setattr(infer, "infer", late)
     calls = [threading.Thread(target=call, args=a) for a in (("long", long), ("short", "no"))]
     for thread in calls:
         thread.start()
@@ -132,14 +142,14 @@ def test_two_at_once_convert_each_its_own_speech(tts, home, monkeypatch):
     assert not list((home / "cache").glob("tts-*"))
 
 
-def test_no_text_is_refused(tts, home):
+def test_no_text_is_refused(tts: Tts, home: Path) -> None:
     (home / "empty.txt").write_text(" \n")
     for options in ({}, {"tts_text": "  "}, {"tts_file": home / "empty.txt"}):
         with pytest.raises(BadInput, match="no text"):
             tts(**options)
 
 
-def test_piper_speaks_sentence_by_sentence(piper_voice):
+def test_piper_speaks_sentence_by_sentence(piper_voice: Path) -> None:
     wave, rate = piper.speak("Hello there. And again!", str(piper_voice))
     one, _ = piper.speak("Hello there.", str(piper_voice))
     assert rate == RATE
@@ -149,7 +159,7 @@ def test_piper_speaks_sentence_by_sentence(piper_voice):
     assert 0 < np.abs(wave).max() <= 1
 
 
-def test_piper_voices_are_named_or_refused(home, piper_voice):
+def test_piper_voices_are_named_or_refused(home: Path, piper_voice: Path) -> None:
     with pytest.raises(MissingModel, match="offline"):
         piper.speak("Hello", "en_GB-alan-medium")
     with pytest.raises(BadInput, match="no piper voice"):
@@ -167,7 +177,9 @@ def test_piper_voices_are_named_or_refused(home, piper_voice):
         piper.speak("Hello", str(piper_voice))
 
 
-def test_piper_voices_are_fetched_once_from_the_users_mirror(home, piper_voice, monkeypatch):
+def test_piper_voices_are_fetched_once_from_the_users_mirror(
+    home: Path, piper_voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "en_GB-alan-medium"
     made = hosts.Host(
         {f"en/en_GB/alan/medium/{name}.onnx{end}": Path(f"{piper_voice}{end}").read_bytes()
@@ -201,18 +213,20 @@ def test_piper_voices_are_fetched_once_from_the_users_mirror(home, piper_voice, 
         ("de+f3", "espeak"),
     ],
 )
-def test_the_engine_is_told_by_the_voice(voice, engine):
-    assert speak.engine_of(params.Tts(pth_path="v.pth", tts_voice=voice)) == engine
+def test_the_engine_is_told_by_the_voice(voice: str, engine: str) -> None:
+    assert speak.engine_of(params.Tts(pth_path=Path("v.pth"), tts_voice=voice)) == engine
 
 
-def test_a_failed_request_converts_nothing_old(tts, home, monkeypatch):
+def test_a_failed_request_converts_nothing_old(
+    tts: Tts, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RVC_OFFLINE", "0")
     old = home / "assets" / "audios" / "tts.wav"
     old.parent.mkdir(parents=True)
     io.save(old, np.zeros(16000, np.float32), 16000)
     result = home / "assets" / "audios" / "tts_output.wav"
 
-    def broken(*_):
+    def broken(*_: object) -> None:
         raise DownloadFailed("no connection")
 
     monkeypatch.setattr(edge, "_ask", broken)
@@ -221,7 +235,9 @@ def test_a_failed_request_converts_nothing_old(tts, home, monkeypatch):
     assert not result.exists()
 
 
-def test_edge_says_once_that_the_text_leaves(home, monkeypatch, caplog, tmp_path):
+def test_edge_says_once_that_the_text_leaves(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     monkeypatch.setenv("RVC_OFFLINE", "0")
     io.save(tmp_path / "a.mp3", np.sin(np.arange(24000) / 20).astype(np.float32) / 2, 24000)
     monkeypatch.setattr(edge, "_ask", lambda *_: (tmp_path / "a.mp3").read_bytes())
@@ -234,7 +250,7 @@ def test_edge_says_once_that_the_text_leaves(home, monkeypatch, caplog, tmp_path
     assert "Microsoft" in caplog.text
 
 
-def test_edge_asks_nobody_offline(home):
+def test_edge_asks_nobody_offline(home: Path) -> None:
     with pytest.raises(MissingModel, match="offline"):
         edge.speak("Hello", "en-US-AriaNeural")
 
@@ -246,11 +262,12 @@ class Service:
         asked: the texts that came. ends: whether it says that a speech is over.
     """
 
-    def __init__(self, sound):
-        self.sound, self.asked, self.ends = sound, [], True
+    def __init__(self, sound: bytes) -> None:
+        self.sound, self.ends = sound, True
+        self.asked: list[str] = []
         self.loop, ready = asyncio.new_event_loop(), threading.Event()
 
-        async def answer(request):
+        async def answer(request: web.Request) -> web.WebSocketResponse:
             socket = web.WebSocketResponse()
             await socket.prepare(request)
             await socket.receive_str()
@@ -264,17 +281,16 @@ class Service:
             await socket.close()
             return socket
 
-        async def serve():
+        async def serve() -> None:
             app = web.Application()
             app.router.add_get("/speak", answer)
             runner = web.AppRunner(app)
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.port = site._server.sockets[0].getsockname()[1]
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.port = runner.addresses[0][1]
             ready.set()
 
-        def run():
+        def run() -> None:
             self.loop.run_until_complete(serve())
             self.loop.run_forever()
 
@@ -283,7 +299,7 @@ class Service:
 
 
 @pytest.fixture
-def service(home, monkeypatch, tmp_path):
+def service(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
     import edge_tts.communicate
 
     io.save(tmp_path / "a.mp3", np.sin(np.arange(24000) / 20).astype(np.float32) / 2, 24000)
@@ -295,7 +311,7 @@ def service(home, monkeypatch, tmp_path):
     made.loop.call_soon_threadsafe(made.loop.stop)
 
 
-def test_edge_speaks_long_texts_piece_by_piece(service):
+def test_edge_speaks_long_texts_piece_by_piece(service: Service) -> None:
     text = "This is a sentence. " * 400
     wave, rate = edge.speak(text, "en-US-AriaNeural", 10)
     assert len(service.asked) == 3
@@ -304,7 +320,7 @@ def test_edge_speaks_long_texts_piece_by_piece(service):
     assert len(wave) == pytest.approx(3 * 24000, rel=0.1)
 
 
-def test_a_speech_that_is_cut_off_is_no_speech(service, tts):
+def test_a_speech_that_is_cut_off_is_no_speech(service: Service, tts: Tts) -> None:
     service.ends = False
     with pytest.raises(DownloadFailed, match="could not be reached"):
         tts(tts_text="Hello there.", tts_voice="en-US-AriaNeural")
@@ -314,7 +330,7 @@ def test_a_speech_that_is_cut_off_is_no_speech(service, tts):
     assert tts(tts_text="Hello there.", tts_voice="en-US-AriaNeural")["engine"] == "edge"
 
 
-def test_sentences_end_where_a_speaker_takes_breath():
+def test_sentences_end_where_a_speaker_takes_breath() -> None:
     text = 'It costs 3.5 at 12:30, see example.org. "Really?" she said!\nNew line。没有空格！Done'
     assert sentences.split(text) == [
         "It costs 3.5 at 12:30, see example.org.",

@@ -1,9 +1,12 @@
 """The list of voices: one card each, with what people added and what training measured."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ WEBP = b"RIFF\0\0\0\0WEBPVP8 " + b"0" * 40
 
 
 @pytest.fixture
-def anna(home):
+def anna(home: Path) -> Path:
     folder = home / "logs" / "anna"
     folder.mkdir(parents=True)
     tiny.voice(folder / "anna_1e_10s.pth", seed=1)
@@ -32,11 +35,11 @@ def anna(home):
 
 
 @pytest.fixture
-def client(home):
+def client(home: Path) -> TestClient:
     return TestClient(server.create(), base_url="http://127.0.0.1:6969")
 
 
-def test_files_of_one_folder_are_versions_of_one_voice(home, anna):
+def test_files_of_one_folder_are_versions_of_one_voice(home: Path, anna: Path) -> None:
     tiny.voice(home / "logs" / "bob.pth")
     found = cards.cards()
     assert [(c["name"], c["folder"], c["own"]) for c in found] == [
@@ -48,7 +51,7 @@ def test_files_of_one_folder_are_versions_of_one_voice(home, anna):
     assert found[0]["versions"][1]["bytes"] == (anna / "anna_2e_20s.pth").stat().st_size
 
 
-def test_scores_of_the_training_stand_beside_the_save_they_are_of(home, anna):
+def test_scores_of_the_training_stand_beside_the_save_they_are_of(home: Path, anna: Path) -> None:
     shutil.copy(KIT / "demo" / "demo.pth", anna / "demo.pth")
     step = next(v for v in cards.cards()[0]["versions"] if v["name"] == "demo")["step"]
     rows = [
@@ -63,7 +66,7 @@ def test_scores_of_the_training_stand_beside_the_save_they_are_of(home, anna):
     assert found["anna_1e_10s"]["score"] is None
 
 
-def test_tags_and_picture_are_kept_and_served(home, anna, client):
+def test_tags_and_picture_are_kept_and_served(home: Path, anna: Path, client: TestClient) -> None:
     answer = client.put("/api/voices/anna/tags", json={"tags": [" warm  low ", "warm low", "me"]})
     assert answer.json() == {"tags": ["warm low", "me"]}
     for data, kind in ((PNG, "image/png"), (WEBP, "image/webp")):
@@ -79,7 +82,9 @@ def test_tags_and_picture_are_kept_and_served(home, anna, client):
     assert client.get("/api/voices/cards").json()[0]["picture"] is None
 
 
-def test_what_is_no_picture_or_no_tag_is_refused(home, anna, client):
+def test_what_is_no_picture_or_no_tag_is_refused(
+    home: Path, anna: Path, client: TestClient
+) -> None:
     for data in (b"<svg onload=alert(1)>", b"GIF89a", PNG + b"0" * (2 << 20)):
         assert client.put("/api/voices/anna/picture", content=data).status_code == 400
     assert not list(anna.glob("picture*"))
@@ -93,14 +98,16 @@ def test_what_is_no_picture_or_no_tag_is_refused(home, anna, client):
     assert cards.cards()[0]["tags"] == []
 
 
-def test_a_loose_voice_is_told_how_to_get_a_folder(home):
+def test_a_loose_voice_is_told_how_to_get_a_folder(home: Path) -> None:
     (home / "logs").mkdir()
     tiny.voice(home / "logs" / "bob.pth")
     with pytest.raises(BadInput, match="folder of its own"):
         cards.set_tags("bob", ["x"])
 
 
-def test_a_sample_is_made_once_at_the_pitch_of_the_voice_and_survives_renaming(home, client):
+def test_a_sample_is_made_once_at_the_pitch_of_the_voice_and_survives_renaming(
+    home: Path, client: TestClient
+) -> None:
     folder = home / "logs" / "ada"
     shutil.copytree(KIT / "demo", folder)
     pth, table = folder / "demo.pth", folder / "demo.index"
@@ -124,7 +131,7 @@ def test_a_sample_is_made_once_at_the_pitch_of_the_voice_and_survives_renaming(h
     assert client.get("/api/voices/cards").json()[0]["versions"][0]["sample"]
 
 
-def test_samples_of_other_files_are_not_told_apart(home, client):
+def test_samples_of_other_files_are_not_told_apart(home: Path, client: TestClient) -> None:
     secret = home / "secret.txt"
     secret.write_text("x")
     for path in (secret, home / "nothing"):
@@ -132,7 +139,7 @@ def test_samples_of_other_files_are_not_told_apart(home, client):
         assert answer.status_code == 404
 
 
-def test_voices_of_one_size_and_time_have_samples_of_their_own(home, anna):
+def test_voices_of_one_size_and_time_have_samples_of_their_own(home: Path, anna: Path) -> None:
     import os
 
     one, two = anna / "anna_1e_10s.pth", anna / "anna_2e_20s.pth"
@@ -143,14 +150,14 @@ def test_voices_of_one_size_and_time_have_samples_of_their_own(home, anna):
     assert sample.file_of(one) == sample.file_of(one)
 
 
-def test_voices_are_listed_without_torch(home, anna):
+def test_voices_are_listed_without_torch(home: Path, anna: Path) -> None:
     code = (
         "import sys; from rvc.voices import cards; cards.cards(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_facts_are_kept_for_the_next_process_until_the_file_changes(home, anna):
+def test_facts_are_kept_for_the_next_process_until_the_file_changes(home: Path, anna: Path) -> None:
     assert cards.cards()[0]["versions"][0]["sr"] == 40000
     kept = home / ".cache" / "voices.json"
     rows = json.loads(kept.read_text())

@@ -1,7 +1,10 @@
 """Tools for voice files: information, blending, extraction, editing, conversion."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,21 +17,22 @@ from rvc.nets.voice_file import read_voice
 from rvc.retrieval import index
 from rvc.voices import information
 from tests import tiny
+from tests.conftest import Cli
 
 
 @pytest.fixture
-def two(home):
+def two(home: Path) -> tuple[Path, Path]:
     return (
         tiny.voice(home / "logs" / "a" / "a.pth", seed=1),
         tiny.voice(home / "logs" / "b" / "b.pth", seed=2),
     )
 
 
-def weight(path, key="emb_g.weight"):
+def weight(path: Path, key: str = "emb_g.weight") -> torch.Tensor:
     return read_voice(path).weights[key].float()
 
 
-def test_information_as_table_and_json(cli, two):
+def test_information_as_table_and_json(cli: Cli, two: tuple[Path, Path]) -> None:
     table = cli("model-information", "--pth-path", two[0])
     assert table.code == 0
     assert "40000" in table.out
@@ -39,7 +43,7 @@ def test_information_as_table_and_json(cli, two):
     assert len(facts["sha256"]) == 64
 
 
-def test_information_on_checkpoints_and_on_nonsense(cli, home):
+def test_information_on_checkpoints_and_on_nonsense(cli: Cli, home: Path) -> None:
     facts = cli(
         "model-information", "--pth-path", tiny.checkpoint_g(home / "G_5.pth", 5), "--json"
     ).json
@@ -49,7 +53,7 @@ def test_information_on_checkpoints_and_on_nonsense(cli, home):
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.37, 1.0])
-def test_a_blend_lies_between_its_voices(home, two, ratio):
+def test_a_blend_lies_between_its_voices(home: Path, two: tuple[Path, Path], ratio: float) -> None:
     done = tasks.run(
         "model-blender",
         params.ModelBlender(model_name="mix", pth_path_1=two[0], pth_path_2=two[1], ratio=ratio),
@@ -62,7 +66,9 @@ def test_a_blend_lies_between_its_voices(home, two, ratio):
     assert said["embedder_model"] == "contentvec"
 
 
-def test_a_blend_of_different_kinds_is_refused_with_every_difference(home, two):
+def test_a_blend_of_different_kinds_is_refused_with_every_difference(
+    home: Path, two: tuple[Path, Path]
+) -> None:
     other = tiny.voice(home / "c.pth", sample_rate=48000, vocoder="MRF HiFi-GAN")
     with pytest.raises(Mismatch, match=r"40000 and 48000.*HiFi-GAN and MRF"):
         tasks.run(
@@ -72,7 +78,7 @@ def test_a_blend_of_different_kinds_is_refused_with_every_difference(home, two):
     assert not (home / "logs" / "mix").exists()
 
 
-def test_a_blend_keeps_the_speakers_both_have(home, two):
+def test_a_blend_keeps_the_speakers_both_have(home: Path, two: tuple[Path, Path]) -> None:
     many = tiny.voice(home / "many.pth", n_speakers=5)
     done = tasks.run(
         "model-blender", params.ModelBlender(model_name="m", pth_path_1=many, pth_path_2=two[0])
@@ -81,7 +87,7 @@ def test_a_blend_keeps_the_speakers_both_have(home, two):
 
 
 @pytest.mark.parametrize("vocoder", ["HiFi-GAN", "MRF HiFi-GAN"])
-def test_a_small_voice_comes_out_of_a_checkpoint(home, vocoder):
+def test_a_small_voice_comes_out_of_a_checkpoint(home: Path, vocoder: str) -> None:
     folder = home / "logs" / "me"
     path = tiny.checkpoint_g(folder / "G_40.pth", 4, vocoder=vocoder)
     (folder / "config.json").write_text(json.dumps(tiny.settings(40000, vocoder).as_json()))
@@ -97,7 +103,7 @@ def test_a_small_voice_comes_out_of_a_checkpoint(home, vocoder):
     )
 
 
-def test_an_extracted_voice_tells_how_its_features_were_made(home):
+def test_an_extracted_voice_tells_how_its_features_were_made(home: Path) -> None:
     folder = home / "logs" / "me"
     path = tiny.checkpoint_g(folder / "G_40.pth", 4)
     (folder / "config.json").write_text(json.dumps(tiny.settings().as_json()))
@@ -112,7 +118,7 @@ def test_an_extracted_voice_tells_how_its_features_were_made(home):
     assert voice.meta["speakers"] == {"0": "Ann"}
 
 
-def test_extraction_refuses_settings_that_do_not_fit(home):
+def test_extraction_refuses_settings_that_do_not_fit(home: Path) -> None:
     path = tiny.checkpoint_g(home / "G_1.pth")
     with pytest.raises(BadInput, match="config.json"):
         tasks.run("model-extract", params.ModelExtract(pth_path=path, model_name="me"))
@@ -124,7 +130,7 @@ def test_extraction_refuses_settings_that_do_not_fit(home):
     assert not (home / "logs" / "me").exists()
 
 
-def test_author_and_name_change_and_nothing_else(home, two):
+def test_author_and_name_change_and_nothing_else(home: Path, two: tuple[Path, Path]) -> None:
     before = read_voice(two[0])
     tasks.run("model-edit", params.ModelEdit(pth_path=two[0], author="me", model_name="new"))
     after = read_voice(two[0])
@@ -133,7 +139,7 @@ def test_author_and_name_change_and_nothing_else(home, two):
     assert {k for k in after.meta if after.meta[k] != before.meta[k]} == {"author", "model_name"}
 
 
-def test_to_safetensors_and_back_is_the_same_voice(home, two):
+def test_to_safetensors_and_back_is_the_same_voice(home: Path, two: tuple[Path, Path]) -> None:
     there = tasks.run("model-convert", params.ModelConvert(pth_path=two[0]))["file"]
     assert there.endswith(".safetensors")
     back = home / "back.pth"
@@ -142,7 +148,7 @@ def test_to_safetensors_and_back_is_the_same_voice(home, two):
     assert torch.equal(weight(back), weight(two[0]))
 
 
-def test_an_index_is_described_too(tmp_path):
+def test_an_index_is_described_too(tmp_path: Path) -> None:
     index.write(index.build(np.ones((50, 12), np.float32)), tmp_path / "a.index")
     facts = information.describe(tmp_path / "a.index")
     assert (facts["kind"], facts["rows"], facts["width"], facts["cells"]) == ("index", 50, 12, 1)
@@ -151,8 +157,10 @@ def test_an_index_is_described_too(tmp_path):
         information.describe(tmp_path / "a.txt")
 
 
-def test_no_voice_is_overwritten_unasked_and_no_index_outlives_its_own(home, two):
-    blend = {"model_name": "mix", "pth_path_1": two[0], "pth_path_2": two[1]}
+def test_no_voice_is_overwritten_unasked_and_no_index_outlives_its_own(
+    home: Path, two: tuple[Path, Path]
+) -> None:
+    blend: dict[str, Any] = {"model_name": "mix", "pth_path_1": two[0], "pth_path_2": two[1]}
     file = Path(tasks.run("model-blender", params.ModelBlender(**blend))["file"])
     table = file.with_suffix(".index")
     rows = np.random.default_rng(0).standard_normal((200, tiny.EMBED_WIDTH))
@@ -161,8 +169,9 @@ def test_no_voice_is_overwritten_unasked_and_no_index_outlives_its_own(home, two
     with pytest.raises(BadInput, match="there already") as told:
         tasks.run("model-blender", params.ModelBlender(**blend, ratio=0.1))
     assert "--overwrite" in told.value.hint
+    given = {"pth_path": two[0], "output_path": file}
     for kind, more in {"model-convert": {}, "model-edit": {"author": "x"}}.items():
-        p = tasks.VERBS[kind].params(pth_path=two[0], output_path=file, **more)
+        p = tasks.VERBS[kind].params.model_validate(given | more)
         with pytest.raises(BadInput, match="there already"):
             tasks.run(kind, p)
     assert file.read_bytes() == before

@@ -1,5 +1,7 @@
 """The list of voices: quick however many there are, and never out of date."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import time

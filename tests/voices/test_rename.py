@@ -1,5 +1,10 @@
 """A voice's new name reaches all that is called after it, and nothing else."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from rvc import params, tasks
@@ -8,12 +13,12 @@ from rvc.voices import cards, library
 from tests import tiny
 
 
-def rename(old, new):
+def rename(old: str, new: str) -> dict[str, Any]:
     return tasks.run("rename-voice", params.RenameVoice(model_name=old, new_name=new))
 
 
 @pytest.fixture
-def anna(home):
+def anna(home: Path) -> Path:
     folder = home / "logs" / "anna"
     folder.mkdir(parents=True)
     tiny.voice(folder / "anna_3e_12s.pth")
@@ -23,7 +28,7 @@ def anna(home):
     return folder
 
 
-def test_files_of_the_name_follow_and_others_stay(home, anna):
+def test_files_of_the_name_follow_and_others_stay(home: Path, anna: Path) -> None:
     rename("anna", "Zoë")
     assert not anna.exists()
     inside = {f.name for f in (home / "logs" / "Zoë").iterdir()}
@@ -33,7 +38,7 @@ def test_files_of_the_name_follow_and_others_stay(home, anna):
     assert voice.index is not None
 
 
-def test_the_file_list_of_a_training_finds_its_clips_again(home, anna):
+def test_the_file_list_of_a_training_finds_its_clips_again(home: Path, anna: Path) -> None:
     lines = "logs/anna/sliced_audios/0_1_0.wav|logs/anna/f0/0.npy|logs/annabel/x|0"
     (anna / "filelist.txt").write_text(lines)
     rename("anna", "zoe")
@@ -41,7 +46,7 @@ def test_the_file_list_of_a_training_finds_its_clips_again(home, anna):
     assert moved == "logs/zoe/sliced_audios/0_1_0.wav|logs/zoe/f0/0.npy|logs/annabel/x|0"
 
 
-def test_a_taken_name_is_refused_and_nothing_moves(home, anna):
+def test_a_taken_name_is_refused_and_nothing_moves(home: Path, anna: Path) -> None:
     (home / "logs" / "bob").mkdir()
     before = sorted(f.name for f in anna.iterdir())
     for name, said in (("bob", "already"), ("anna", "already"), ("a/b", "cannot be used")):
@@ -50,14 +55,14 @@ def test_a_taken_name_is_refused_and_nothing_moves(home, anna):
     assert sorted(f.name for f in anna.iterdir()) == before
 
 
-def test_a_voice_that_is_worked_on_keeps_its_name(home, anna):
+def test_a_voice_that_is_worked_on_keeps_its_name(home: Path, anna: Path) -> None:
     from threading import Event, Thread
 
     from rvc.dataset import lock
 
     held, done = Event(), Event()
 
-    def work():
+    def work() -> None:
         with lock.hold("anna"):
             held.set()
             done.wait(30)
@@ -72,7 +77,7 @@ def test_a_voice_that_is_worked_on_keeps_its_name(home, anna):
     assert (anna / "anna_3e_12s.pth").is_file()
 
 
-def test_what_lies_loose_gets_a_folder(home):
+def test_what_lies_loose_gets_a_folder(home: Path) -> None:
     logs = home / "logs"
     logs.mkdir()
     tiny.voice(logs / "bob.pth")

@@ -1,8 +1,13 @@
 """Links to voices: every common kind is understood, none leads where it must not."""
 
+from __future__ import annotations
+
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +18,10 @@ from rvc.nets.voice_file import read_voice
 from rvc.voices import sharing
 from tests import hostile, tiny
 from tests.hub import hosts
+from tests.hub.hosts import Host
 
 
-def packed(*files):
+def packed(*files: Path) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for file in files:
@@ -24,7 +30,7 @@ def packed(*files):
 
 
 @pytest.fixture
-def host(home, tmp_path, monkeypatch):
+def host(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     voice = tiny.voice(tmp_path / "Zoe.pth")
     repository = [{"type": "file", "path": p} for p in ("README.md", "v/G_1.pth", "v/Zoe.pth")]
     made = hosts.Host(
@@ -46,10 +52,11 @@ def host(home, tmp_path, monkeypatch):
     made.close()
 
 
-def download(link, **more):
+def download(link: str, **more: Any) -> dict[str, Any]:
     """The voice that came in, or the one that was here already."""
     done = tasks.run("download", params.Download(model_link=link, **more))
-    return (done["imported"] + done["already_here"])[0]
+    found: list[dict[str, Any]] = done["imported"] + done["already_here"]
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -57,28 +64,30 @@ def download(link, **more):
     ["some/repo/resolve/main/Zoe.pth", "some/repo/blob/main/Zoe.zip", "some/repo/tree/main",
      "some/repo"],
 )  # fmt: skip
-def test_files_and_repositories_are_fetched(host, path):
+def test_files_and_repositories_are_fetched(host: Host, path: str) -> None:
     assert download(f"{host.url}/{path}")["name"] == "Zoe"
 
 
-def test_the_servers_name_is_used_but_never_as_a_path(host, home):
+def test_the_servers_name_is_used_but_never_as_a_path(host: Host, home: Path) -> None:
     host.headers["Content-Disposition"] = 'attachment; filename="../../Eve.pth"'
     done = download(f"{host.url}/a/b/blob/main/uc")
     assert done["name"] == "Eve"
     assert sorted(p.name for p in (home / "logs").iterdir()) == ["Eve"]
 
 
-def test_hugging_faces_links_are_fetched_from_the_users_mirror(host):
+def test_hugging_faces_links_are_fetched_from_the_users_mirror(host: Host) -> None:
     assert download("https://huggingface.co/some/repo")["name"] == "Zoe"
     assert download("https://hf.co/some/repo/blob/main/Zoe.zip")["name"] == "Zoe"
     assert len(host.asked) == 3
 
 
-def test_a_file_at_the_root_of_ones_own_server_is_a_file(host):
+def test_a_file_at_the_root_of_ones_own_server_is_a_file(host: Host) -> None:
     assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
 
 
-def test_drive_files_arrive_under_the_name_that_drive_gives_them(host, home, monkeypatch):
+def test_drive_files_arrive_under_the_name_that_drive_gives_them(
+    host: Host, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sharing, "DRIVE_FILES", f"{host.url}/download")
     link = "https://drive.google.com/file/d/1AbCdEfGhIjK/view?usp=sharing"
     host.files["download?id=1AbCdEfGhIjK&export=download&confirm=t"] = host.files["Zoe.zip"]
@@ -92,7 +101,7 @@ def test_drive_files_arrive_under_the_name_that_drive_gives_them(host, home, mon
         download(link)
 
 
-def test_a_broken_connection_is_taken_up_again(host):
+def test_a_broken_connection_is_taken_up_again(host: Host) -> None:
     host.faults += [hosts.drop(3000), hosts.drop(2000)]
     assert download(f"{host.url}/Zoe.zip")["name"] == "Zoe"
     assert [headers.get("Range") for _, headers in host.asked][1:] == [
@@ -101,7 +110,7 @@ def test_a_broken_connection_is_taken_up_again(host):
     ]
 
 
-def test_a_length_that_is_a_lie_is_not_believed_for_ever(host):
+def test_a_length_that_is_a_lie_is_not_believed_for_ever(host: Host) -> None:
     host.faults += [lambda handler, content: handler.answer(content, length=len(content) + 9)] * 60
     host.ranges = False
     with pytest.raises(DownloadFailed):
@@ -109,7 +118,7 @@ def test_a_length_that_is_a_lie_is_not_believed_for_ever(host):
     assert len(host.asked) <= fetch.ATTEMPTS + 1
 
 
-def test_drive_links_become_downloads():
+def test_drive_links_become_downloads() -> None:
     expected = (
         "https://drive.usercontent.google.com/download?id=1AbCdEfGhIjK&export=download&confirm=t"
     )
@@ -123,12 +132,17 @@ def test_drive_links_become_downloads():
         sharing.direct("https://drive.google.com/drive/folders/xyz?usp=sharing")
 
 
-def test_hugging_face_links_are_read(monkeypatch):
+def test_hugging_face_links_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     base = "https://huggingface.co/some/one"
     assert sharing.direct(f"{base}/blob/main/a b.zip") == [f"{base}/resolve/main/a b.zip"]
     asked: list[str] = []
     listed = ["x.pth", "D_1.pth", "x.index", "y.zip"]
-    monkeypatch.setattr(sharing, "_listed", lambda url: asked.append(url) or listed)
+
+    def listing(url: str) -> list[str]:
+        asked.append(url)
+        return listed
+
+    monkeypatch.setattr(sharing, "_listed", listing)
     chosen = ["x.pth", "y.zip", "x.index"]
     assert sharing.direct(base) == [f"{base}/resolve/main/{name}" for name in chosen]
     assert asked == ["https://huggingface.co/api/models/some/one/tree/main/?recursive=true"]
@@ -144,20 +158,20 @@ def test_hugging_face_links_are_read(monkeypatch):
         "http://huggingface.co/a/b/resolve/main/x.pth",
     ],
 )
-def test_links_to_private_places_are_refused(host, link):
+def test_links_to_private_places_are_refused(host: Host, link: str) -> None:
     with pytest.raises(links.Refused):
         download(link)
     assert host.asked == []
 
 
-def test_files_of_this_machine_are_no_links(host):
+def test_files_of_this_machine_are_no_links(host: Host) -> None:
     for link in ("file:///etc/passwd", "/etc/passwd", "ftp://x/y.pth", ""):
         with pytest.raises(BadInput, match="no link"):
             download(link)
 
 
-def test_redirects_are_vetted_too(host):
-    def away(handler, content):
+def test_redirects_are_vetted_too(host: Host) -> None:
+    def away(handler: hosts.Handler, content: bytes) -> None:
         handler.send_response(302)
         handler.send_header("Location", "http://127.0.0.1:9/secret")
         handler.end_headers()
@@ -167,7 +181,9 @@ def test_redirects_are_vetted_too(host):
         download(f"{host.url}/a/b/blob/main/Zoe.pth")
 
 
-def test_pages_hostile_files_and_giants_are_refused(host, home, tmp_path, monkeypatch):
+def test_pages_hostile_files_and_giants_are_refused(
+    host: Host, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(DownloadFailed, match="web page"):
         download(f"{host.url}/a/b/blob/main/page")
     hostile.system(tmp_path / "bad.pth", tmp_path / "ran")
@@ -181,7 +197,7 @@ def test_pages_hostile_files_and_giants_are_refused(host, home, tmp_path, monkey
     assert list((home / "logs").iterdir()) == []
 
 
-def test_offline_asks_nobody(host, monkeypatch):
+def test_offline_asks_nobody(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RVC_OFFLINE", "1")
     with pytest.raises(MissingModel, match="offline"):
         download(f"{host.url}/a/b/blob/main/Zoe.pth")
@@ -207,47 +223,46 @@ def test_offline_asks_nobody(host, monkeypatch):
         ("https://notdropbox.com/s/x/a.zip?dl=0", "https://notdropbox.com/s/x/a.zip?dl=0"),
     ],
 )
-def test_share_links_lead_to_the_file(link, file):
+def test_share_links_lead_to_the_file(link: str, file: str) -> None:
     assert sharing.direct(link) == [file]
 
 
-def test_a_host_that_only_browsers_can_read_is_named():
+def test_a_host_that_only_browsers_can_read_is_named() -> None:
     with pytest.raises(DownloadFailed, match=r"mega\.nz"):
         sharing.direct("https://mega.nz/file/abc#key")
 
 
-def collection(host, count):
+def collection(host: Host, count: int, voices: list[bytes]) -> None:
     for number in range(count):
-        host.files[f"v{number}.zip"] = host.voices[number % len(host.voices)]
+        host.files[f"v{number}.zip"] = voices[number % len(voices)]
     rows = [{"type": "file", "path": f"v{number}.zip"} for number in range(count)]
     host.files["main/?recursive=true"] = json.dumps(rows).encode()
 
 
 @pytest.fixture
-def many(host, tmp_path):
-    files = [tiny.voice(tmp_path / f"star{n}.pth", seed=n) for n in range(5)]
-    host.voices = [packed(file) for file in files]
-    return host
+def stars(tmp_path: Path) -> list[bytes]:
+    """Five voices, each in a zip."""
+    return [packed(tiny.voice(tmp_path / f"star{n}.pth", seed=n)) for n in range(5)]
 
 
-def test_all_voices_of_a_collection_come(many):
-    collection(many, 5)
-    done = tasks.run("download", params.Download(model_link=f"{many.url}/x/many"))
+def test_all_voices_of_a_collection_come(host: Host, stars: list[bytes]) -> None:
+    collection(host, 5, stars)
+    done = tasks.run("download", params.Download(model_link=f"{host.url}/x/many"))
     assert sorted(d["name"] for d in done["imported"]) == [f"star{n}" for n in range(5)]
 
 
-def test_a_large_collection_is_a_list_to_choose_from(many, home):
-    collection(many, 30)
+def test_a_large_collection_is_a_list_to_choose_from(host: Host, stars: list[bytes]) -> None:
+    collection(host, 30, stars)
     with pytest.raises(DownloadFailed) as told:
-        download(f"{many.url}/x/many")
+        download(f"{host.url}/x/many")
     assert all(f"v{number}.zip" in told.value.message for number in range(30))
     assert "--model-name" in told.value.hint
-    assert len(many.asked) == 1
-    assert download(f"{many.url}/x/many", model_name="v17")["name"] == "v17"
+    assert len(host.asked) == 1
+    assert download(f"{host.url}/x/many", model_name="v17")["name"] == "v17"
 
 
-def test_what_asks_for_a_login_is_said_to_be_private(host):
-    def closed(handler, content):
+def test_what_asks_for_a_login_is_said_to_be_private(host: Host) -> None:
+    def closed(handler: hosts.Handler, content: bytes) -> None:
         handler.send_error(401)
 
     host.faults.append(closed)

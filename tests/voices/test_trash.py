@@ -1,7 +1,11 @@
 """A deleted voice can be had back, whole, until somebody empties the trash."""
 
+from __future__ import annotations
+
 import os
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,27 +13,28 @@ from rvc import params, tasks
 from rvc.errors import BadInput
 from rvc.voices import library, trash
 from tests import tiny
+from tests.conftest import Cli
 
 
-def delete(name):
+def delete(name: str) -> dict[str, Any]:
     return tasks.run("delete-voice", params.DeleteVoice(model_name=name, confirm=name))
 
 
-def restore(name):
+def restore(name: str) -> dict[str, Any]:
     return tasks.run("restore-voice", params.RestoreVoice(model_name=name))
 
 
-def give(home, name, seed=0):
+def give(home: Path, name: str, seed: int = 0) -> Path:
     folder = home / "logs" / name
     folder.mkdir(parents=True)
     return tiny.voice(folder / f"{name}.pth", seed=seed)
 
 
-def listed():
+def listed() -> list[str]:
     return [v.name for v in library.voices()]
 
 
-def test_what_was_deleted_comes_back_as_it_was(home, cli):
+def test_what_was_deleted_comes_back_as_it_was(home: Path, cli: Cli) -> None:
     file = give(home, "anna")
     (file.parent / "picture.png").write_bytes(b"a picture")
     before = file.read_bytes()
@@ -48,7 +53,9 @@ def test_what_was_deleted_comes_back_as_it_was(home, cli):
     assert list(trash.place().iterdir()) == []
 
 
-def test_of_two_deleted_voices_of_one_name_the_last_comes_first(home, monkeypatch):
+def test_of_two_deleted_voices_of_one_name_the_last_comes_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = []
     for number, now_s in enumerate((1e9, 2e9)):
         kept.append(give(home, "anna", seed=number).read_bytes())
@@ -67,7 +74,7 @@ def test_of_two_deleted_voices_of_one_name_the_last_comes_first(home, monkeypatc
     assert len(trash.entries()) == 2
 
 
-def test_files_that_lie_loose_are_deleted_and_restored_together(home):
+def test_files_that_lie_loose_are_deleted_and_restored_together(home: Path) -> None:
     logs = home / "logs"
     logs.mkdir()
     tiny.voice(logs / "bob.pth")
@@ -80,7 +87,7 @@ def test_files_that_lie_loose_are_deleted_and_restored_together(home):
     assert (logs / "bob.index").read_bytes() == b"IwFl"
 
 
-def test_only_emptying_or_time_deletes_for_good(home):
+def test_only_emptying_or_time_deletes_for_good(home: Path) -> None:
     give(home, "anna")
     give(home, "bob")
     delete("anna")
@@ -103,7 +110,7 @@ def test_only_emptying_or_time_deletes_for_good(home):
         restore("bob")
 
 
-def test_what_is_not_there_or_not_confirmed_stays(home):
+def test_what_is_not_there_or_not_confirmed_stays(home: Path) -> None:
     give(home, "anna")
     with pytest.raises(BadInput, match="no voice dora"):
         delete("dora")

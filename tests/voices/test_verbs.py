@@ -1,8 +1,11 @@
 """The library: what lies in logs, and what may come in."""
 
+from __future__ import annotations
+
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -13,9 +16,12 @@ from rvc.errors import BadInput, Mismatch, VoiceError
 from rvc.nets.voice_file import read_voice
 from rvc.retrieval import index
 from tests import hostile, tiny
+from tests.conftest import Cli
 
 
-def table(path, width=tiny.EMBED_WIDTH, kind=None, seed=0):
+def table(
+    path: Path, width: int = tiny.EMBED_WIDTH, kind: str | None = None, seed: int = 0
+) -> Path:
     rows = np.random.default_rng(seed).standard_normal((200, width)).astype(np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind is None:
@@ -27,22 +33,22 @@ def table(path, width=tiny.EMBED_WIDTH, kind=None, seed=0):
     return path
 
 
-def bring(source, **more):
+def bring(source: Path, **more: Any) -> dict[str, Any]:
     return tasks.run("import-voice", params.ImportVoice(source=str(source), **more))
 
 
-def names(home):
+def names(home: Path) -> list[str]:
     return sorted(p.name for p in (home / "logs").iterdir() if p.name != ".trash")
 
 
 @pytest.fixture
-def outside(tmp_path):
+def outside(tmp_path: Path) -> Path:
     folder = tmp_path / "outside"
     folder.mkdir()
     return folder
 
 
-def test_a_file_comes_in_with_the_index_beside_it(home, outside, cli):
+def test_a_file_comes_in_with_the_index_beside_it(home: Path, outside: Path, cli: Cli) -> None:
     tiny.voice(outside / "Sam_200e_4000s.pth")
     table(outside / "added_IVF5_Flat_nprobe_1_Sam_v2.index")
     table(outside / "other.index")
@@ -57,7 +63,7 @@ def test_a_file_comes_in_with_the_index_beside_it(home, outside, cli):
     assert "40 kHz" in cli("voices").out
 
 
-def test_content_decides_before_names(home, outside):
+def test_content_decides_before_names(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     table(outside / "a.index", width=8)
     right = table(outside / "unrelated.index")
@@ -67,7 +73,7 @@ def test_content_decides_before_names(home, outside):
     assert right.exists()
 
 
-def test_when_unsure_it_asks(home, outside):
+def test_when_unsure_it_asks(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     for name in ("x", "y"):
         table(outside / f"{name}.index")
@@ -79,7 +85,7 @@ def test_when_unsure_it_asks(home, outside):
     assert again["index_path"].endswith("b.index")
 
 
-def test_a_voice_does_not_get_the_index_of_another(home, outside):
+def test_a_voice_does_not_get_the_index_of_another(home: Path, outside: Path) -> None:
     """Neither of another folder, nor of a name that its own name is only a part of."""
     tiny.voice(outside / "logs" / "carla" / "carla_200e_4000s.pth", seed=1)
     tiny.voice(outside / "logs" / "carla" / "carla_e100_s2000.pth", seed=2)
@@ -92,7 +98,7 @@ def test_a_voice_does_not_get_the_index_of_another(home, outside):
     assert set(found) == {"carla", "carla 2", "dora", "ann"}
 
 
-def test_two_voices_in_one_place_do_not_share_what_is_nobodys(home, outside):
+def test_two_voices_in_one_place_do_not_share_what_is_nobodys(home: Path, outside: Path) -> None:
     for name in ("a", "b"):
         tiny.voice(outside / f"{name}.pth")
     table(outside / "index.index")
@@ -101,7 +107,7 @@ def test_two_voices_in_one_place_do_not_share_what_is_nobodys(home, outside):
     assert done[0]["possible_indexes"] == ["index.index"]
 
 
-def test_a_zip_comes_in_and_goes_out(home, outside):
+def test_a_zip_comes_in_and_goes_out(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     table(outside / "a.index")
     with zipfile.ZipFile(outside / "voice.zip", "w") as out:
@@ -117,7 +123,9 @@ def test_a_zip_comes_in_and_goes_out(home, outside):
     assert bring(packed)["imported"] == []
 
 
-def test_an_installation_that_comes_twice_brings_nothing_new(home, outside, cli):
+def test_an_installation_that_comes_twice_brings_nothing_new(
+    home: Path, outside: Path, cli: Cli
+) -> None:
     """Nor does a copy of a voice within it, under another name."""
     tiny.voice(outside / "logs" / "eva" / "eva_200e_4000s.pth", seed=1)
     tiny.voice(outside / "logs" / "eva" / "eva_100e_2000s.pth", seed=2)
@@ -138,7 +146,7 @@ def test_an_installation_that_comes_twice_brings_nothing_new(home, outside, cli)
     assert [d["name"] for d in bring(outside)["imported"]] == ["gus"]
 
 
-def test_a_name_of_its_own_makes_a_copy_and_only_one(home, outside):
+def test_a_name_of_its_own_makes_a_copy_and_only_one(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     bring(outside / "a.pth")
     assert bring(outside / "a.pth", model_name="b")["imported"][0]["name"] == "b"
@@ -146,14 +154,14 @@ def test_a_name_of_its_own_makes_a_copy_and_only_one(home, outside):
     assert names(home) == ["a", "b"]
 
 
-def test_another_voice_of_the_same_name_is_no_twin(home, outside):
+def test_another_voice_of_the_same_name_is_no_twin(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth", seed=1)
     bring(outside / "a.pth")
     tiny.voice(outside / "a.pth", seed=2)
     assert bring(outside / "a.pth")["imported"][0]["name"] == "a 2"
 
 
-def test_an_index_that_comes_later_joins_the_voice_that_is_here(home, outside):
+def test_an_index_that_comes_later_joins_the_voice_that_is_here(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     bring(outside / "a.pth")
     table(outside / "added_a_v2.index")
@@ -167,13 +175,13 @@ def test_an_index_that_comes_later_joins_the_voice_that_is_here(home, outside):
     assert names(home) == ["a"]
 
 
-def test_what_was_refused_is_told_beside_what_came_in(home, outside):
+def test_what_was_refused_is_told_beside_what_came_in(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     hostile.system(outside / "bad.pth", outside / "ran")
     assert "Not imported: bad.pth." in bring(outside)["message"]
 
 
-def test_an_installation_comes_in_whole(home, outside):
+def test_an_installation_comes_in_whole(home: Path, outside: Path) -> None:
     tiny.voice(outside / "assets" / "weights" / "rvc_voice.pth", seed=1)
     table(outside / "logs" / "rvc_voice" / "added_IVF9_Flat_nprobe_1_rvc_voice_v2.index", seed=1)
     table(outside / "logs" / "rvc_voice" / "trained_IVF9_Flat_nprobe_1_rvc_voice_v2.index", seed=1)
@@ -192,7 +200,7 @@ def test_an_installation_comes_in_whole(home, outside):
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)
-def test_hostile_voices_stay_outside(home, outside, sample):
+def test_hostile_voices_stay_outside(home: Path, outside: Path, sample: hostile.Sample) -> None:
     sample(outside / "v.pth", outside / "ran")
     with pytest.raises(VoiceError):
         bring(outside / "v.pth")
@@ -200,7 +208,9 @@ def test_hostile_voices_stay_outside(home, outside, sample):
     assert names(home) == []
 
 
-def test_an_index_is_written_anew_and_what_was_hidden_in_it_is_gone(home, outside):
+def test_an_index_is_written_anew_and_what_was_hidden_in_it_is_gone(
+    home: Path, outside: Path
+) -> None:
     tiny.voice(outside / "a.pth")
     file = table(outside / "a.index")
     before = index.Retriever.load(file).table
@@ -211,7 +221,9 @@ def test_an_index_is_written_anew_and_what_was_hidden_in_it_is_gone(home, outsid
 
 
 @pytest.mark.parametrize("kind", [None, "HNSW8"])
-def test_an_index_of_another_width_is_refused_even_if_asked_for(home, outside, kind):
+def test_an_index_of_another_width_is_refused_even_if_asked_for(
+    home: Path, outside: Path, kind: str | None
+) -> None:
     tiny.voice(outside / "a.pth")
     with pytest.raises(Mismatch, match="width 8"):
         bring(outside / "a.pth", index_path=table(outside / "b.index", width=8, kind=kind))
@@ -220,7 +232,7 @@ def test_an_index_of_another_width_is_refused_even_if_asked_for(home, outside, k
     assert names(home) == []
 
 
-def test_an_unusual_index_is_kept_as_plain_vectors(home, outside):
+def test_an_unusual_index_is_kept_as_plain_vectors(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     table(outside / "a.index", kind="HNSW8")
     done = bring(outside / "a.pth")["imported"][0]
@@ -228,7 +240,7 @@ def test_an_unusual_index_is_kept_as_plain_vectors(home, outside):
     assert len(index.Retriever.load(done["index_path"])) == 200
 
 
-def test_a_damaged_index_keeps_the_voice_out_and_says_so(home, outside):
+def test_a_damaged_index_keeps_the_voice_out_and_says_so(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     table(outside / "a.index")
     (outside / "a.index").write_bytes((outside / "a.index").read_bytes()[:3000])
@@ -237,7 +249,7 @@ def test_a_damaged_index_keeps_the_voice_out_and_says_so(home, outside):
     assert names(home) == []
 
 
-def test_nothing_and_unknown_architectures_are_refused(home, outside):
+def test_nothing_and_unknown_architectures_are_refused(home: Path, outside: Path) -> None:
     with pytest.raises(BadInput, match="no voice"):
         bring(outside)
     tiny.checkpoint_g(outside / "G_100.pth")
@@ -257,7 +269,7 @@ def test_nothing_and_unknown_architectures_are_refused(home, outside):
     assert voice.vocoder == "HiFi-GAN"
 
 
-def test_deleting_wants_the_name_twice(home, outside):
+def test_deleting_wants_the_name_twice(home: Path, outside: Path) -> None:
     tiny.voice(outside / "a.pth")
     bring(outside / "a.pth")
     with pytest.raises(BadInput, match="not confirmed"):
@@ -268,7 +280,9 @@ def test_deleting_wants_the_name_twice(home, outside):
 
 
 @pytest.mark.parametrize("form", ["zip", "file", "folder"])
-def test_of_a_pair_of_indexes_the_one_with_the_features_comes(home, outside, form):
+def test_of_a_pair_of_indexes_the_one_with_the_features_comes(
+    home: Path, outside: Path, form: str
+) -> None:
     tiny.voice(outside / "first.pth")
     added = "added_IVF1_Flat_nprobe_1_first_v2.index"
     table(outside / added, seed=1)
@@ -284,20 +298,20 @@ def test_of_a_pair_of_indexes_the_one_with_the_features_comes(home, outside, for
     assert np.array_equal(np.sort(made.vectors, 0), np.sort(wanted.vectors, 0))
 
 
-def test_an_archive_that_is_called_a_voice_is_opened(home, outside):
+def test_an_archive_that_is_called_a_voice_is_opened(home: Path, outside: Path) -> None:
     tiny.voice(outside / "Ann.pth")
     with zipfile.ZipFile(outside / "z.pth", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.write(outside / "Ann.pth", "Ann.pth")
     assert bring(outside / "z.pth")["imported"][0]["name"] == "Ann"
 
 
-def test_one_voice_of_several_is_chosen_by_its_name(home, outside):
+def test_one_voice_of_several_is_chosen_by_its_name(home: Path, outside: Path) -> None:
     for number, name in enumerate(("ann", "bob", "cid")):
         tiny.voice(outside / f"{name}.pth", seed=number)
     assert [d["name"] for d in bring(outside, model_name="bob")["imported"]] == ["bob"]
 
 
 @pytest.mark.parametrize("name", ["हिन्दी", "น้ำ", "বাংলা", "தமிழ்", "étoile", "مُح", "می‌خواهم"])
-def test_names_of_any_script_are_kept(home, outside, name):
+def test_names_of_any_script_are_kept(home: Path, outside: Path, name: str) -> None:
     tiny.voice(outside / f"{name}.pth")
     assert bring(outside / f"{name}.pth")["imported"][0]["name"] == name
