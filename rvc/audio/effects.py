@@ -119,8 +119,7 @@ class Chain:
     def __init__(self, names: list[str], p: Effects) -> None:
         package, self.names = _pedalboard(), names
         pedals = []
-        for name in names:
-            kind, arguments = CHAIN[name]
+        for kind, arguments in (CHAIN[name] for name in names):
             values = {key: float(getattr(p, field)) for key, field in arguments.items()}
             pedals.append(getattr(package, kind)(**values))
         self.board = package.Pedalboard(pedals)
@@ -227,9 +226,8 @@ def formant_shift(wave: np.ndarray, rate: int, quefrency: float, timbre: float) 
     out = np.zeros(0, np.float32)
     for start in range(0, max(1, len(wave) - fade), size - fade):
         piece = np.asarray(wave[start : start + size], np.float32)
-        padded = np.pad(piece, (FRAME, FRAME))
         with np.errstate(all="ignore"):
-            moved = shifter.shiftpitch(padded, 1, quefrency * 1e-3, timbre)
+            moved = shifter.shiftpitch(np.pad(piece, FRAME), 1, quefrency * 1e-3, timbre)
         moved = np.nan_to_num(moved[FRAME : FRAME + len(piece)], posinf=0, neginf=0)
         out = dsp.crossfade(out, moved.astype(np.float32), fade) if start else moved
     return out.astype(np.float32)

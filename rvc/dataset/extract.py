@@ -96,8 +96,7 @@ def load_embedders(p: params.Extract, report: Report) -> list[tuple[Any, torch.d
     choice = device.choose(p.gpu, part="features")
     log.info("%s", choice.why)
     manager = EmbedderManager(report)
-    name, custom = p.embedder_model, p.embedder_model_custom
-    kind = choice.device.type
+    name, custom, kind = p.embedder_model, p.embedder_model_custom, choice.device.type
     places = [torch.device(kind, n) for n in choice.numbers] if kind != "mps" else []
     return [
         (manager.load(name, custom, device=place, dtype=choice.dtype), place)

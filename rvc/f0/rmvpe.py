@@ -83,14 +83,12 @@ class Bottom(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, layers: int, count: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            Stage(inputs if i == 0 else outputs, outputs, count) for i in range(layers)
-        )
+        sizes = [inputs, *[outputs] * layers]
+        self.layers = nn.Sequential(*(Stage(a, b, count) for a, b in pairwise(sizes)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        out: torch.Tensor = self.layers(x)
+        return out
 
 
 class Up(nn.Module):
@@ -114,9 +112,8 @@ class Decoder(nn.Module):
 
     def __init__(self, inputs: int, stages: int, count: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            Up(inputs >> i, inputs >> (i + 1), count) for i in range(stages)
-        )
+        sizes = [inputs >> i for i in range(stages + 1)]
+        self.layers = nn.ModuleList(Up(a, b, count) for a, b in pairwise(sizes))
 
     def forward(self, x: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
         for layer, skip in zip(self.layers, reversed(skips), strict=True):
@@ -183,8 +180,7 @@ def fold(net: Network) -> Network:
 
 def read(file: Path | None = None) -> Network:
     """The network, filled and folded. Raises what `RMVPE` raises."""
-    file = file or paths().predictors / "rmvpe.pt"
-    fetch.supply(file)
+    fetch.supply(file := file or paths().predictors / "rmvpe.pt")
     state = weights.read(file)
     with torch.device("meta"):  # no memory and no random numbers for values replaced at once
         net = Network()
@@ -230,8 +226,7 @@ class RMVPE:
     def salience(self, mel: torch.Tensor) -> torch.Tensor:
         """Log-mel (B, 128, T) -> (B, T, 360) for any T."""
         frames = mel.shape[-1]
-        missing = -frames % STRIDE
-        mode = "reflect" if missing < frames else "replicate"
+        mode = "reflect" if (missing := -frames % STRIDE) < frames else "replicate"
         found: torch.Tensor = self.net(F.pad(mel, (0, missing), mode=mode))
         return found[:, :frames]
 

@@ -183,8 +183,7 @@ def _sound(
     report: Report,
 ) -> Spool:
     """The voice's sound for the whole signal, silent between pieces."""
-    voice, phase, done = pipeline.voice, Phase(), 0.0
-    hop = voice.hop
+    voice, hop, phase, done = pipeline.voice, pipeline.voice.hop, Phase(), 0.0
     total = sum(piece.stop - piece.start for piece in pieces) / RATE
     for piece, features in crossfaded(
         pieces, lambda piece: pipeline.features(samples_of(wave, piece, EMBEDDER_EXTRA))
@@ -211,16 +210,14 @@ def samples_of(wave: Spool, piece: Piece, extra: int = 0) -> np.ndarray:
         return wave.read(first, last)
     index = segment.mirrored(first, last, piece.low, piece.high)
     begin = int(index.min())
-    found: np.ndarray = wave.read(begin, int(index.max()) + 1)[index - begin]
-    return found
+    return np.asarray(wave.read(begin, int(index.max()) + 1)[index - begin])
 
 
 def pitch_of(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     """Pitch (T,) of [first, last), mirrored like the sound."""
     low, high = piece.low // FRAME, max(piece.low // FRAME + 1, -(-piece.high // FRAME))
     index = segment.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
-    found: np.ndarray = f0_hz[np.minimum(index, len(f0_hz) - 1)]
-    return found
+    return np.asarray(f0_hz[np.minimum(index, len(f0_hz) - 1)])
 
 
 def crossfaded(

@@ -6,6 +6,7 @@ one it was trained with makes noise.
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rvc.device import Device
-from rvc.embedders import EMBEDDERS
+from rvc.embedders import EMBEDDERS, FAMILIES
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import Mismatch
 from rvc.progress import Report
@@ -83,13 +84,26 @@ def _as_graph_or_network(
     projected: bool,
 ) -> Embedder:
     """As a graph where that can be had, else the network."""
-    if device.name == "cpu" and device.dtype == torch.float32:
+    plain_cpu = device.name == "cpu" and device.dtype == torch.float32
+    if plain_cpu and _exportable(manager.home(name, custom)):
         from rvc.onnx import accelerate
 
         made = accelerate.embedder(manager, name, custom, layer, projected)
         if made is not None:
             return made
     return manager.load(name, custom, device.device, device.dtype, layer=layer, projected=projected)
+
+
+def _exportable(home: Path) -> bool:
+    """Whether the embedder is of the HuBERT family; a checkpoint of fairseq always is."""
+    config = home / "config.json"
+    if not config.is_file():
+        return True
+    try:
+        family = str(json.loads(config.read_text(encoding="utf-8")).get("model_type", "hubert"))
+    except (ValueError, AttributeError):
+        return False  # whoever loads it says what is wrong
+    return FAMILIES.get(family, "").startswith("rvc.embedders.hubert:")
 
 
 def _check_spec(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:

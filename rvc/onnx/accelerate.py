@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from rvc.config import paths
-from rvc.embedders import FAMILIES
 from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.manager import EmbedderManager, weights_file
 from rvc.hub.digest import sha256
@@ -129,8 +128,6 @@ def embedder(
 ) -> Embedder | None:
     """An embedder as a graph; its network is not loaded here."""
     home = manager.home(name, custom)
-    if not _exportable(home):
-        return None
     weights = weights_file(home)
     declared = sorted(home.glob("*.json")) if home.is_dir() else []
     contents = [sha256(weights), *(f.read_text(encoding="utf-8") for f in declared)]
@@ -154,18 +151,6 @@ def embedder(
 
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
     return Embedder(spec, GraphNetwork(graph, wanted, plain))
-
-
-def _exportable(home: Path) -> bool:
-    """Whether the embedder is of the HuBERT family; a checkpoint of fairseq always is."""
-    config = home / "config.json"
-    if not config.is_file():
-        return True
-    try:
-        family = str(json.loads(config.read_text(encoding="utf-8")).get("model_type", "hubert"))
-    except (ValueError, AttributeError):
-        return False  # whoever loads it says what is wrong
-    return FAMILIES.get(family, "").startswith("rvc.embedders.hubert:")
 
 
 def pitch() -> RMVPE | None:

@@ -6,14 +6,15 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from rvc import files
 from rvc.errors import BadInput, Mismatch
-from rvc.retrieval import reader
-from rvc.retrieval.table import Table
+
+if TYPE_CHECKING:
+    from rvc.retrieval.table import Table
 
 Algorithm = Literal["Auto", "Faiss", "KMeans"]
 MANY_ROWS = 200_000  # above this, features are condensed
@@ -114,6 +115,8 @@ class Retriever:
     @classmethod
     def load(cls, file: Path) -> Retriever:
         """Open a .index file. Raises what `reader.read` raises."""
+        from rvc.retrieval import reader  # building an index reads none
+
         return cls(reader.read(Path(file)), str(file))
 
     def __len__(self) -> int:

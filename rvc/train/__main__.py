@@ -11,7 +11,7 @@ import torch
 
 from rvc import config, device
 from rvc.errors import BadInput, VoiceError
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.progress import silent
 from rvc.train import distributed
 from rvc.train.build import STANDARD, Parts

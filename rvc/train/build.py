@@ -21,7 +21,7 @@ from rvc.nets.checkpoint import Checkpoint, read_checkpoint
 from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.progress import Report
 from rvc.train import export, index, metrics, preflight, pretrained, report
 from rvc.train.dataset import Dataset, Sampler

@@ -23,7 +23,7 @@ import torch
 from rvc import files
 from rvc.dataset import filelist, manifest
 from rvc.errors import Mismatch, StageFailed
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.train.distributed import Ranks
 from rvc.train.material import Material
 

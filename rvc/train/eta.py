@@ -11,7 +11,7 @@ from torch import nn
 
 from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.progress import Report
 from rvc.train.material import minutes
 from rvc.train.monitor import Monitor

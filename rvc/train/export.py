@@ -11,7 +11,7 @@ from rvc.dataset import manifest
 from rvc.errors import StorageFailed
 from rvc.nets import checkpoint, voice_file
 from rvc.nets.config import VoiceSettings
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.train import preflight
 from rvc.train.state import State
 

@@ -18,7 +18,7 @@ from rvc.dataset.filelist import Clip
 from rvc.errors import StageFailed
 from rvc.f0.contour import median_hz
 from rvc.nets.config import VoiceSettings
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.train import preflight
 from rvc.train.dataset import MAX_FRAMES
 

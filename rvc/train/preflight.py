@@ -19,7 +19,7 @@ import soundfile
 from rvc.dataset import manifest
 from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled, Mismatch, StageFailed, VoiceError
-from rvc.params import DatasetReport
+from rvc.params.train import DatasetReport
 from rvc.progress import Report
 
 LEAST_SPEECH_S = 10.0

@@ -15,7 +15,7 @@ from rvc.config import KIT, command, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
 from rvc.nets import voice_file
 from rvc.nets.config import slug
-from rvc.params import Train
+from rvc.params.train import Train
 
 PAIR = re.compile(r"^G_(\d+)\.pth$")
 LEAST_FITTING = 0.5

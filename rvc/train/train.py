@@ -16,7 +16,7 @@ from typing import Any
 from rvc import config, device, memory
 from rvc.dataset import lock, manifest
 from rvc.errors import BadInput
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.progress import Report, silent
 from rvc.train import build, checkpoint, export
 from rvc.train.build import STANDARD, Parts

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from rvc.errors import Cancelled
-from rvc.params import Train
+from rvc.params.train import Train
 from rvc.train import checkpoint, plausibility
 from rvc.train.dataset import Batch, Dataset, Prefetch, Sampler
 from rvc.train.eta import Eta

@@ -16,7 +16,6 @@ from rvc.audio import io
 from rvc.audio.resample import resample
 from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
-from rvc.evaluate import judges
 from rvc.nets.layers import Noise
 from rvc.train import scores
 from rvc.train.dataset import Dataset
@@ -37,6 +36,18 @@ WORST_SEMITONES = 12.0
 Measure = Callable[[np.ndarray], np.ndarray]
 
 
+def _likeness() -> Measure:
+    from rvc.evaluate import judges
+
+    return judges.Likeness()
+
+
+def _quality() -> Callable[[np.ndarray], float]:
+    from rvc.evaluate import judges
+
+    return judges.Quality()
+
+
 class SpeakerJudges:
     """Compares renderings with the speaker's own held-out clips. Loads its models when first used.
 
@@ -45,8 +56,8 @@ class SpeakerJudges:
 
     def __init__(
         self,
-        make_likeness: Callable[[], Measure] = judges.Likeness,
-        make_quality: Callable[[], Callable[[np.ndarray], float]] = judges.Quality,
+        make_likeness: Callable[[], Measure] = _likeness,
+        make_quality: Callable[[], Callable[[np.ndarray], float]] = _quality,
     ) -> None:
         self.make_likeness, self.make_quality = make_likeness, make_quality
         self.likeness: Measure | None = None

@@ -69,12 +69,8 @@ def bring(p: params.ImportVoice, report: Report = silent) -> Result:
         raise BadInput(f"No voice in {p.source} can be used: {failed[0]['cause']}")
     lines = [_sentence(d) for d in done] + [k["message"] for k in known]
     lines += [f"Not imported: {f['file']}. {f['cause']}" for f in failed]
-    return {
-        "message": "\n".join(lines),
-        "imported": done,
-        "already_here": known,
-        "failed": failed,
-    }
+    told = {"message": "\n".join(lines)}
+    return told | {"imported": done, "already_here": known, "failed": failed}
 
 
 def _voices(found: list[Found], wanted: str | None) -> list[Found]:

@@ -120,17 +120,16 @@ def direct(link: str, wanted: str | None = None) -> list[str]:
 def _of_host(link: str, host: str) -> str:
     """The file behind a share link of the other hosts that people use, or the link as it is."""
     parts = urlsplit(link)
-    if host.removeprefix("www.") == "pixeldrain.com":
-        one = PIXELDRAIN.fullmatch(parts.path)
-        if one:
-            tail = f"file/{one[2]}" if one[1] == "u" else f"list/{one[2]}/zip"
-            return f"https://pixeldrain.com/api/{tail}"
-    if host.removeprefix("www.") == "dropbox.com":
+    host = host.removeprefix("www.")
+    if host == "pixeldrain.com" and (one := PIXELDRAIN.fullmatch(parts.path)):
+        tail = f"file/{one[2]}" if one[1] == "u" else f"list/{one[2]}/zip"
+        return f"https://pixeldrain.com/api/{tail}"
+    if host == "dropbox.com":
         query = dict(parse_qsl(parts.query)) | {"dl": "1"}
         return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
-    if host.removeprefix("www.") == "github.com":
+    if host == "github.com":
         return urlunsplit(parts._replace(path=GITHUB_BLOB.sub(r"\1/raw/", parts.path)))
-    if host.removeprefix("www.") in ENCRYPTED:
+    if host in ENCRYPTED:
         raise DownloadFailed(
             f"Files of {host} can only be opened in a browser.",
             "Download it there and import the file.",
@@ -142,9 +141,7 @@ def _drive(link: str) -> str:
     matched = DRIVE_ID.search(link)
     number = matched[1] if matched else (parse_qs(urlsplit(link).query).get("id") or [""])[0]
     if not re.fullmatch(r"[\w-]{10,}", number):
-        raise DownloadFailed(
-            f"{link} is no link to a file.", "Share the file itself, not a folder."
-        )
+        raise DownloadFailed(f"{link} is no link to a file.", "Share the file, not its folder.")
     return f"{DRIVE_FILES}?id={number}&export=download&confirm=t"
 
 
@@ -201,8 +198,7 @@ class _Named(Transfer):
 
     def _listen(self, answer: requests.Response) -> None:
         super()._listen(answer)
-        said = NAMED.search(answer.headers.get("Content-Disposition", ""))
-        if said:
+        if said := NAMED.search(answer.headers.get("Content-Disposition", "")):
             self.named = PurePosixPath(unquote(said[1]).replace("\\", "/")).name
         length = answer.headers.get("Content-Length", "")
         if length.isdigit() and int(length) > LIMIT_BYTES:
