@@ -188,7 +188,7 @@ class Session:
 
     def push(self, wave: np.ndarray) -> None:
         self.heard_in.write(wave)
-        self.chunk_s = max(self.chunk_s, len(wave) / self.port.rate_in)
+        self.chunk_s: float = max(self.chunk_s, len(wave) / self.port.rate_in)
         for outlet in self.outlets:
             outlet.armed = True
         if self.heard_in.end >= self.wanted_in:
@@ -234,8 +234,7 @@ class Session:
         self.raw = {o.rate: Sampler(port.rate_in, o.rate) for o in self.outlets}
         self.level_in, self.level_out = Level(), Level()
         self.hops = self.dropped = 0
-        self.wanted_in = 0.0
-        self.chunk_s: float = 0.0
+        self.wanted_in = self.chunk_s = 0.0
         self.gain_in = Glide(1.0, RATE)
         self.glides = {
             o: {name: Glide(0.0, o.rate) for name in ("voice", "raw")} for o in self.outlets
