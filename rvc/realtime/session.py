@@ -78,6 +78,7 @@ class Session:
         self.thread: threading.Thread | None = None
         self.wrapped, self.silent, self.monitored = False, False, live.monitor
         self.track: Track | None = None
+        self.chunk_s = 0.0  # most that is pushed at a time
 
     # ---- for whoever controls it
 
@@ -234,7 +235,7 @@ class Session:
         self.raw = {o.rate: Sampler(port.rate_in, o.rate) for o in self.outlets}
         self.level_in, self.level_out = Level(), Level()
         self.hops = self.dropped = 0
-        self.wanted_in = self.chunk_s = 0.0
+        self.wanted_in = 0.0
         self.gain_in = Glide(1.0, RATE)
         self.glides = {
             o: {name: Glide(0.0, o.rate) for name in ("voice", "raw")} for o in self.outlets

@@ -49,7 +49,15 @@ def _devices(p: Realtime, report: Report) -> dict[str, Any]:
     }
 
 
-def _port(p: Realtime) -> DevicePort:
+def port(p: Realtime, cable: bool = False) -> DevicePort:
+    """The devices that are asked for.
+
+    Args:
+        cable: the microphone may hear the output.
+
+    Raises:
+        VoiceError: there are none such, or the voice would hear itself.
+    """
     from rvc.realtime import devices
     from rvc.realtime.portaudio import DevicePort
 
@@ -60,12 +68,14 @@ def _port(p: Realtime) -> DevicePort:
     monitor = None
     if p.monitor_device is not None:
         monitor = devices.chosen(found, p.monitor_device, "output", None)
+    if not cable:
+        devices.refuse_feedback(source, sink)
     return DevicePort(source, sink, monitor, p.input_channel, p.exclusive)
 
 
 def _run(p: Realtime, report: Report) -> dict[str, Any]:
     """Convert until the time is over or somebody stops it."""
-    from rvc.realtime import devices, lease, startup
+    from rvc.realtime import lease, startup
     from rvc.realtime.recorder import Recorder
     from rvc.realtime.session import Session
 
@@ -73,9 +83,8 @@ def _run(p: Realtime, report: Report) -> dict[str, Any]:
         raise BadInput("No voice was chosen.", "Give its file with --pth-path.")
     with lease.held(str(p.pth_path)):
         startup.settle()
-        port = _port(p)
-        devices.refuse_feedback(port.streams[0].device, port.streams[1].device)
-        session = Session(p, port, force=p.force)
+        opened = port(p)
+        session = Session(p, opened, force=p.force)
         report(0, p.seconds or 0, "Loading the voice")
         session.start()
         recorder = None
@@ -149,22 +158,22 @@ def _probe(p: Realtime, report: Report) -> dict[str, Any]:
     from rvc.realtime.schedule import Schedule
 
     with lease.held("a measurement of the delay"):
-        port = _port(p)
-        link = probe.ProbeLink(port.rate_out)
+        opened = port(p, cable=True)
+        link = probe.ProbeLink(opened.rate_out)
         try:
-            port.start(link)
+            opened.start(link)
             deadline = time.monotonic() + PROBE_S
             while not link.over and not link.trouble and time.monotonic() < deadline:
                 report(link.at, len(link.sound), "Measuring")
                 time.sleep(LOOK_S)
         finally:
-            port.stop()
+            opened.stop()
         if link.trouble:
             raise VoiceError(link.trouble, "Plug it in again, and measure once more.")
-        found = probe.find(np.concatenate(link.heard), port.rate_in)
+        found = probe.find(np.concatenate(link.heard), opened.rate_in)
         costs = startup.costs_ms(p, startup.engine, startup.HOPS) if p.pth_path else []
         pace = Schedule(p, costs).pace
-    result: dict[str, Any] = {**found.json(), "session_ms": pace.delay, "port": port.figures()}
+    result: dict[str, Any] = {**found.json(), "session_ms": pace.delay, "port": opened.figures()}
     if found.delay_s is None:
         return result | {
             "measured": False,
