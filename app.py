@@ -11,12 +11,13 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.routing import Mount
 
     from rvc.server import Access
 
@@ -142,16 +143,46 @@ def without_proxies() -> Iterator[None]:
 
 
 def _with_page(access: Access) -> FastAPI:
-    from gradio.routes import mount_gradio_app
+    from starlette.concurrency import run_in_threadpool
 
     from rvc import server
-    from rvc.config import load_settings, paths
+    from rvc.config import load_settings
+    from tabs import i18n
+
+    app = server.create(access)
+    shown = i18n.choose(load_settings().language)
+
+    async def renew() -> dict[str, bool]:
+        """The page in the language that is set now; whether that is another one than before."""
+        nonlocal shown
+        wanted = i18n.choose(load_settings().language)
+        if wanted == shown:
+            return {"changed": False}
+        before = app.router.routes[-1]
+        page = await run_in_threadpool(_mount, app, access, wanted)
+        app.router.routes.remove(before)
+        await app.state.pages.enter_async_context(page.router.lifespan_context(page))
+        page.get_blocks().run_startup_events()
+        await page.get_blocks().run_extra_startup_events()
+        shown = wanted
+        return {"changed": True}
+
+    app.state.pages = contextlib.AsyncExitStack()
+    app.post("/api/page", tags=["machine"], summary="Show the page in the language that is set.")(
+        renew
+    )
+    _mount(app, access, shown)
+    return app
+
+
+def _mount(app: FastAPI, access: Access, language: str) -> Any:
+    """Build the page in a language and put it behind all routes; returns Gradio's app of it."""
+    from gradio.routes import mount_gradio_app
+
+    from rvc.config import paths
     from tabs import head, i18n, layout, theme
     from tabs.page import Page
 
-    here = paths()
-    app = server.create(access)
-    language = i18n.choose(load_settings().language)
     blocks = layout.build(Page(i18n.translator(language), app.state.fence))
     mount_gradio_app(
         app,
@@ -160,7 +191,7 @@ def _with_page(access: Access) -> FastAPI:
         footer_links=[],
         run_history=False,
         allowed_paths=[str(folder) for folder in app.state.fence.outputs()],
-        blocked_paths=[str(here.settings)],
+        blocked_paths=[str(paths().settings)],
         max_file_size=MAX_FILE,
         show_error=True,
         ssr_mode=False,
@@ -169,11 +200,11 @@ def _with_page(access: Access) -> FastAPI:
         mcp_server=False,
         theme=theme.theme(),
         css_paths=head.styles(),
-        head=head.head(i18n.table(language)),
+        head=head.head(i18n.table(language), language),
         root_path=access.root_url or access.root_path or None,
     )
     blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
-    return app
+    return cast("Mount", app.router.routes[-1]).app
 
 
 def serve(

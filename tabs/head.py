@@ -14,13 +14,19 @@ from tabs.i18n import Translate
 UI = ASSETS / "ui"
 SCRIPTS = (
     "core.js", "address.js", "run.js", "takes.js", "jobs.js", "joblist.js", "player.js",
-    "mixer.js", "steps.js", "training.js", "models.js", "recording.js", "dataset.js",
-    "voice-face.js", "voice-picker.js", "voices.js", "forms.js",
+    "models.js", "recording.js", "voice-face.js", "voice-picker.js", "forms.js",
 )  # fmt: skip
+LATER = {  # elements whose script is fetched when the first of them appears
+    "stem-mixer": "mixer.js",
+    "step-bar": "steps.js",
+    "voice-progress": "training.js",
+    "recordings-box": "dataset.js",
+    "voice-library": "voices.js",
+}
 STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css")
 
 
-def head(words: dict[str, str]) -> str:
+def head(words: dict[str, str], language: str) -> str:
     """What goes into <head>: texts and facts for the live elements and the scripts, all our own.
 
     Addresses are relative to the page's, and so right under any path.
@@ -30,7 +36,11 @@ def head(words: dict[str, str]) -> str:
         for name in SCRIPTS
         if (UI / name).exists()
     )
-    return _data("voice-texts", words) + _data("voice-facts", {"played": PLAYED}) + scripts
+    return (
+        _data("voice-texts", words)
+        + _data("voice-facts", {"played": PLAYED, "later": LATER, "language": language})
+        + scripts
+    )
 
 
 def _data(name: str, value: Any) -> str:

@@ -36,7 +36,8 @@ def build(page: Page) -> None:
     page.on_load(_kept, [], list(fields.values()))
     page.on_load(lambda: _plugins(t), [], [added])
     text = "Keep the settings in assets/config.json."
-    endpoint(save.click, keep, fields, told, t, "save_settings", text)
+    saved = endpoint(save.click, keep, fields, told, t, "save_settings", text)
+    saved.success(None, js="() => window.voice.renew()", api_visibility="private")
 
 
 def _fields(t: Translate) -> dict[str, Any]:
@@ -44,9 +45,7 @@ def _fields(t: Translate) -> dict[str, Any]:
     languages = [(t("As the system"), "auto"), *((name, code) for code, name in LANGUAGES.items())]
     return {
         "language": gr.Dropdown(
-            languages,
-            label=t("Language"),
-            info=t("Takes effect when the program is started again."),
+            languages, label=t("Language"), info=t("Of the page, for everybody who opens it.")
         ),
         "model_author": gr.Textbox(
             label=t("Author"), info=t("Written into the voices you train."), max_lines=1

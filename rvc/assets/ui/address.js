@@ -41,7 +41,7 @@ window.addEventListener("popstate", () => {
   if (!tab) return;
   const chosen = button(tab);
   if (chosen?.getAttribute("aria-selected") !== "true") chosen?.click();
-  if (tab === "training" && step) window.voice.step(step);
+  if (tab === "training" && step) window.voice.step?.(step);
 });
 
 window.addEventListener("voice-saved", ({ detail: { key, name, value } }) => {

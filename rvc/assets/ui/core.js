@@ -34,7 +34,7 @@ export function began(job) {
     const all = [job, ...ids([store, key]).filter((id) => id !== job)];
     store.setItem(key, JSON.stringify(all.slice(0, 200)));
   }
-  window.voice.poke();
+  jobs.dispatchEvent(new Event("change")); // it may be known already
 }
 
 export function make(tag, className = "", text = "", attributes = {}) {
@@ -61,6 +61,7 @@ export function duration(seconds) {
 export const fileUrl = (path) => apiUrl("files/" + path.split("/").map(encodeURIComponent).join("/"));
 export const baseName = (path) => path.split(/[\\/]/).pop();
 const facts = JSON.parse(document.getElementById("voice-facts")?.textContent ?? "{}");
+document.documentElement.lang = facts.language ?? "en";
 export const SOUND = { test: (path) => (facts.played ?? []).includes(/\.[^.]*$/.exec(path)?.[0].toLowerCase()) };
 export const ENDED = ["done", "failed", "cancelled"];
 export const STAGES = {
@@ -76,44 +77,85 @@ export const runs = (job) => Boolean(job) && !ENDED.includes(job.state);
 export const stageOf = (job) =>
   job.verb in STAGES ? job.verb : Object.keys(STAGES).find((name) => job.note.startsWith(name)) ?? "";
 
-const PATIENCE_MS = 30000; // then the server is said not to answer
+const AGAIN_MS = 2000; // until a lost server is tried again
+const AWAY_MS = 10000; // between looks at work that goes on while nobody looks at the page
 
+// All jobs, as the server tells of them. A page in view listens to one stream; one out of sight only
+// looks now and then, and only while something is under way: browsers keep few connections.
 class Jobs extends EventTarget {
   list = [];
   known = false; // whether the server has answered once
   lost = false;
+  #stream = null;
   #timer = null;
-  #asking = false;
-  #again = false;
 
-  // One question at a time: who asks during an answer is answered by the next, which follows at once.
-  async refresh() {
+  refresh() {
     clearTimeout(this.#timer);
-    this.#again = this.#asking;
-    if (this.#asking) return;
-    this.#asking = true;
-    try {
-      this.list = await ask("jobs?limit=60", { signal: AbortSignal.timeout(PATIENCE_MS) });
-      this.known = true;
-      this.lost = false;
-    } catch {
-      this.lost = true;
-    }
-    this.#asking = false;
-    const wait = this.#again ? 0 : this.#wait();
-    if (wait !== null) this.#timer = setTimeout(() => this.refresh(), wait);
+    if (document.hidden) return this.#look();
+    if (!this.#stream) this.#listen();
+  }
+
+  #listen() {
+    const stream = (this.#stream = new EventSource(apiUrl("events")));
+    const on = (name, change) =>
+      stream.addEventListener(name, ({ data }) => this.#tell(change(JSON.parse(data))));
+    on("jobs", (all) => all);
+    on("job", (job) => {
+      const known = this.list.some((one) => one.id === job.id);
+      return known ? this.list.map((one) => (one.id === job.id ? job : one)) : [job, ...this.list];
+    });
+    on("gone", (id) => this.list.filter((job) => job.id !== id));
+    stream.addEventListener("error", () => {
+      this.#leave();
+      this.#tell(null);
+      this.#timer = setTimeout(() => this.refresh(), AGAIN_MS);
+    });
+  }
+
+  #leave() {
+    this.#stream?.close();
+    this.#stream = null;
+  }
+
+  async #look() {
+    this.#leave();
+    this.#tell(await ask("jobs?limit=60").catch(() => null));
+    if (document.hidden && this.list.some(runs)) this.#timer = setTimeout(() => this.refresh(), AWAY_MS);
+  }
+
+  #tell(list) {
+    this.lost = list === null;
+    this.known ||= !this.lost;
+    this.list = list ?? this.list;
     this.dispatchEvent(new Event("change"));
   }
 
-  // Until the next look, in ms; null where nobody is looking and nothing is under way.
-  #wait() {
-    const busy = this.list.some(runs);
-    if (document.hidden) return busy ? 10000 : null;
-    if (this.lost) return 2000;
-    return busy ? 1000 : 6000;
+  // Seen again: listen; out of sight: only look on while something is under way.
+  turn() {
+    clearTimeout(this.#timer);
+    if (!document.hidden) return this.refresh();
+    this.#leave();
+    if (this.list.some(runs)) this.#timer = setTimeout(() => this.refresh(), AWAY_MS);
   }
 }
 
 export const jobs = new Jobs();
-document.addEventListener("visibilitychange", () => document.hidden || jobs.refresh());
-window.voice = { poke: () => setTimeout(() => jobs.refresh(), 50), began };
+document.addEventListener("visibilitychange", () => jobs.turn());
+window.voice = { began };
+
+// Scripts of elements that few visits need are fetched when the first such element appears.
+const later = new Map(Object.entries(facts.later ?? {}));
+function fetchNeeded() {
+  for (const [tag, file] of later) {
+    if (!document.querySelector(tag)) continue;
+    later.delete(tag);
+    import(new URL(file, import.meta.url));
+  }
+}
+let due = false;
+new MutationObserver(() => {
+  if (due || !later.size) return;
+  due = true;
+  setTimeout(() => ((due = false), fetchNeeded()));
+}).observe(document.documentElement, { childList: true, subtree: true });
+fetchNeeded();

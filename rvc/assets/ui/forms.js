@@ -71,6 +71,11 @@ Object.assign(window.voice, {
     usable(true);
     document.documentElement.dataset.loaded = "";
   },
+  // Show the page in the language that was saved; everything entered is kept by the browser.
+  async renew() {
+    const { changed } = await ask("page", { method: "POST" });
+    if (changed) location.reload();
+  },
   open(tab) {
     document.getElementById(`tab-${MOVED[tab] ?? tab}-button`)?.click();
     window.scrollTo({ top: 0 });

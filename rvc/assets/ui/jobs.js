@@ -107,7 +107,7 @@ class JobPanel extends HTMLElement {
     else this.bar.parentElement.removeAttribute("aria-valuenow");
     const stage = Object.keys(STAGES).indexOf(stageOf(job)) + 1;
     const of = stage && job.verb === "create-voice" ? `${stage} / ${Object.keys(STAGES).length} · ` : "";
-    const text = job.place > 0 ? T("%1 before this one").replace("%1", job.place) : of + doing(job);
+    const text = job.before > 0 ? T("%1 before this one").replace("%1", job.before) : of + doing(job);
     if (this.note.textContent !== text) this.note.replaceChildren(...linked(text));
     const left = job.eta_s >= 1 ? `${duration(job.eta_s)} ${T("left")}` : ""; // less is a guess
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;
@@ -120,7 +120,7 @@ class JobPanel extends HTMLElement {
     const parts = facts && said.includes("\n") ? [] : [notice("good", plainly(said, job))];
     if (job.result?.accompaniment) {
       const mixer = make("stem-mixer");
-      mixer.show(job);
+      customElements.whenDefined("stem-mixer").then(() => mixer.show(job));
       parts.push(mixer);
     } else if (output && SOUND.test(output)) {
       const player = make("ab-player", "", "", { output });

@@ -59,7 +59,7 @@ class RunState extends HTMLElement {
 }
 
 const words = (job) => {
-  if (job.place > 0) return T("%1 before this one").replace("%1", job.place);
+  if (job.before > 0) return T("%1 before this one").replace("%1", job.before);
   const said = { done: T("Done."), failed: T("That did not work"), cancelled: T("Stopped.") };
   return said[job.state] ?? (job.note ? T("Working…") : T("Getting ready…"));
 };
