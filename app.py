@@ -161,13 +161,11 @@ def _with_page(access: Access) -> FastAPI:
         before = app.router.routes[-1]
         page = await run_in_threadpool(_mount, app, access, wanted)
         app.router.routes.remove(before)
-        await app.state.pages.enter_async_context(page.router.lifespan_context(page))
         page.get_blocks().run_startup_events()
         await page.get_blocks().run_extra_startup_events()
         shown = wanted
         return {"changed": True}
 
-    app.state.pages = contextlib.AsyncExitStack()
     app.post("/api/page", tags=["machine"], summary="Show the page in the language that is set.")(
         renew
     )
