@@ -28,10 +28,10 @@ from tests.tabs import browsing  # noqa: E402
 TARGET = ROOT / "docs" / "screenshots"
 TABS = (
     "inference",
+    "songs",
     "training",
     "tts",
-    "blender",
-    "download",
+    "voices",
     "extra",
     "settings",
     "tensorboard",
@@ -61,7 +61,7 @@ def main(tabs: list[str]) -> None:
         server = browsing.Server(home, program=["app.py"])
         training = None
         try:
-            convert(server)
+            made = convert(server)
             training = train(server, home)
             with browsing.launched() as chromium:
                 for name, (width, height) in SHAPES.items():
@@ -70,7 +70,7 @@ def main(tabs: list[str]) -> None:
                         color_scheme="dark" if name == "dark" else "light",
                         locale="en-GB",
                     )
-                    photograph(context, server.url, name, tabs)
+                    photograph(context, server.url, name, tabs, made)
                     context.close()
         finally:
             if training:
@@ -88,17 +88,20 @@ def furnish(home: Path) -> None:
         shutil.copy(KIT / "demo" / "sample.flac", home / folder)
 
 
-def convert(server: browsing.Server) -> None:
+def convert(server: browsing.Server) -> list[str]:
+    """Two results of the shipped recording, the later one with other settings; their jobs."""
     audios, voice = server.home / "assets" / "audios", server.home / "logs" / "demo"
-    values = {
-        "input_path": audios / "sample.flac", "output_path": audios / "sample demo.wav",
-        "pth_path": voice / "demo.pth", "index_path": voice / "demo.index",
-        "f0_method": "fcpe", "proposed_pitch": True, "proposed_pitch_auto": True,
-    }  # fmt: skip
-    job = ask(
-        server, "infer?wait_s=600", {k: v if v is True else str(v) for k, v in values.items()}
-    )
-    assert job["state"] == "done", job
+    made: list[str] = []
+    for name, changes in {"sample demo.wav": {}, "sample demo 2.wav": {"pitch": 3}}.items():
+        values = {
+            "input_path": str(audios / "sample.flac"), "output_path": str(audios / name),
+            "pth_path": str(voice / "demo.pth"), "index_path": str(voice / "demo.index"),
+            "f0_method": "fcpe",
+        }  # fmt: skip
+        job = ask(server, "infer?wait_s=600", values | changes)
+        assert job["state"] == "done", job
+        made.insert(0, job["id"])
+    return made
 
 
 def train(server: browsing.Server, home: Path) -> str:
@@ -127,10 +130,18 @@ def ask(server: browsing.Server, path: str, values: dict[str, Any] | None = None
         return json.load(answer)
 
 
-def photograph(context: Any, url: str, shape: str, tabs: list[str]) -> None:
+def photograph(context: Any, url: str, shape: str, tabs: list[str], made: list[str]) -> None:
+    """One picture per tab (per step of a training) of a browser that began the jobs `made`."""
     page = browsing.open_page(context, url)
     page.evaluate(
-        "localStorage.setItem('voice.form.training', JSON.stringify({model_name: 'anna'}))"
+        """(made) => {
+            for (const store of [localStorage, sessionStorage]) {
+                store.setItem("voice.jobs", JSON.stringify(made));
+            }
+            localStorage.setItem("voice.form.training", JSON.stringify({ model_name: "anna" }));
+            localStorage.setItem("voice.form.sound", JSON.stringify({ pitch: 3 }));
+        }""",
+        made,
     )
     browsing.reload(page)
     for tab in tabs:

@@ -36,6 +36,13 @@ class JobList extends HTMLElement {
     const head = make("div", "ab-row");
     head.append(make("h2", "", T("Jobs")), button("✕", "plain", () => this.dialog.close()));
     head.lastChild.setAttribute("aria-label", T("Close"));
+    if (window.Notification?.permission === "default") {
+      const ask = button(T("Tell me when a long job ends"), "plain small", async () => {
+        await Notification.requestPermission(); // run.js tells, where it was given
+        ask.remove();
+      });
+      head.lastChild.before(ask);
+    }
     const rows = jobs.list.slice(0, SHOWN).map((job) => this.#row(job));
     const none = make("div", "notice empty");
     none.append(make("p", "", T("Nothing has been started here yet.")));
