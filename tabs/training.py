@@ -92,7 +92,7 @@ def _settings(page: Page) -> controls.Form:
         folds=_folds(),
         start={"total_epoch": 200} | machine.ready()["chosen"],
     )
-    _fit_rates(form)
+    _fit_rates(page, form)
     quality.input(_of_quality, quality, [form.fields[name] for name in FIELDS], **QUIET)
     return form
 
@@ -227,7 +227,7 @@ def _folds() -> dict[str, list[str]]:
     }
 
 
-def _fit_rates(form: controls.Form) -> None:
+def _fit_rates(page: Page, form: controls.Form) -> None:
     """Each vocoder has its own sample rates."""
 
     def rates(vocoder: str, now: int) -> Any:
@@ -236,4 +236,5 @@ def _fit_rates(form: controls.Form) -> None:
         return gr.Radio([(str(r), r) for r in known], value=kept)
 
     vocoder, rate = form.fields["vocoder"], form.fields["sample_rate"]
-    vocoder.change(rates, [vocoder, rate], rate, **QUIET)
+    vocoder.input(rates, [vocoder, rate], rate, **QUIET)
+    page.on_load(rates, [vocoder, rate], [rate])
