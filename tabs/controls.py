@@ -184,7 +184,9 @@ def _fill(
     def place(name: str) -> None:
         declared = built.params.model_fields[name]
         special = replace.get(name)
-        built.fields[name] = special() if special else component(name, declared, t, start)
+        made = special() if special else component(name, declared, t, start)
+        made.elem_classes = [*made.elem_classes, f"is-{name}"]  # for its tooltip and complaints
+        built.fields[name] = made
         below = [n for n in names if inside.get(n, ("",))[0] == name]
         if not below:
             return
@@ -227,10 +229,10 @@ def _start(name: str, declared: FieldInfo, start: Mapping[str, Any]) -> Any:
 
 
 def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, Any]) -> Any:
-    """The control that suits a field's type and limits; its class says the parameter's own name."""
+    """The control that suits a field's type and limits."""
     kind, many = base_type(declared.annotation)
     value = _start(name, declared, start)
-    text = text_of(name, declared, t) | {"elem_classes": f"is-{name}"}
+    text = text_of(name, declared, t)
     if kind is bool:
         return gr.Checkbox(bool(value), **text)
     if allowed := choices(declared.annotation):

@@ -132,7 +132,12 @@ def flag(name: str) -> str:
 
 def complaint(errors: Iterable[Mapping[str, Any]]) -> str:
     """What is wrong with the given values, one clause per option, the same in every front end."""
-    return "; ".join(f"--{flag(str((*e['loc'], '')[0]))}: {e['msg']}" for e in errors)
+    return "; ".join(_clause((*e["loc"], "")[0], e) for e in errors)
+
+
+def _clause(place: str | int, error: Mapping[str, Any]) -> str:
+    text = "a path is needed" if error.get("type") == "path_type" else str(error["msg"])
+    return f"--{flag(place)}: {text}" if isinstance(place, str) and place else text
 
 
 def group_of(field: FieldInfo) -> str:

@@ -106,10 +106,26 @@ new MutationObserver(applyTheme).observe(document.documentElement, { childList: 
 applyTheme();
 window.addEventListener("load", () => setTimeout(applyTheme, 0));
 
-// Gradio heads every message "Error"; ours say what happened, so their heading need not.
+// Gradio heads every message "Error"; ours say what happened, so their heading need not. What they
+// call by the command line's names is called by the page's, and the first of it is shown.
 new MutationObserver(() => {
   for (const title of document.querySelectorAll(".toast-title")) {
     if (title.textContent.trim() === "Error") title.textContent = T("That did not work");
+  }
+  for (const toast of document.querySelectorAll(".toast-text:not([data-said])")) {
+    toast.dataset.said = "";
+    const wrong = [];
+    const texts = document.createTreeWalker(toast, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      texts.currentNode.nodeValue = texts.currentNode.nodeValue.replace(/--([a-z0-9-]+)(?=: )/g, (flag, name) => {
+        const all = [...document.querySelectorAll(`.is-${name.replaceAll("-", "_")}`)];
+        const control = all.find((one) => one.checkVisibility()) ?? all[0];
+        if (control) wrong.push(control);
+        return control?.querySelector("[data-testid=block-info], label > span")?.textContent.trim() || flag;
+      });
+    }
+    wrong[0]?.scrollIntoView({ block: "center" });
+    wrong[0]?.querySelector("input, textarea")?.focus({ preventScroll: true });
   }
 }).observe(document.body, { childList: true, subtree: true });
 
