@@ -273,6 +273,14 @@ def test_small_tools_show_what_they_found(page: Watched, server: Server, speech:
     assert str(server.home) not in "".join(seen.values())
 
 
+def test_a_complaint_names_the_control_of_the_page(page: Watched) -> None:
+    card = tab(page, "extra").locator(".fold-card", has_text="Audio analyser").first
+    card.locator("button.label-wrap").first.click()
+    page.locator("#do-audio-analyzer").click()
+    page.locator(".toast-text", has_text="Recording: a path is needed").wait_for()
+    assert "--" not in page.locator(".toast-text").inner_text()
+
+
 def test_presets_come_and_go(page: Watched, server: Server, tmp_path: Path) -> None:
     fold = page.locator("#tab-inference .fold", has_text="Presets").last
     fold.locator("button.label-wrap").first.click()

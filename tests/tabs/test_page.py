@@ -62,6 +62,11 @@ def test_forms_complain_like_the_command_line() -> None:
         controls.read(params.Infer, {"pitch": 99})
 
 
+def test_a_path_that_is_missing_is_said_in_words() -> None:
+    with pytest.raises(BadInput, match="--input-path: a path is needed"):
+        controls.read(params.AudioAnalyzer, {"input_path": None})
+
+
 def test_presets_are_saved_read_and_confined(home: Path) -> None:
     presets.write("Mine", {"pitch": 3, "index_rate": 0.5})
     assert "Mine" in presets.names()
