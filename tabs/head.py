@@ -22,8 +22,10 @@ LATER = {  # elements whose script is fetched when the first of them appears
     "voice-progress": "training.js",
     "recordings-box": "dataset.js",
     "voice-library": "voices.js",
+    "pitch-choice": "pitch-choice.js",
 }
-STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css")
+STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css",
+          "pitch.css")  # fmt: skip
 
 
 def head(words: dict[str, str], language: str) -> str:

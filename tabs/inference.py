@@ -45,6 +45,7 @@ def build(page: Page) -> None:
                 preset = presets.chooser(page)
                 form = controls.form(presets.Sound, t, start=usable("f0_method"))
                 page.missing_models("predictors/rmvpe", blocking="sound")
+                pitch = elements.holding("pitch-choice", "pitch-file")
                 presets.build(page, form, preset)
         with gr.Column(scale=5, min_width=300, elem_classes="card result"):
             page.heading("Result")
@@ -63,23 +64,25 @@ def build(page: Page) -> None:
     job = gr.Textbox(visible=False, label="job")
 
     def start(source: Any, pth: str | None, *values: Any) -> str:
-        return single(page, source, pth, dict(zip(form.fields, values, strict=True)))
+        return single(page, source, pth, dict(zip([*form.fields, "f0_file"], values, strict=True)))
 
     def start_preview(source: Any, pth: str | None, *values: Any) -> str:
-        filled = dict(zip(form.fields, values, strict=True)) | {"preview_s": PREVIEW_S}
-        return single(page, source, pth, filled)
+        filled = dict(zip([*form.fields, "f0_file"], values, strict=True))
+        return single(page, source, pth, filled | {"preview_s": PREVIEW_S})
 
     def start_all(source: str | None, pth: str | None, *values: Any) -> str:
         return batch(page, source, pth, dict(zip(form.fields, values, strict=True)))
 
-    one_of = {"recording": recording, "voice": voice} | form.fields
+    one_of = {"recording": recording, "voice": voice} | form.fields | {"f0_file": pitch}
     starts(convert, start, one_of, job, t, "infer", "convert")
     starts(preview, start_preview, one_of, job, t, "infer", "preview")
     all_of = {"folder": folder, "voice": voice} | form.fields
     starts(convert_all, start_all, all_of, job, t, "batch-infer", "convert_folder")
     used = list(one_of.values())
-    takes.change(lambda take: again(take, list(form.fields)), takes, used, **QUIET)
-    page.remember("inference", {"recording": recording, "voice": voice, "folder": folder})
+    names = [*form.fields, "f0_file"]
+    takes.change(lambda take: again(take, names), takes, used, **QUIET)
+    kept = {"recording": recording, "voice": voice, "folder": folder, "f0_file": pitch}
+    page.remember("inference", kept)
     page.remember("sound", form.fields)
 
 
@@ -117,7 +120,8 @@ def single(page: Page, source: Any, pth: str | None, values: dict[str, Any]) -> 
     ending = controls.read(presets.Sound, values).export_format.lower()
     name = f"{recording.stem[:30]} {voice.name[:24]}.{ending}"
     output = fence.fresh(paths().audios, fence.upload_name(name))
-    where = {"input_path": recording, "output_path": output}
+    curve = elements.given(values.get("f0_file"))
+    where = {"input_path": recording, "output_path": output, "f0_file": curve}
     return page.start("infer", values | where | _files(voice))
 
 

@@ -170,6 +170,7 @@ class F0Curve(Hardware):
 
     input_path: Path = option(help="Recording.", reads=True)
     f0_method: Method = option("rmvpe", "Pitch extractor.")
+    draw: bool = option(True, "Draw the picture; otherwise only the table is written.")
     plot_path: OptionalPath = option(None, "Picture; by default logs/f0_plot.png.", writes=True)
     csv_path: OptionalPath = option(None, "Table; by default logs/f0_curve.csv.", writes=True)
 

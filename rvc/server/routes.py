@@ -33,7 +33,7 @@ from rvc.errors import (
 )
 from rvc.hub import catalog
 from rvc.params.base import complaint
-from rvc.server import events, machine, openapi_page, progress, voices
+from rvc.server import events, machine, openapi_page, pitch, progress, voices
 from rvc.server.fence import (
     MAX_UPLOAD_BYTES,
     VOICE,
@@ -80,6 +80,7 @@ def add(app: FastAPI, fence: Fence) -> None:
         "/jobs/{job}/cancel", tags=["jobs"], summary="Save and stop; now=true kills at once."
     )(job_cancel)
     router.include_router(voices.router())
+    router.include_router(pitch.router(fence))
     router.get("/training", tags=["voices"], summary="Voices in the making.")(training_list)
     router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
         training_progress

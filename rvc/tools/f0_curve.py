@@ -27,15 +27,18 @@ def run(p: params.F0Curve, report: Report = silent) -> dict[str, Any]:
     extractor = f0.load(p.f0_method, device.choose(p.gpu).name)
     report(1, 3, "Measuring the pitch")
     f0_hz = extractor(wave)
-    report(2, 3, "Drawing")
     table = p.csv_path or config.paths().logs / "f0_curve.csv"
     picture = p.plot_path or config.paths().logs / "f0_plot.png"
     curve_file.write(table, f0_hz)
+    facts = describe(f0_hz)
+    said = f"{p.input_path.name}: {sentence(facts)}"
+    if not p.draw:
+        return {"message": f"{said} Table: {table}", "csv": str(table), **facts}
+    report(2, 3, "Drawing")
     draw(f0_hz, picture, f"{p.input_path.name}, {p.f0_method}")
     report(3, 3, "Drawing")
-    facts = describe(f0_hz)
     return {
-        "message": f"{p.input_path.name}: {sentence(facts)} Picture: {picture}, table: {table}",
+        "message": f"{said} Picture: {picture}, table: {table}",
         "plot": str(picture),
         "csv": str(table),
         **facts,

@@ -182,8 +182,8 @@ function drawSpectrogram(wave) {
   return picture;
 }
 
-function spectrum(wave, start) {
-  const count = 2 * SIZE;
+// Power of the lower half of the bins, from `count` samples, a power of two.
+export function spectrum(wave, start, count = 2 * SIZE) {
   const re = new Float64Array(count);
   const im = new Float64Array(count);
   for (let i = 0, j = 0; i < count; i++) {

@@ -23,9 +23,10 @@ export const versionOf = (all, pth) => {
   return null;
 };
 
-// A job's end: its result, or an error with the sentence that says why. `seen` hears of each change.
-export async function work(verb, values, seen = () => {}) {
-  const { id } = await post(verb, values);
+// The end of the job that an address starts: its result, or an error with the sentence that says
+// why. `seen` hears of each change.
+export async function work(path, values, seen = () => {}) {
+  const { id } = await post(path, values);
   jobs.refresh();
   return new Promise((resolve, reject) => {
     const look = () => {
