@@ -11,19 +11,17 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from starlette.routing import Mount
 
     from rvc.server import Access
 
 PORT = 6969
 TRIES = 20
-MAX_FILE = "1gb"
 
 log = logging.getLogger("app")
 
@@ -143,66 +141,12 @@ def without_proxies() -> Iterator[None]:
 
 
 def _with_page(access: Access) -> FastAPI:
-    from starlette.concurrency import run_in_threadpool
-
     from rvc import server
-    from rvc.config import load_settings
-    from tabs import i18n
+    from tabs import mount
 
     app = server.create(access)
-    shown = i18n.choose(load_settings().language)
-
-    async def renew() -> dict[str, bool]:
-        """The page in the language that is set now; whether that is another one than before."""
-        nonlocal shown
-        wanted = i18n.choose(load_settings().language)
-        if wanted == shown:
-            return {"changed": False}
-        before = app.router.routes[-1]
-        page = await run_in_threadpool(_mount, app, access, wanted)
-        app.router.routes.remove(before)
-        page.get_blocks().run_startup_events()
-        await page.get_blocks().run_extra_startup_events()
-        shown = wanted
-        return {"changed": True}
-
-    app.post("/api/page", tags=["machine"], summary="Show the page in the language that is set.")(
-        renew
-    )
-    _mount(app, access, shown)
+    mount.show(app, access)
     return app
-
-
-def _mount(app: FastAPI, access: Access, language: str) -> Any:
-    """Build the page in a language and put it behind all routes; returns Gradio's app of it."""
-    from gradio.routes import mount_gradio_app
-
-    from rvc.config import paths
-    from tabs import head, i18n, layout, theme
-    from tabs.page import Page
-
-    blocks = layout.build(Page(i18n.translator(language), app.state.fence))
-    mount_gradio_app(
-        app,
-        blocks,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        allowed_paths=[str(folder) for folder in app.state.fence.outputs()],
-        blocked_paths=[str(paths().settings)],
-        max_file_size=MAX_FILE,
-        show_error=True,
-        ssr_mode=False,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-        theme=theme.theme(),
-        css_paths=head.styles(),
-        head=head.head(i18n.table(language), language),
-        root_path=access.root_url or access.root_path or None,
-    )
-    blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
-    return cast("Mount", app.router.routes[-1]).app
 
 
 def serve(

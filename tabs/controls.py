@@ -98,10 +98,6 @@ class Form:
     params: type[Params]
     fields: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def components(self) -> list[Any]:
-        return list(self.fields.values())
-
     def read(self, values: Sequence[Any], **fixed: Any) -> Params:
         """The validated parameters from the values Gradio hands to an event."""
         return read(self.params, dict(zip(self.fields, values, strict=True)) | fixed)
