@@ -386,7 +386,9 @@ def test_a_phone_shows_everything_within_its_width(visit: Visit, tab: str) -> No
     page.locator(f"#tab-{tab} h2:visible").first.wait_for()
     page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.locator("#tab-inference-button").bounding_box()["height"] < 60  # in one line
+    menu = page.locator("#tab-inference-button").bounding_box()
+    assert menu is not None
+    assert menu["height"] < 60  # in one line
 
 
 def test_light_and_dark_stay_as_chosen(page: Watched) -> None:
