@@ -24,10 +24,13 @@ RATE = 16_000
 
 
 @pytest.fixture
-def fake_networks(monkeypatch: pytest.MonkeyPatch) -> Iterator[fakes.FakeEmbedder]:
+def fake_networks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[fakes.FakeEmbedder]:
     """Every embedder and every pitch extractor becomes a fake; no graphs are made."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: embedder)
+    monkeypatch.setattr(EmbedderManager, "home", lambda *a: tmp_path)
     monkeypatch.setattr(accelerate, "embedder", lambda *a: None)
     monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))
     monkeypatch.setenv(cache.OFF, "1")
