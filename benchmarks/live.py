@@ -33,7 +33,6 @@ from rvc.infer.voice import Voice  # noqa: E402
 from rvc.params import Live  # noqa: E402
 from rvc.params.live import PRESETS  # noqa: E402
 from rvc.realtime import startup  # noqa: E402
-from rvc.realtime.engine import Engine  # noqa: E402
 from rvc.realtime.ports import OUT_HZ, FilePort  # noqa: E402
 from rvc.realtime.session import Session  # noqa: E402
 
@@ -47,9 +46,9 @@ def live(args: argparse.Namespace, **more: Any) -> Live:
     return Live(pth_path=args.pth, index_path=args.index or None, gpu=args.gpu, seed=1, **more)
 
 
-def costs(voice: Voice, settings: Live, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def costs(settings: Live, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Wall and CPU ms of every hop that the networks worked for."""
-    engine, block = Engine(voice, settings), settings.timing.block * RATE // 1000
+    engine, block = startup.engine(settings), settings.timing.block * RATE // 1000
     took = []
     for at in range(0, len(wave), block):
         engine.heard.write(wave[at : at + block])
@@ -147,7 +146,7 @@ class Sound:
 
 def table(args: argparse.Namespace, wave: np.ndarray) -> None:
     startup.settle()
-    voice = Voice(args.pth, args.index or None, gpu=args.gpu)
+    voice = startup.engine(live(args)).voice
     print(
         "| preset | block | wall ms p50, p99 | CPU ms p50, p99 | % of a core "
         "| delay said, measured first, last ms "
@@ -158,7 +157,7 @@ def table(args: argparse.Namespace, wave: np.ndarray) -> None:
     print(f"| offline | | | | | | {sound.row(sound.offline)} |", flush=True)
     for preset in args.presets:
         settings = live(args, preset=preset, head_room_ms=40)
-        wall, cpu = costs(voice, settings, wave)
+        wall, cpu = costs(settings, wave)
         share = 100 * float(np.mean(cpu)) / settings.timing.block
         times = -(-round(args.seconds * RATE) // len(wave))
         long = np.tile(wave, max(1, times))

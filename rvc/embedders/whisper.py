@@ -7,6 +7,8 @@ are laid so that frame i covers samples 320 i .. 320 i + 400, as HuBERT's do. An
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -128,7 +130,7 @@ class Encoder(nn.Module):
         self.layer_norm = nn.LayerNorm(s.d_model) if depth == s.encoder_layers else None
 
     def forward(self, mel: Tensor) -> Tensor:
-        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).mT
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
         x = x + self.embed_positions.weight[: x.shape[1]]
         for layer in self.layers:
             x = layer(x)
@@ -150,7 +152,7 @@ class Projector(nn.Module):
         """(B, F, W) -> (B, F, out)."""
         y: Tensor = self.linear(x)
         if self.into is not None and self.back is not None:
-            y = y + self.back(F.gelu(self.into(x.mT))).mT
+            y = y + self.back(F.gelu(self.into(x.transpose(1, 2)))).transpose(1, 2)
         return y
 
 
@@ -198,11 +200,20 @@ class WhisperEncoder(nn.Module):
         return torch.cat(parts)
 
     def _window(self, wave: Tensor) -> Tensor:
-        mel = self.mel(wave).to(self.encoder.conv1.weight.dtype)
-        x: Tensor = self.encoder(mel)
-        if self.projector is not None:
-            x = self.projector(x)
+        x: Tensor = self.encode(self.mel(wave))
         return x[0]
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """Log-mel (1, bands, M) -> (1, (M + 1) // 2, width)."""
+        x: Tensor = self.encoder(mel.to(self.encoder.conv1.weight.dtype))
+        return x if self.projector is None else self.projector(x)
+
+    def through(self, encode: Callable[[Tensor], Tensor]) -> WhisperEncoder:
+        """The same network with another way from mel to features, such as a graph."""
+        other = copy(self)
+        other._modules = {"mel": self.mel}
+        other.__dict__["encode"] = encode
+        return other
 
 
 def build(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rvc.config import paths
+from rvc.embedders import EMBEDDERS
 from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.manager import EmbedderManager, weights_file
 from rvc.hub.digest import sha256
@@ -151,6 +152,32 @@ def embedder(
 
     spec = EmbedderSpec(**json.loads(graph.notes["spec"]) | {"name": label})
     return Embedder(spec, GraphNetwork(graph, wanted, plain))
+
+
+def live(made: Embedder) -> Embedder:
+    """A Whisper embedder that answers sooner on short windows, from mel on as a graph; others stay.
+
+    The graph keeps its memory between calls: a live stream asks for windows of one length.
+    """
+    from rvc.embedders.whisper import WhisperEncoder
+    from rvc.onnx import cache
+    from rvc.onnx.graph_spec import GraphSpec
+
+    network = getattr(made, "network", None)
+    if not isinstance(network, WhisperEncoder) or made.device.type != "cpu":
+        return made
+    spec = made.spec
+    known = spec.name in EMBEDDERS
+    given = {
+        "name": spec.name if known else "custom",
+        "custom": None if known else spec.name,
+        "layer": spec.layer,
+    }
+    graph = cache.load(GraphSpec("whisper", given, [spec.digest, str(spec.layer)]), threads=1)
+    if graph is None:
+        return made
+    graph.shrinks = False
+    return Embedder(spec, network.through(graph), made.device, made.dtype)
 
 
 def pitch() -> RMVPE | None:

@@ -43,13 +43,15 @@ class Graph(nn.Module):
         threads = threads or torch.get_num_threads()
         self.session = runtime.session(file, threads, layout="as it is")
         self.names = [i.name for i in self.session.get_inputs()]
+        self.shrinks = True  # gives memory back after each run
         self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
     def forward(self, *inputs: Tensor) -> Tensor:
         arrays = {
             n: np.ascontiguousarray(x.numpy()) for n, x in zip(self.names, inputs, strict=True)
         }
-        return torch.from_numpy(self.session.run(None, arrays, runtime.shrinking_run())[0])
+        options = runtime.shrinking_run() if self.shrinks else None
+        return torch.from_numpy(self.session.run(None, arrays, options)[0])
 
 
 def load(spec: GraphSpec, threads: int = 0) -> Graph | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rvc.embedders.hubert import SpeechEncoder
 from rvc.embedders.manager import EmbedderManager, forget
+from rvc.embedders.whisper import WhisperEncoder
 from rvc.f0 import rmvpe
 from rvc.nets import voice_file
 from rvc.nets.hifigan import Staged
@@ -84,6 +85,27 @@ def embedder(name: str, custom: str | None, layer: int | None, projected: bool) 
     )
 
 
+class _FromMel(nn.Module):
+    """The encoder of a Whisper model, from log-mel on: its short-time spectrum stays outside."""
+
+    def __init__(self, network: WhisperEncoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.network.encode(mel)
+
+
+def whisper(name: str, custom: str | None, layer: int | None) -> Recipe:
+    """A Whisper embedder from log-mel on; arguments are those of EmbedderManager.load."""
+    network = EmbedderManager().load(name, custom, layer=layer).network
+    forget()
+    if not isinstance(network, WhisperEncoder):
+        raise Impossible("this kind of embedder has no mel")
+    bands = network.mel.bank.shape[0]
+    return Recipe(_FromMel(network), {"mel": 2}, [(_random(1, bands, n),) for n in (116, 150)])
+
+
 def pitch() -> Recipe:
     """RMVPE's network."""
     examples = [(_random(1, rmvpe.BINS, n) - 5,) for n in (64, 96)]
@@ -94,4 +116,5 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "decoder": decoder,
     "embedder": embedder,
     "rmvpe": pitch,
+    "whisper": whisper,
 }

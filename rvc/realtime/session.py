@@ -189,7 +189,7 @@ class Session:
 
     def push(self, wave: np.ndarray) -> None:
         self.heard_in.write(wave)
-        self.chunk_s: float = max(self.chunk_s, len(wave) / self.port.rate_in)
+        self.chunk_s = max(self.chunk_s, len(wave) / self.port.rate_in)
         for outlet in self.outlets:
             outlet.armed = True
         if self.heard_in.end >= self.wanted_in:

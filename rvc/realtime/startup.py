@@ -11,6 +11,7 @@ import numpy as np
 
 from rvc.errors import BadInput, VoiceError
 from rvc.infer import voice as voices
+from rvc.onnx import accelerate
 from rvc.params import Live
 from rvc.realtime import lease
 from rvc.realtime.engine import Engine
@@ -49,7 +50,9 @@ def engine(live: Live, start: int = 0, heard: Ring | None = None) -> Engine:
     """
     if live.pth_path is None:
         raise BadInput("No voice was chosen.", "Give its file with --pth-path.")
-    return Engine(voices.load(live.pth_path, live.index_path, live), live, start, heard)
+    voice = voices.load(live.pth_path, live.index_path, live)
+    voice.embedder = accelerate.live(voice.embedder)
+    return Engine(voice, live, start, heard)
 
 
 def prepared(

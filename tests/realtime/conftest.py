@@ -24,9 +24,7 @@ RATE = 16_000
 
 
 @pytest.fixture
-def fake_networks(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[fakes.FakeEmbedder]:
+def fake_networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[fakes.FakeEmbedder]:
     """Every embedder and every pitch extractor becomes a fake; no graphs are made."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: embedder)
