@@ -80,7 +80,7 @@ class Engine:
         self.heard = heard or Ring(HEARD_S * RATE, start)
         self.opened, self.features = Timeline(), Timeline(voice.file.embed_width)
         self.pitch_hz, self.wanted_hz = Timeline(), Timeline()
-        self.judged = self.played = self.at  # frames known to the gate; frames made by networks
+        self.judged, self.played = self.at, self.at - BEFORE  # frames the gate, the networks knew
         self.phase, self.tail = Phase(0.0, self.at), np.zeros(0, np.float32)
         self.median, self.glide = RunningMedian(MEDIAN_S), 0.0
         self.follower, self.effected = Follower(), Effected(voice.rate)

@@ -76,7 +76,7 @@ class Session:
         self.enough, self.ending = threading.Event(), threading.Event()
         self.taps: list[Callable[[np.ndarray, np.ndarray], None]] = []
         self.thread: threading.Thread | None = None
-        self.wrapped, self.silent, self.monitored = False, False, live.monitor
+        self.wrapped = self.silent = False
         self.track: Track | None = None
         self.chunk_s = 0.0  # most that is pushed at a time
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,11 +210,30 @@ def test_a_voice_is_changed_without_a_gap() -> None:
     session = session_on(port)
     said = sung(3, HZ, hz=150)
     first = through(session, port, said[: HZ + 480])
-    session.voice("other.pth")  # type: ignore[arg-type]
+    session.voice(Path("other.pth"))
     heard = np.concatenate([first, through(session, port, said[HZ + 480 :])])
     assert lag_ms(heard, said, HZ) == pytest.approx(200, abs=0.1)
     assert np.abs(np.diff(heard)).max() < 1.3 * np.abs(np.diff(said)).max()
     assert session.figures()["voice"] == "other.pth"
+
+
+def test_a_voice_that_cannot_be_used_changes_nothing() -> None:
+    def make(live: Live, start: int = 0, heard: Any = None) -> Echo:
+        if str(live.pth_path) == "broken.pth":
+            raise BadInput("broken.pth is damaged.")
+        return Echo(live, start, heard)
+
+    port = Passive(HZ)
+    session = Session(Live(head_room_ms=40), port, make, lambda: 0.0, threaded=False)  # type: ignore[arg-type]
+    session.start()
+    said = noise(2)
+    first = through(session, port, said[:HZ])
+    with pytest.raises(BadInput, match="broken"):
+        session.voice(Path("broken.pth"))
+    heard = np.concatenate([first, through(session, port, said[HZ:])])
+    assert lag_ms(heard, said, HZ) == pytest.approx(200, abs=0.1)
+    assert session.figures()["gaps"] == 0
+    assert session.live.pth_path is None
 
 
 def test_an_engine_that_fails_ends_in_silence_and_says_so() -> None:
