@@ -15,6 +15,7 @@ from tabs import head, i18n, layout, theme
 from tabs.page import Page
 
 MAX_FILE = "1gb"
+QUEUE_S = 0.02  # between looks at its queue; by itself Gradio looks a thousand times a second
 
 
 def show(app: FastAPI, access: Access) -> None:
@@ -62,5 +63,6 @@ def _mount(app: FastAPI, access: Access, language: str) -> Any:
         head=head.head(i18n.table(language), language),
         root_path=access.root_url or access.root_path or None,
     )
+    blocks._queue.sleep_when_free = QUEUE_S
     blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
     return cast(Mount, app.router.routes[-1]).app

@@ -21,6 +21,7 @@ from rvc import jobs
 from rvc.jobs import changes
 
 LOOK_S = 0.5  # how often jobs that tell nobody are looked at
+REST_S = 3.0  # the same while none is under way
 LISTED = 60
 ALIVE_S = 15.0  # between signs of life where nothing happens
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -63,7 +64,8 @@ async def messages() -> AsyncIterator[str]:
             if time.monotonic() - said_s >= ALIVE_S:
                 said_s = time.monotonic()
                 yield ":\n\n"
-            await _until(news, LOOK_S)
+            busy = any(job["state"] not in jobs.FINISHED for job in listed)
+            await _until(news, LOOK_S if busy else REST_S)
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:
