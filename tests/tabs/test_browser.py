@@ -136,7 +136,7 @@ def test_results_are_kept_compared_and_used_again(
     pitch.press("Tab")
     page.locator("job-panel[data-stale]").wait_for()
     page.locator("#preview").click()
-    takes = page.locator("#takes .take")
+    takes = page.locator("#takes .result-row")
     takes.nth(1).wait_for()
     assert "+5 st" in takes.nth(0).inner_text()
     assert "st" not in takes.nth(1).locator(".chips").inner_text()

@@ -277,8 +277,8 @@ def test_a_complaint_names_the_control_of_the_page(page: Watched) -> None:
     card = tab(page, "extra").locator(".fold-card", has_text="Audio analyser").first
     card.locator("button.label-wrap").first.click()
     page.locator("#do-audio-analyzer").click()
-    page.locator(".toast-text", has_text="Recording: a path is needed").wait_for()
-    assert "--" not in page.locator(".toast-text").inner_text()
+    page.get_by_test_id("toast-text").filter(has_text="Recording: a path is needed").wait_for()
+    assert "--" not in page.get_by_test_id("toast-text").inner_text()
 
 
 def test_presets_come_and_go(page: Watched, server: Server, tmp_path: Path) -> None:

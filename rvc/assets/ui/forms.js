@@ -112,7 +112,7 @@ new MutationObserver(() => {
   for (const title of document.querySelectorAll(".toast-title")) {
     if (title.textContent.trim() === "Error") title.textContent = T("That did not work");
   }
-  for (const toast of document.querySelectorAll(".toast-text:not([data-said])")) {
+  for (const toast of document.querySelectorAll("[data-testid=toast-text]:not([data-said])")) {
     toast.dataset.said = "";
     const wrong = [];
     const texts = document.createTreeWalker(toast, NodeFilter.SHOW_TEXT);

@@ -50,7 +50,7 @@ class TakesList extends HTMLElement {
   #row(job) {
     const output = job.result.output_path;
     const name = baseName(output);
-    const row = make("div", "take", "", { "data-job": job.id });
+    const row = make("div", "result-row", "", { "data-job": job.id });
     const play = button("▶", "plain icon play-take", () => {
       const mine = this.sound.dataset.job === job.id;
       if (mine && !this.sound.paused) return this.sound.pause();
@@ -101,7 +101,7 @@ class TakesList extends HTMLElement {
   }
 
   #marks() {
-    for (const row of this.querySelectorAll(".take")) {
+    for (const row of this.querySelectorAll(".result-row")) {
       const on = this.#compared.includes(row.dataset.job);
       row.querySelector("[data-compare]").setAttribute("aria-pressed", on);
       const plays = this.sound.dataset.job === row.dataset.job && !this.sound.paused;
