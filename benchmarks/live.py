@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from rvc.audio import io  # noqa: E402
 from rvc.audio.mel import mel  # noqa: E402
 from rvc.audio.resample import resample  # noqa: E402
-from rvc.evaluate.judges import edits, pitch_correlation  # noqa: E402
+from rvc.evaluate.judges import edits, pitch_correlation, plain  # noqa: E402
 from rvc.infer.convert import convert  # noqa: E402
 from rvc.infer.voice import Voice  # noqa: E402
 from rvc.params import Live  # noqa: E402
@@ -117,7 +117,7 @@ class Sound:
             from rvc.evaluate.judges import Quality, Words
 
             self.judges = {"mos": Quality(), "words": Words()}
-            self.said = self.judges["words"](wave)
+            self.said = plain(self.judges["words"](wave)[0])
 
     def features(self, wave: np.ndarray) -> np.ndarray:
         made: np.ndarray = np.array(self.voice.embedder(np.pad(wave, (0, 80))), np.float32)
@@ -138,7 +138,7 @@ class Sound:
         f0 = pitch_correlation(self.extract(offline), self.extract(wave))
         out = f"{apart:5.1f} | {alike:.3f} | {f0:.3f}"
         if self.judges:
-            words = self.judges["words"](wave)
+            words = plain(self.judges["words"](wave)[0])
             wrong = edits(self.said, words) / max(1, len(self.said))
             out += f" | {100 * wrong:.0f} | {self.judges['mos'](wave):.2f}"
         return out

@@ -134,7 +134,7 @@ def likeness_and_words(sound: dict[str, np.ndarray]) -> None:
     """Print what the judges say; words are compared with those heard in the clean voice."""
     likeness, words, pitch = judges.Likeness(), judges.Words(), f0.load("swift-f0")
     heard = {name: low(sound[name]) for name in ("clean", "clean converted", "converted")}
-    said = words(heard["clean"])
+    said = judges.plain(words(heard["clean"])[0])
     prints = {name: likeness(wave) for name, wave in heard.items()}
     hz = {name: pitch(wave) for name, wave in heard.items()}
     columns = ["words wrong", "like the clean voice converted", "like the singer"]
@@ -143,7 +143,7 @@ def likeness_and_words(sound: dict[str, np.ndarray]) -> None:
     print("|---|---|---|---|---|")
     for name, title in (("clean converted", "clean voice converted"),
                         ("converted", "the cover's voice")):  # fmt: skip
-        wrong = judges.edits(said, words(heard[name])) / max(1, len(said))
+        wrong = judges.edits(said, judges.plain(words(heard[name])[0])) / max(1, len(said))
         size = min(len(hz[name]), len(hz["clean"]))
         a, b = hz["clean"][:size], hz[name][:size]
         both = (a > 0) & (b > 0)

@@ -3,123 +3,120 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rvc import files
 from rvc.audio import io
 from rvc.audio.formats import is_sound_name
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
-from rvc.evaluate import judges
+from rvc.evaluate import conditions, judges, table
 from rvc.infer import voice
 from rvc.infer.convert import convert
 from rvc.params import Evaluate
 from rvc.progress import Report, silent
 
-COLUMNS = (
-    "source",
-    "clips",
-    "to target",
-    "to source",
-    "WER",
-    "WER source",
-    "F0 corr",
-    "DNSMOS",
-    "RTF",
-)
 
-
-@dataclass
-class Scores:
-    """What was measured of one source speaker's recordings."""
-
-    to_target: list[float] = field(default_factory=list)
-    to_source: list[float] = field(default_factory=list)
-    words: int = 0
-    wrong: int = 0
-    wrong_before: int = 0
-    pitch: list[float] = field(default_factory=list)
-    quality: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    took_s: float = 0.0
-
-    def row(self) -> dict[str, float | int | None]:
-        """Means by column; None where nothing could be measured."""
-        return {
-            "clips": len(self.to_target),
-            "to target": _mean(self.to_target),
-            "to source": _mean(self.to_source),
-            "WER": self.wrong / self.words if self.words else None,
-            "WER source": self.wrong_before / self.words if self.words else None,
-            "F0 corr": _mean(self.pitch),
-            "DNSMOS": _mean(self.quality),
-            "RTF": self.took_s / self.seconds if self.seconds else None,
-        }
-
-
+@dataclass(frozen=True)
 class Panel:
-    """The judges and the target they compare with.
+    """The judges, by what is asked of them, and the target they compare with.
 
-    Raises:
-        MissingModel: a judge is not installed.
+    Attributes:
+        likeness: (T,) at 16 kHz -> embedding of the speaker, of unit length.
+        words: (T,), language or None -> what is said, and in which language.
+        pitch: (T,) -> Hz per 10 ms.
+        target: mean embedding of the target's own recordings, of unit length.
     """
 
-    def __init__(self, p: Evaluate, report: Report) -> None:
-        self.likeness, self.quality = judges.Likeness(), judges.Quality()
-        self.words = judges.Words(p.asr_folder)
-        self.pitch: Any = None
-        heard = []
-        files = recordings(p.target_folder)
-        for number, file in enumerate(files):
-            report(number, len(files), "Target")
-            wave = io.load(file, judges.RATE_HZ)[0]
-            heard.append((self.likeness(wave), self.quality(wave)))
-        mean = np.mean([print_ for print_, _ in heard], axis=0)
-        self.target = mean / np.linalg.norm(mean)
-        self.target_quality = float(np.mean([quality for _, quality in heard]))
+    likeness: Callable[[np.ndarray], np.ndarray]
+    quality: Callable[[np.ndarray], float]
+    words: Callable[[np.ndarray, str | None], tuple[str, str]]
+    pitch: Callable[[np.ndarray], np.ndarray]
+    target: np.ndarray
 
-    def hear(self, file: Path, before: np.ndarray, after: np.ndarray, s: Scores) -> None:
-        """Judge one conversion; both waves at 16 kHz."""
-        prints = [self.likeness(w) for w in (before, after)]
-        s.to_target.append(float(prints[1] @ self.target))
-        s.to_source.append(float(prints[1] @ prints[0]))
-        s.quality.append(self.quality(after))
-        s.pitch.append(judges.pitch_correlation(self.pitch(before), self.pitch(after)))
-        text = file.with_suffix(".txt")
-        if text.is_file():
-            said = judges.plain(text.read_text(encoding="utf-8"))
-            s.words += len(said)
-            s.wrong += judges.edits(said, self.words(after))
-            s.wrong_before += judges.edits(said, self.words(before))
+    def hear(
+        self, text: str | None, said: np.ndarray, heard: np.ndarray, after: np.ndarray
+    ) -> dict[str, table.Share]:
+        """Judge one conversion by three waves (T,) at 16 kHz.
+
+        Args:
+            text: what is said, where that is known.
+            said: the speech itself; heard: what reached the microphone; after: the conversion.
+        """
+        before, result = self.likeness(said), self.likeness(after)
+        spoken, language = self.words(said, None)
+        shown = self.words(after, language)[0]
+        out = {
+            "to target": table.once(float(result @ self.target)),
+            "to source": table.once(float(result @ before)),
+            "DNSMOS": table.once(self.quality(after)),
+            "F0 corr": table.once(judges.pitch_correlation(self.pitch(said), self.pitch(after))),
+            "disagreement": judges.characters_wrong(spoken, shown),
+        }
+        if text is not None:
+            source = spoken if heard is said else self.words(heard, language)[0]
+            wanted = judges.plain(text)
+            for name, found in (("WER", shown), ("WER source", source)):
+                out[name] = float(judges.edits(wanted, judges.plain(found))), float(len(wanted))
+        return out
 
 
 def run(p: Evaluate, report: Report = silent) -> dict[str, Any]:
-    """Convert every recording under `input_folder` and judge it; rows by sub-folder.
+    """Convert every recording under `input_folder` and judge it; rows by sub-folder and condition.
 
     Raises:
-        BadInput: no recordings. MissingModel: a judge is not installed.
+        BadInput: no recordings, or a condition nobody knows. MissingModel: no such judge here.
     """
-    files = recordings(p.input_folder)
-    panel = Panel(p, report)
+    states = ["", *conditions.listed(p.conditions)]
+    recorded = recordings(p.input_folder)
     loaded = voice.load(p.pth_path, p.index_path, p, report)
-    panel.pitch = loaded.extractor(p.f0_method)
-    groups: dict[str, Scores] = {}
-    for number, file in enumerate(files):
-        report(number, len(files), "Converting and judging")
+    words = judges.Words(p.asr_folder, p.asr_language)
+    likeness, quality = judges.Likeness(), judges.Quality()
+    target, own_quality = _target(p.target_folder, likeness, quality, report)
+    panel = Panel(likeness, quality, words, loaded.extractor(p.f0_method), target)
+    groups: dict[str, list[table.Measures]] = defaultdict(list)
+    for number, file in enumerate(recorded):
         parts = file.relative_to(p.input_folder).parts
-        scores = groups.setdefault(parts[0] if len(parts) > 1 else "all", Scores())
-        _one(file, loaded, p, panel, scores)
-    rows = {name: scores.row() for name, scores in sorted(groups.items())}
-    table = format_table(rows, panel.target_quality)
+        name = parts[0] if len(parts) > 1 else "all"
+        for place, state in enumerate(states):
+            report(number * len(states) + place, len(recorded) * len(states), "Converting, judging")
+            row = f"{name}, {state}" if state else name
+            groups[row].append(_one(file, loaded, p, panel, state))
+    rows = {name: table.row(clips) for name, clips in sorted(groups.items())}
+    notes = [
+        f"In brackets: {table.LEVEL:.0%} intervals over clips ({table.DRAWS} draws).",
+        f"Words by {words.name}. The target's own recordings: DNSMOS {own_quality:.2f}.",
+    ]
+    text = table.markdown(rows, notes)
+    if p.table is not None:
+        p.table.parent.mkdir(parents=True, exist_ok=True)
+        files.write_text(p.table, text + "\n")
     return {
-        "message": table,
+        "message": text,
         "rows": rows,
-        "target_dnsmos": panel.target_quality,
+        "target_dnsmos": own_quality,
         "pth_path": str(p.pth_path),
     }
+
+
+def _target(
+    folder: Path, likeness: judges.Likeness, quality: judges.Quality, report: Report
+) -> tuple[np.ndarray, float]:
+    """Mean embedding (of unit length) and mean DNSMOS of the target's own recordings."""
+    recorded, prints, heard = recordings(folder), [], []
+    for number, file in enumerate(recorded):
+        report(number, len(recorded), "Target")
+        wave = io.load(file, judges.RATE_HZ)[0]
+        prints.append(likeness(wave))
+        heard.append(quality(wave))
+    mean = np.mean(prints, axis=0)
+    return mean / np.linalg.norm(mean), float(np.mean(heard))
 
 
 def recordings(folder: Path) -> list[Path]:
@@ -134,31 +131,23 @@ def recordings(folder: Path) -> list[Path]:
     return found
 
 
-def _one(file: Path, loaded: voice.Voice, p: Evaluate, panel: Panel, scores: Scores) -> None:
+def _one(
+    file: Path, loaded: voice.Voice, p: Evaluate, panel: Panel, state: str
+) -> dict[str, table.Share]:
+    """What the judges say of one recording under one condition."""
     wave, rate = io.load(file)
+    place = file.relative_to(p.input_folder)
+    said, heard = conditions.applied(state, wave, rate, place.as_posix())
     began = time.perf_counter()
-    after, after_rate = convert(loaded, wave, rate, p)
-    scores.took_s += time.perf_counter() - began
-    scores.seconds += len(wave) / rate
+    after, after_rate = convert(loaded, heard, rate, p)
+    took_s = time.perf_counter() - began
     if p.output_folder is not None:
-        target = p.output_folder / file.relative_to(p.input_folder).with_suffix(".wav")
+        target = p.output_folder / state / place.with_suffix(".wav")
         target.parent.mkdir(parents=True, exist_ok=True)
         io.save(target, after, after_rate)
-    low = [resample(w, r, judges.RATE_HZ) for w, r in ((wave, rate), (after, after_rate))]
-    panel.hear(file, low[0], low[1], scores)
-
-
-def _mean(values: list[float]) -> float | None:
-    known = [v for v in values if np.isfinite(v)]
-    return float(np.mean(known)) if known else None
-
-
-def format_table(rows: dict[str, dict[str, Any]], target_quality: float) -> str:
-    """The table as Markdown."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    for name, row in rows.items():
-        cells = [row[c] for c in COLUMNS[1:]]
-        said = ["-" if c is None else f"{c:.3f}" if isinstance(c, float) else str(c) for c in cells]
-        lines.append("| " + " | ".join([name, *said]) + " |")
-    lines.append(f"The target's own recordings: DNSMOS {target_quality:.2f}.")
-    return "\n".join(lines)
+    low = resample(said, rate, judges.RATE_HZ)
+    dulled = low if heard is said else resample(heard, rate, judges.RATE_HZ)
+    text = file.with_suffix(".txt")
+    told = text.read_text(encoding="utf-8") if text.is_file() else None
+    found = panel.hear(told, low, dulled, resample(after, after_rate, judges.RATE_HZ))
+    return found | {"RTF": (took_s, len(heard) / rate)}

