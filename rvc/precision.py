@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,9 @@ NORMS = (
 )
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.Bilinear, nn.PReLU)
 HALVES = (torch.float16, torch.bfloat16)
+IN_PLACE = re.compile(
+    r"[^_].*[^_]_|__setitem__|__i(add|sub|mul|(true|floor)?div|mod|pow|and|x?or)__"
+)
 
 
 def allowed(dtype: torch.dtype, device: torch.device | str) -> torch.dtype:
@@ -122,7 +126,12 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 class HalfSafe(TorchFunctionMode):
-    """Runs an operator again in float32 where the device has no half kernel for it."""
+    """Runs an operator again in float32 where the device has no half kernel for it.
+
+    Raises:
+        RuntimeError: such an operator was to write into a tensor of its caller: the result would
+            go into a copy and be lost.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -132,8 +141,23 @@ class HalfSafe(TorchFunctionMode):
             half = _half_in((args, kwargs))
             if half is None or not _no_kernel(error):
                 raise
+            if _writes(func, kwargs):
+                raise RuntimeError(
+                    f"{_name(func)} has no half-precision kernel here and writes into its input: "
+                    "use the form that returns its result."
+                ) from error
             wide = func(*cast(args, torch.float32), **cast(kwargs, torch.float32))
             return cast(wide, half)
+
+
+def _name(func: Any) -> str:
+    return str(getattr(func, "__name__", func))
+
+
+def _writes(func: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call changes a tensor it was given."""
+    named = IN_PLACE.fullmatch(_name(func)) is not None
+    return named or kwargs.get("out") is not None or bool(kwargs.get("inplace"))
 
 
 def _no_kernel(error: RuntimeError) -> bool:

@@ -166,6 +166,19 @@ def test_operators_without_a_half_kernel_run_in_fp32() -> None:
     torch.testing.assert_close(got, torch.linalg.inv(x.float()).bfloat16())
 
 
+def test_operators_without_a_half_kernel_never_write_into_a_copy() -> None:
+    x = torch.randn(2, 5, 5, dtype=torch.bfloat16)
+    with precision.HalfSafe():
+        with pytest.raises(RuntimeError, match="inv has no half-precision kernel here and writes"):
+            torch.linalg.inv(x, out=torch.empty_like(x))
+        with pytest.raises(RuntimeError, match="gcd_ has no half-precision kernel here and writes"):
+            x.gcd_(x)
+        x.mul_(0)  # has one
+        x += 1
+        x[0] = 2
+    assert x.unique().tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize("name", tiny.SHAPES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_embedders_stay_close_to_fp32_in_half_precision(
