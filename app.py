@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from rvc.server import Access
+    from rvc.server.answering import Encryption
 
 PORT = 6969
-TRIES = 20
 
 log = logging.getLogger("app")
 
@@ -63,6 +62,19 @@ log = logging.getLogger("app")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A further folder results may be written to; may be given several times.",
 )
+@click.option(
+    "--ssl-certfile",
+    "certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Certificate (PEM), to serve the page by https: browsers lend their microphone to no "
+    "other page of another machine.",
+)
+@click.option(
+    "--ssl-keyfile",
+    "key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The certificate's key (PEM).",
+)
 def main(
     port: int,
     server_name: str,
@@ -73,42 +85,25 @@ def main(
     hosts: tuple[str, ...],
     root_path: str,
     folders: tuple[Path, ...],
+    certificate: Path | None,
+    key: Path | None,
 ) -> None:
     """Serve the web page and the HTTP API."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    listener = listen(server_name, port)
     from rvc import processes
-    from rvc.server import Access
+    from rvc.errors import BadInput
+    from rvc.server import Access, answering
 
     processes.wait_quietly()
-
+    try:
+        tls = answering.encryption(certificate, key)
+        listener = answering.listen(server_name, port)
+    except BadInput as error:
+        raise click.ClickException(f"{error.message} {error.hint}") from error
     access = Access(server_name, token, folders, share, hosts, root_path)
-    serve(create(access), access, listener, share, open_, warm)
-
-
-def listen(server_name: str, port: int) -> socket.socket:
-    """A listening socket on the wanted port or the next free one."""
-    family = socket.AF_INET6 if ":" in server_name else socket.AF_INET
-    for candidate in range(port, port + TRIES):
-        server = socket.socket(family, socket.SOCK_STREAM)
-        if os.name == "posix":
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((server_name, candidate))
-        except OSError as error:
-            server.close()
-            if candidate == port + TRIES - 1 or isinstance(
-                error, (PermissionError, socket.gaierror)
-            ):
-                raise click.ClickException(
-                    f"Cannot listen on {server_name}:{candidate}: {error.strerror}."
-                ) from error
-            log.info("Port %d is taken; trying %d.", candidate, candidate + 1)
-        else:
-            return server
-    raise AssertionError("unreachable")
+    serve(create(access), access, listener, share, open_, warm, tls)
 
 
 def create(access: Access) -> FastAPI:
@@ -156,35 +151,31 @@ def serve(
     share: bool,
     open_: bool,
     warm: bool = False,
+    tls: Encryption | None = None,
 ) -> None:
     """Answer until interrupted."""
+    tls = tls or {}
     import uvicorn
 
     from rvc import jobs
     from rvc.config import load_settings
+    from rvc.server import answering
 
     host, port = listener.getsockname()[:2]
     name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     query = f"/?token={access.token}" if access.token else ""
-    address = f"http://{f'[{name}]' if ':' in name else name}:{port}{query}"
+    scheme = "https" if tls else "http"
+    address = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}{query}"
     if share:
         app.state.hosts.add(_share(port, access))
     log.info("The page is at %s", address)
-    log.info("The API is described at %s", f"http://{name}:{port}/api/docs")
+    log.info("The API is described at %s", f"{scheme}://{name}:{port}/api/docs")
     if open_:
         webbrowser.open(address)
-    logging.getLogger("uvicorn.error").addFilter(not_a_goodbye)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    logging.getLogger("uvicorn.error").addFilter(answering.not_a_goodbye)
     warm = warm or load_settings().worker_warm
     with contextlib.suppress(KeyboardInterrupt), jobs.serving(warm):
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def not_a_goodbye(record: logging.LogRecord) -> bool:
-    """Whether a log record is more than a browser's open stream ended by our shutting down."""
-    kind = record.exc_info[0] if record.exc_info else None
-    ended = "graceful shutdown exceeded" in record.getMessage()
-    return not ended and not (kind and issubclass(kind, asyncio.CancelledError))
+        uvicorn.Server(answering.config(app, tls)).run(sockets=[listener])
 
 
 def _share(port: int, access: Access) -> str:

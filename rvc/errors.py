@@ -111,3 +111,9 @@ KINDS = (
     NotReady,
     Cancelled,
 )
+
+
+def from_dict(said: dict[str, str]) -> VoiceError:
+    """The failure that another process has told by `as_dict`."""
+    kind = next((kind for kind in KINDS if kind.code == said["error"]), VoiceError)
+    return kind(said["message"], said["hint"])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rvc.params import Live
-from rvc.realtime.engine import Engine
 from rvc.realtime.rings import Ring
 from rvc.realtime.startup import MakeEngine
+
+if TYPE_CHECKING:
+    from rvc.realtime.engine import Engine
 
 
 class Loaded:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rvc.realtime.ports import Link
 from rvc.realtime.sampling import Sampler
 
 BURSTS, BURST_S, EVERY_S, LEAD_S, AFTER_S = 4, 0.1, 0.25, 0.3, 1.2
@@ -120,3 +121,27 @@ class ProbeLink:
 
     def lost(self, message: str) -> None:
         self.trouble = message or self.trouble
+
+
+class Detour(ProbeLink):
+    """Measures while somebody is live: the session hears and says nothing meanwhile.
+
+    Args:
+        link: the session, whose time goes on.
+    """
+
+    def __init__(self, rate_out: int, link: Link) -> None:
+        super().__init__(rate_out)
+        self.link = link
+
+    def push(self, wave: np.ndarray) -> None:
+        super().push(wave)
+        self.link.push(np.zeros_like(wave))
+
+    def pull(self, samples: int) -> np.ndarray:
+        self.link.pull(samples)
+        return super().pull(samples)
+
+    def lost(self, message: str) -> None:
+        super().lost(message)
+        self.link.lost(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from rvc import processes
 from rvc.realtime.messages import Writer, receive
 
+PROGRAM = ("-m", "rvc.realtime.worker")
 LAST_LINES = 20
 END_S = 3.0
 
@@ -24,14 +25,18 @@ class Remote:
         sound: gets every block of the voice (T,) that comes back.
         words: gets every answer and the figures, and at last `{"ended": code, "said": lines}`.
             Both are called by a thread of this object.
+        program: arguments of Python.
     """
 
     def __init__(
-        self, sound: Callable[[np.ndarray], None], words: Callable[[dict[str, Any]], None]
+        self,
+        sound: Callable[[np.ndarray], None],
+        words: Callable[[dict[str, Any]], None],
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.sound, self.words = sound, words
         self.process = subprocess.Popen(
-            processes.line(["-m", "rvc.realtime.worker"]),
+            processes.line(program),
             env=processes.environment(OMP_NUM_THREADS="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -224,7 +224,7 @@ class Session:
 
     def _lay_out(self, track: Track, schedule: Schedule) -> None:
         port, delay_s = self.port, schedule.pace.delay / 1000
-        self.track, self.schedule = track, schedule
+        self.schedule = schedule
         self.outlet = Outlet(port.rate_out, delay_s, port.one_clock)
         self.second = (
             Outlet(port.rate_monitor, delay_s, port.one_clock) if port.rate_monitor else None
@@ -240,6 +240,7 @@ class Session:
         self.glides = {
             o: {name: Glide(0.0, o.rate) for name in ("voice", "raw")} for o in self.outlets
         }
+        self.track = track  # last: with it there are figures
         self._keep_pace()
         self._aim(at_once=True)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from rvc.errors import BadInput, VoiceError
-from rvc.infer import voice as voices
-from rvc.onnx import accelerate
 from rvc.params import Live
 from rvc.realtime import lease
-from rvc.realtime.engine import Engine
 from rvc.realtime.rings import Ring
+
+if TYPE_CHECKING:
+    from rvc.realtime.engine import Engine
 
 HOPS = 12  # tried; the first ones are slower and do not count
 COLD = 3
@@ -50,6 +50,10 @@ def engine(live: Live, start: int = 0, heard: Ring | None = None) -> Engine:
     """
     if live.pth_path is None:
         raise BadInput("No voice was chosen.", "Give its file with --pth-path.")
+    from rvc.infer import voice as voices
+    from rvc.onnx import accelerate
+    from rvc.realtime.engine import Engine
+
     voice = voices.load(live.pth_path, live.index_path, live)
     voice.embedder = accelerate.live(voice.embedder)
     return Engine(voice, live, start, heard)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rvc.infer.segment import FRAME, RATE
-from rvc.realtime.engine import Engine
 from rvc.realtime.sampling import Sampler
+
+if TYPE_CHECKING:
+    from rvc.realtime.engine import Engine
 
 KEPT_S = 0.005  # of the hop before, for moments that still lay in it
 JOIN_S = 0.008  # in which one voice goes over into another

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from rvc import __version__
-from rvc.server import gate, packing, routes
+from rvc.server import gate, live, packing, routes
 from rvc.server.fence import Fence
 
 
@@ -63,7 +63,8 @@ class Access:
 def create(access: Access | None = None) -> FastAPI:
     """The app with every API route, behind its gate.
 
-    `app.state.hosts` are the names it answers to, `app.state.fence` its file rules.
+    `app.state.hosts` are the names it answers to, `app.state.fence` its file rules,
+    `app.state.live` who is live.
     """
     access = access or Access()
     app = FastAPI(
@@ -78,6 +79,7 @@ def create(access: Access | None = None) -> FastAPI:
     if not access.local:
         app.state.hosts.add(socket.gethostname().lower())
     routes.add(app, app.state.fence)
+    live.add(app)
     app.add_middleware(packing.Packed)
     app.add_middleware(
         gate.Gate,

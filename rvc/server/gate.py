@@ -139,6 +139,8 @@ class Gate:
             return 403, "Requests from other sites are refused.", (
                 "Open this page directly, or start it with --allow-host NAME."
             )  # fmt: skip
+        if scope["type"] == "websocket" and "origin" not in headers:
+            return 403, "A socket must say which page it comes from.", "Send the header Origin."
         writes = scope["type"] == "websocket" or scope["method"] not in SAFE
         if writes and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return 403, "Requests from other sites are refused.", "Open this page directly."

@@ -12,7 +12,8 @@ from rvc.infer.voice import Voice
 from rvc.params import Live
 from rvc.realtime.engine import Engine
 from tests.fakes import FakeEmbedder
-from tests.realtime.conftest import RATE, decibels, sung
+from tests.realtime.conftest import decibels, sung
+from tests.realtime.echo import RATE
 
 LIVE = Live(seed=3, gate_db=-60)
 

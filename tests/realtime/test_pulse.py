@@ -40,7 +40,7 @@ from rvc.params import Live
 from rvc.realtime import devices
 from rvc.realtime.portaudio import DevicePort
 from rvc.realtime.session import Session
-from tests.realtime.conftest import Echo
+from tests.realtime.echo import Echo
 found = devices.present()
 pick = lambda name, kind: devices.chosen(found, name, kind, None)
 port = DevicePort(pick("vmic", "input"), pick("vspk", "output"))

@@ -12,7 +12,8 @@ from rvc.errors import BadInput
 from rvc.params import Live
 from rvc.realtime.ports import FilePort, Passive
 from rvc.realtime.session import Session
-from tests.realtime.conftest import Echo, decibels, sung
+from tests.realtime.conftest import decibels, sung
+from tests.realtime.echo import Echo
 
 HZ = 48_000
 

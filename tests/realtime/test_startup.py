@@ -14,7 +14,7 @@ from rvc.params import Live
 from rvc.realtime import startup
 from rvc.realtime.ports import Passive
 from rvc.realtime.session import Session
-from tests.realtime.conftest import Echo
+from tests.realtime.echo import Echo
 
 LIVE = Live(pth_path=Path("slow.pth"), block_ms=40)
 

@@ -15,7 +15,7 @@ import pytest
 from rvc.realtime.messages import Writer, receive
 from rvc.realtime.remote import Remote
 from rvc.realtime.worker import Worker
-from tests.realtime.conftest import Echo
+from tests.realtime.echo import Echo
 
 WAIT_S = 60
 
