@@ -92,11 +92,11 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    from rvc import processes
+    from rvc import memory
     from rvc.errors import BadInput
     from rvc.server import Access, answering
 
-    processes.wait_quietly()
+    memory.wait_quietly()
     try:
         tls = answering.encryption(certificate, key)
         listener = answering.listen(server_name, port)

@@ -31,8 +31,14 @@ from rvc.device import Device, use_fast_kernels  # noqa: E402
 from rvc.embedders.hubert import SpeechEncoder  # noqa: E402
 from rvc.embedders.hubert_shape import Shape  # noqa: E402
 from rvc.f0.rmvpe import Network  # noqa: E402
-from rvc.infer.blocks import Blocks, TorchDecoder  # noqa: E402
-from rvc.infer.noise import DecoderNoise, LatentNoise, PositionalNoise, SourceNoise  # noqa: E402
+from rvc.infer.blocks import (  # noqa: E402
+    Blocks,
+    DecoderNoise,
+    LatentNoise,
+    PositionalNoise,
+    SourceNoise,
+    TorchDecoder,
+)
 from rvc.nets import config  # noqa: E402
 from rvc.nets.config import VoiceSettings  # noqa: E402
 from rvc.nets.synthesizer import Synthesizer  # noqa: E402

@@ -1,19 +1,33 @@
-"""Voice cloning: preprocess, extract, train, index, convert."""
+"""Voice cloning: preprocess, extract, train, index, convert.
+
+For programs that use it: `Voice`, `convert`, and `Report`, how a long verb says how far it is.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 __version__ = "0.2.0"
+LOADED_WHEN_USED = {  # they bring torch, which the command line's help does without
+    "Voice": "rvc.infer.voice:Voice",
+    "convert": "rvc.infer.convert:convert",
+}
+
+
+class Report(Protocol):
+    """Called often and cheaply. Implementations may raise `Cancelled` to stop the verb."""
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        """Say that `done` of `total` units of the current phase named `note` are finished."""
+
+
+def silent(done: float, total: float, note: str = "") -> None:
+    """A Report that tells nobody."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Voice":  # loads torch, which the command line's help does without
-        from rvc.infer.voice import Voice
+    if name not in LOADED_WHEN_USED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rvc.plugins import attribute
 
-        return Voice
-    if name == "convert":
-        from rvc.infer.convert import convert
-
-        return convert
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return attribute(LOADED_WHEN_USED[name])

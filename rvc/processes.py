@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from rvc.config import REPOSITORY
+from rvc.memory import WAITING
 
 WINDOWS = os.name == "nt"
-WAITING = "OMP_WAIT_POLICY"  # read by OpenMP when torch is loaded
 NEW_GROUP, NO_WINDOW = 0x0000_0200, 0x0800_0000  # flags of CreateProcess
 CTRL_BREAK = getattr(signal, "CTRL_BREAK_EVENT", 1)
 
@@ -37,15 +37,6 @@ class Stoppable(Protocol):
 def line(arguments: Sequence[str]) -> list[str]:
     """The command line that gives `arguments` to this Python."""
     return [sys.executable, *arguments]
-
-
-def wait_quietly() -> None:
-    """Threads of this process that wait for one another leave the processor to others meanwhile.
-
-    Otherwise they spin: on a machine with other work a conversion takes several times as long.
-    Acts before torch is loaded; what somebody has set stays.
-    """
-    os.environ.setdefault(WAITING, "PASSIVE")
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from rvc import Report, silent
 from rvc.params import Params
 from rvc.plugins import attribute
-from rvc.progress import Report, silent
 
 Result = dict[str, Any]
 
@@ -76,7 +76,7 @@ VERBS = {
     "voice-sample": Verb("rvc.params.voices:VoiceSample", "rvc.voices.sample:run", warm=True),
     "export-onnx": Verb("rvc.params.voices:ExportOnnx", "rvc.onnx.export:run"),
     "doctor": Verb("rvc.params.voices:Doctor", "rvc.tools.doctor:run"),
-    "demo": Verb("rvc.params.convert:Demo", "rvc.tools.demo:run"),
+    "demo": Verb("rvc.params.voices:Demo", "rvc.tools.demo:run"),
     "evaluate": Verb("rvc.params.convert:Evaluate", "rvc.evaluate.evaluate:run"),
 }
 

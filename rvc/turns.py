@@ -1,16 +1,14 @@
 """Who computes: of the jobs that one process does, one computes at a time while others load.
 
-A job that has been at it for long lets those pass that came after it, at its next report. Outside
-of such a process nobody has a turn, and nothing here does anything.
+A job that has been at it for long lets those pass that came after it, at its next report. Which of
+them has a turn is known to `rvc.memory`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 
 LONG_S = 20.0  # of work, after which a job lets others pass
 LOOK_S = 0.1  # how often one that waits looks whether it is still wanted
@@ -102,20 +100,3 @@ class Turn:
         self.give()
         self.take()
         return True
-
-
-current: ContextVar[Turn | None] = ContextVar("turn", default=None)
-
-
-@contextmanager
-def aside() -> Iterator[None]:
-    """Do something meanwhile that is no computing, such as loading: nobody waits for it."""
-    turn = current.get()
-    if turn is None or not turn.held:
-        yield
-        return
-    turn.give()
-    try:
-        yield
-    finally:
-        turn.take()

@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
-from rvc.progress import Report
+from rvc import Report
+from rvc.errors import VoiceError
+from rvc.plugins import attribute
 
 WORTHWHILE_S = 300.0  # sound per process that repays starting it
 
@@ -97,6 +100,45 @@ def _pool(
                     yield job, crashed(job)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def apart(work: str, given: object, report: Report) -> Any:
+    """Work in a process of its own: what it loads is gone with it.
+
+    Args:
+        work: "module:function" with the signature (given, report) -> result.
+
+    Raises:
+        whatever it raises; Cancelled from `report`; VoiceError: it crashed.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_apart, args=(theirs, work, given))
+    process.start()
+    theirs.close()
+    try:
+        while True:
+            kind, said = ours.recv()
+            if kind == "result":
+                return said
+            if kind == "error":
+                raise said
+            report(*said)
+    except EOFError:
+        raise VoiceError(f"The process for {work} ended before its work was done.") from None
+    finally:
+        process.terminate()
+        process.join()
+        ours.close()
+
+
+def _apart(to: Connection, work: str, given: object) -> None:
+    _settle()
+    try:
+        result = attribute(work)(given, lambda *said: to.send(("report", said)))
+        to.send(("result", result))
+    except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+        to.send(("error", error))
 
 
 def _executor(count: int) -> ProcessPoolExecutor:

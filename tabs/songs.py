@@ -9,8 +9,9 @@ import gradio as gr
 from rvc.errors import BadInput
 from rvc.params import Cover
 from tabs import controls
+from tabs.choices import chosen_recording, chosen_voice, recording_choice, voice_choice
 from tabs.events import starts
-from tabs.inference import chosen_recording, chosen_voice, recording_choice, usable, voice_choice
+from tabs.inference import usable
 from tabs.page import Page
 
 VERBS = ("cover",)

@@ -12,7 +12,7 @@ from rvc import jobs, params, tasks
 from rvc.config import named, pasted, paths
 from rvc.errors import BadInput
 from rvc.nets import VOCODERS
-from rvc.server import machine, progress, routes
+from rvc.server import machine, progress, uploads
 from tabs import controls, elements
 from tabs.events import QUIET, starts
 from tabs.page import Page
@@ -27,7 +27,7 @@ QUALITY: dict[str, tuple[Any, ...]] = {  # values of FIELDS
     "Best: HiFi-GAN, 48 kHz, 500 epochs": ("HiFi-GAN", 48000, "rmvpe", "contentvec", 500),
 }
 STEP_FIELDS = ("model_name", "dataset_path")
-UNNAMED = re.compile(rf"{routes.NEW_SET}( \d+)?")
+UNNAMED = re.compile(rf"{uploads.NEW_SET}( \d+)?")
 
 
 def build(page: Page) -> None:

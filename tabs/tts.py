@@ -13,8 +13,9 @@ from rvc.params import Convert, Tts
 from rvc.server import fence
 from rvc.tts import speak as speech_text
 from tabs import controls
+from tabs.choices import chosen_voice, voice_choice
 from tabs.events import starts
-from tabs.inference import chosen_voice, usable, voice_choice
+from tabs.inference import usable
 from tabs.page import Page
 
 VERBS = ("tts",)

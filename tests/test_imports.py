@@ -16,7 +16,7 @@ from rvc import embedders, f0, nets
 ROOT = Path(__file__).parents[1]
 LEVELS = [  # low to high; rooms on one level do not import each other
     "errors",
-    "progress files texts memory plugins turns",
+    "files texts memory plugins turns",
     "failures",
     "config",
     "processes",
@@ -32,7 +32,7 @@ LEVELS = [  # low to high; rooms on one level do not import each other
     "tools",
     "tasks",
     "jobs",
-    "cli console server",
+    "cli server",
     "tabs",
     "app",
     "core",

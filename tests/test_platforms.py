@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rvc import config, files
+from rvc import config, files, hub
 from rvc.audio import spool
 from rvc.errors import BadInput, Busy
 from rvc.failures import explain
-from rvc.hub import digest
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,7 +102,7 @@ def test_a_full_disk_under_a_long_sound_is_named(
 def remember(home: str, names: list[str]) -> None:
     os.environ["RVC_HOME"] = home
     for name in names:
-        digest.sha256(Path(name))
+        hub.sha256(Path(name))
 
 
 def test_two_processes_remember_all_digests(home: Path, tmp_path: Path) -> None:
@@ -118,10 +117,10 @@ def test_two_processes_remember_all_digests(home: Path, tmp_path: Path) -> None:
         half.join(60)
     read: list[int] = []
     for name in names:
-        digest.sha256(Path(name), read.append)
+        hub.sha256(Path(name), read.append)
     assert read == []  # not one had to be read again
     Path(names[0]).write_bytes(b"changed")
-    digest.sha256(Path(names[0]), read.append)
+    hub.sha256(Path(names[0]), read.append)
     assert read == [7]
 
 

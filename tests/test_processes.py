@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rvc import processes
+from rvc import memory, processes
 from rvc.config import REPOSITORY
 
 
@@ -95,10 +95,10 @@ def test_asking_politely(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_wait_quietly_unless_somebody_wants_it_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(processes.WAITING, raising=False)
-    assert processes.environment()[processes.WAITING] == "PASSIVE"
-    processes.wait_quietly()
-    assert os.environ[processes.WAITING] == "PASSIVE"
-    monkeypatch.setenv(processes.WAITING, "ACTIVE")
-    processes.wait_quietly()
-    assert os.environ[processes.WAITING] == processes.environment()[processes.WAITING] == "ACTIVE"
+    monkeypatch.delenv(memory.WAITING, raising=False)
+    assert processes.environment()[memory.WAITING] == "PASSIVE"
+    memory.wait_quietly()
+    assert os.environ[memory.WAITING] == "PASSIVE"
+    monkeypatch.setenv(memory.WAITING, "ACTIVE")
+    memory.wait_quietly()
+    assert os.environ[memory.WAITING] == processes.environment()[memory.WAITING] == "ACTIVE"

@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rvc.audio.account import BROKEN, Account
+from rvc.audio import BROKEN, Account, Decoded, Info, Part, View, unreadable
 from rvc.audio.container import outline
 from rvc.audio.packets import PacketReader, claimed_s
-from rvc.audio.part import Part, View
-from rvc.audio.pieces import Decoded, Info, unreadable
 from rvc.audio.raw import RawReader
 from rvc.errors import BadInput
 

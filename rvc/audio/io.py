@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import encode, mix, source
-from rvc.audio.account import Account
-from rvc.audio.pieces import Decoded, Info
+from rvc.audio import Account, Decoded, Info, encode, source
 from rvc.audio.resample import resample
 from rvc.errors import BadInput
 
@@ -133,6 +131,8 @@ def _lead(path: Path, start: int) -> int:
     head = info(path)
     if head.channels == 1:
         return 0
+    from rvc.audio import mix
+
     size = mix.cell(head.rate)
     return start - max(0, start - mix.context(head.rate)) // size * size
 
@@ -155,8 +155,13 @@ def _mixed(parts: Iterable[Part], account: Account) -> Iterator[Part]:
     """Blocks (T, C) as blocks (T,)."""
     mixer, rate = None, 0
     for wave, rate, layout in parts:
+        if wave.shape[1] == 1:
+            yield wave[:, 0], rate, ()
+            continue
         if mixer is None:
-            mixer = mix.Mixer(rate, wave.shape[1], layout)
+            from rvc.audio.mix import Mixer
+
+            mixer = Mixer(rate, wave.shape[1], layout)
         yield mixer(wave), rate, ()
     if mixer is not None:
         yield mixer.rest(), rate, ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, signal
 
-from rvc.audio.loudness import OVERSAMPLE, TAPS
+from rvc.audio.dsp import OVERSAMPLE, TAPS
 
 LOOK_S = 0.004
 

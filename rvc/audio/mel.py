@@ -1,7 +1,4 @@
-"""Spectrograms as the public voices were trained on: magnitude, mel, log; losses build on them.
-
-The one bank of mel filters is here too; pitch networks and embedders take theirs from it.
-"""
+"""Spectrograms as the public voices were trained on: magnitude, mel, log; losses build on them."""
 
 from __future__ import annotations
 
@@ -9,62 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike
 from torch import Tensor
 from torch.nn import functional as F
 
+from rvc.audio.dsp import mel_bank
+
 FLOOR = 1e-5
-STEP_HZ, LINEAR_HZ = 200.0 / 3, 1000.0  # Slaney's scale: mels of this width up to 1 kHz,
-LINEAR_MELS = LINEAR_HZ / STEP_HZ
-LOG_STEP = np.log(6.4) / 27.0  # from there on each is wider, by a factor of 6.4 in 27 of them
-
-
-def _to_mel(hz: float, htk: bool) -> float:
-    if htk:
-        return float(2595.0 * np.log10(1.0 + hz / 700.0))
-    if hz < LINEAR_HZ:
-        return hz / STEP_HZ
-    return float(LINEAR_MELS + np.log(hz / LINEAR_HZ) / LOG_STEP)
-
-
-def _to_hz(mels: np.ndarray, htk: bool) -> np.ndarray:
-    if htk:
-        return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    hz, above = mels * STEP_HZ, mels >= LINEAR_MELS
-    hz[above] = LINEAR_HZ * np.exp(LOG_STEP * (mels[above] - LINEAR_MELS))
-    return hz
-
-
-def mel_bank(
-    sample_rate: int,
-    n_fft: int,
-    n_mels: int,
-    low_hz: float = 0.0,
-    high_hz: float | None = None,
-    htk: bool = False,
-    dtype: DTypeLike = np.float64,
-) -> np.ndarray:
-    """Triangular filters of equal area that bring a spectrum to the mel scale.
-
-    Equal to `librosa.filters.mel` to the last bit, without its half a second of imports.
-
-    Args:
-        high_hz: None = half the sample rate.
-        htk: the logarithmic scale of HTK, else that of Slaney's Auditory Toolbox.
-        dtype: of the triangles before they are scaled, and of the result.
-
-    Returns:
-        (n_mels, n_fft // 2 + 1) of `dtype`.
-    """
-    high = sample_rate / 2 if high_hz is None else high_hz
-    mels = np.linspace(_to_mel(low_hz, htk), _to_mel(high, htk), n_mels + 2)
-    edges_hz = _to_hz(mels, htk)
-    slopes = edges_hz[:, None] - np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
-    widths = np.diff(edges_hz)[:, None]
-    rising, falling = -slopes[:-2] / widths[:-1], slopes[2:] / widths[1:]
-    bank = np.maximum(0, np.minimum(rising, falling)).astype(dtype)
-    bank *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
-    return bank
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rvc.audio.account import Account
+from rvc.audio import Account
 
 CELL_S = 0.05  # one set of weights for so long, crossfaded into the next
 REACH = 10  # cells looked at on both sides

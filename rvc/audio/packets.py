@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from rvc.audio import pieces
-from rvc.audio.account import BROKEN, CUT, DAMAGED, HOLE, JUMP, PLAYED, UNUSED, Account
-from rvc.audio.pieces import Decoded
+from rvc.audio import BROKEN, CUT, DAMAGED, HOLE, JUMP, PLAYED, UNUSED, Account, Decoded, uniform
 
 UNTIMED = {"ac3", "eac3", "dts", "amr", "amrnb", "amrwb"}  # counted times
 GUESSED = {"ac3", "eac3", "dts", "amr", "amrnb", "amrwb"}  # no length in a header
@@ -164,7 +162,7 @@ class PacketReader:
             self.account.lose(self.done_s, frame.samples / frame.sample_rate, PLAYED)
         if frame.pts is not None and frame.time_base is not None:
             self.clock_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
-        self.last = pieces.decoded(frame)
+        self.last = uniform.decoded(frame)
         if self.sought and frame.pts is not None:
             self.done_s, self.sought = float(frame.pts * frame.time_base), False
             self.last = replace(self.last, at=round(self.done_s * self.last.rate))

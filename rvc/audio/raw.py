@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rvc.audio.account import BEGINNING, BROKEN, CUT, DAMAGED, DAMAGED_END, Account
+from rvc.audio import BEGINNING, BROKEN, CUT, DAMAGED, DAMAGED_END, Account, Decoded
 from rvc.audio.frames import Head, Kind, Stretch, Xing, walk, xing
-from rvc.audio.pieces import Decoded, decoded
+from rvc.audio.uniform import decoded
 
 CODECS = {"mp3": "mp3float", "aac": "aac"}
 HELD = 3  # frames

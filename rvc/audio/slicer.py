@@ -14,6 +14,7 @@ import numpy as np
 from rvc.audio.dsp import db, moving_power, peak
 
 HOP_S = 0.015
+QUIET_HOP_S = 0.02  # where the quietest point is looked for
 WINDOW_HOPS = 4
 QUIET_DB = -42.0  # a pause quieter than this may be cut
 DEAD_DB = -50.0  # only what is quieter than this may be thrown away
@@ -134,3 +135,10 @@ def simple(size: int, rate: int, length_s: float, overlap_s: float) -> list[Span
     if spans[-1][1] < size:
         spans.append((size - length, size))
     return spans
+
+
+def quietest(wave: np.ndarray, rate: int) -> int:
+    """Distance of the quietest point from the end of `wave`, in samples."""
+    hop = max(1, round(QUIET_HOP_S * rate))
+    power = moving_power(np.nan_to_num(wave), 2 * hop, hop)[1:-1]
+    return len(wave) - (int(power.argmin()) + 1) * hop if len(power) else 0

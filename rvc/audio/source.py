@@ -5,6 +5,7 @@ A file may hold several sounds in a row; all of them are read, as one.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from rvc.audio import header
-from rvc.audio.account import CUT, ENDLESS, PAGES, Account
-from rvc.audio.part import Part, View
-from rvc.audio.pieces import Decoded, Uniform, unreadable
+from rvc.audio import CUT, ENDLESS, PAGES, Account, Decoded, Part, View, unreadable, wav
 from rvc.errors import BadInput
 
 CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
@@ -46,7 +44,7 @@ def find(path: Path) -> Source:
     """The reader for a file, told by its first bytes."""
     damaged = False
     with path.open("rb") as file:
-        parts = header.parts(file)
+        parts = _parts(file)
         if not parts and _needs_codec(file):
             return Source(coded=True)  # libsndfile would only print its doubts about it
         file.seek(0)
@@ -65,6 +63,35 @@ def find(path: Path) -> Source:
     if form in CODED:
         return Source(coded=True, form=CODED[form], damaged=damaged)
     return Source(parts)
+
+
+def _parts(file: BinaryIO) -> list[Part]:
+    """The sounds with plain samples in a file, in order; [] when it is of another kind."""
+    found: list[Part] = []
+    size, start = file.seek(0, 2), 0
+    while start < size and (part := _part(file, start, size)) is not None:
+        found.append(part)
+        following = (at for at in (part.after, part.after + 1) if _begins(file, at))
+        start = next(following, size)
+    return found
+
+
+def _begins(file: BinaryIO, at: int) -> bool:
+    return wav.read(file, at, 4) in wav.STARTS
+
+
+def _part(file: BinaryIO, start: int, size: int) -> Part | None:
+    try:
+        magic = wav.read(file, start, 12)
+        if magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:] == b"WAVE":
+            return wav.wav(file, start, size)
+        if magic[:4] not in wav.STARTS:
+            return None
+        from rvc.audio import header
+
+        return header.part(file, start, size)
+    except struct.error:  # it ends within its header
+        return None
 
 
 def _needs_codec(file: BinaryIO) -> bool:
@@ -100,12 +127,11 @@ def pieces(
         BadInput: nothing in it can be read.
     """
     source = find(path)
-    uniform = Uniform(account)
     if source.coded:
         position, whole = _coded(path, source, start, account)
-        whole = uniform(whole)
+        whole = _uniform(whole, account)
     elif len(source.parts) > 1:
-        position, whole = 0, uniform(_plain(path, source, piece_s, 0, None, account))
+        position, whole = 0, _uniform(_plain(path, source, piece_s, 0, None, account), account)
     else:
         position, whole = start, _plain(path, source, piece_s, start, stop, account)
     for piece in whole:
@@ -118,6 +144,13 @@ def pieces(
             return
     if source.damaged and not account.losses:
         account.lose(0.0, None, PAGES)
+
+
+def _uniform(pieces: Iterator[Decoded], account: Account) -> Iterator[Decoded]:
+    """Of one rate and one number of channels, whatever the sounds of a file have."""
+    from rvc.audio.uniform import Uniform
+
+    return Uniform(account)(pieces)
 
 
 def _coded(
@@ -149,7 +182,7 @@ def _plain(
         for part, file in zip(parts, files, strict=True):
             for note in part.notes:
                 account.note(note)
-            if not header.usual(file.samplerate):
+            if not wav.usual(file.samplerate):
                 account.note(f"its header says {file.samplerate} Hz, which may be a fault")
             wanted = file.frames if stop is None else min(stop, file.frames)
             if start:

@@ -15,12 +15,10 @@ from typing import Any
 
 import torch
 
-from rvc import config, f0, params
+from rvc import Report, config, f0, params, silent
 from rvc.dataset import experiment, filelist, lock, manifest, slice_features
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
-from rvc.f0 import weights
-from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
 GROUP = 8  # slices that share a pass on a GPU
@@ -53,7 +51,7 @@ def _extract(
     manifest.check(slices, {"sample_rate": p.sample_rate})
     experiment.template(p.sample_rate)
     names = clip_names(slices)
-    weights.require(p.f0_method)
+    f0.require(p.f0_method)
     report(0, 1, "Loading models")
     loaded = load_embedders(p, report)
     works = _measures(p, folder, loaded)

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from rvc import config, files
-from rvc.dataset import manifest, slice_features
+from rvc.dataset import slice_features
 from rvc.errors import BadInput, Mismatch, StageFailed
 
 PROBE, PROBE_ROWS = 4096, 8  # samples and rows looked at in three places
@@ -160,23 +160,6 @@ def speaker(name: str) -> int:
             f"The slice {name} does not start with a speaker number.", "Preprocess again."
         )
     return int(head)
-
-
-def extracted(folder: Path) -> manifest.Stage:
-    """The record of the extract stage, which must belong to the slices that are there now.
-
-    Raises:
-        StageFailed: extract has not been done.
-        Mismatch: the recordings were preprocessed anew since.
-    """
-    done, slices = manifest.require(folder, "extract"), manifest.stage(folder, "preprocess")
-    made_of = done.fingerprint.get("preprocess")
-    if slices and made_of and made_of != manifest.digest(slices.fingerprint):
-        raise Mismatch(
-            f"{folder.name}: the recordings were preprocessed anew after the last extract.",
-            "Run extract again; it redoes only what changed.",
-        )
-    return done
 
 
 def mutes(

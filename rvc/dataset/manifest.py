@@ -183,3 +183,20 @@ def file_digest(path: Path) -> str:
         while block := data.read(1 << 20):
             sum_.update(block)
     return sum_.hexdigest()
+
+
+def extracted(folder: Path) -> Stage:
+    """The record of the extract stage, which must belong to the slices that are there now.
+
+    Raises:
+        StageFailed: extract has not been done.
+        Mismatch: the recordings were preprocessed anew since.
+    """
+    done, slices = require(folder, "extract"), stage(folder, "preprocess")
+    made_of = done.fingerprint.get("preprocess")
+    if slices and made_of and made_of != digest(slices.fingerprint):
+        raise Mismatch(
+            f"{folder.name}: the recordings were preprocessed anew after the last extract.",
+            "Run extract again; it redoes only what changed.",
+        )
+    return done

@@ -13,25 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rvc import config, params, workers
-from rvc.dataset import experiment, lock, manifest, slice_set
+from rvc import Report, config, params, workers
+from rvc.dataset import experiment, lock, manifest, slice_set, slices
 from rvc.dataset.manifest import Stage
 from rvc.dataset.scan import Dataset, scan
 from rvc.dataset.slice_set import Sources
-from rvc.dataset.slices import (
-    CLIPPED_SHARE,
-    EMPTY,
-    FOLDERS,
-    SILENT,
-    VERSION,
-    Job,
-    Options,
-    Outcome,
-    split,
-    work,
-)
+from rvc.dataset.slices import FOLDERS, Options, Outcome, Uncut, work
 from rvc.errors import BadInput
-from rvc.progress import Report
 
 LOG = logging.getLogger(__name__)
 STAGE = "preprocess"
@@ -63,7 +51,8 @@ def run(p: params.Preprocess, report: Report) -> dict[str, Any]:
         try:
             _make(dataset, options, folder, done, old, p.cpu_cores, report)
             stage = _stage(dataset, options, done, time.monotonic() - began)
-            _judge(stage)
+            damaged = stage.details["left_out"].get("damaged", 0)
+            manifest.judge(stage, DAMAGED_LIMIT if damaged > DAMAGED_LIMIT * stage.inputs else 1.0)
         except BaseException:
             slice_set.drop(folder, {done[key]["number"] for key in done.keys() - kept})
             raise
@@ -116,28 +105,28 @@ def _make(
     report: Report,
 ) -> None:
     """Cut every recording that is not in `done` and enter it there, good or bad."""
-    jobs: list[Job] = []
+    uncut: list[Uncut] = []
     todo = [r for r in dataset.recordings if r.key not in done]
     for recording, number in zip(todo, slice_set.free_numbers(folder, old), strict=False):
         done[recording.key] = entry = slice_set.entry(recording, number)
         stem = f"{recording.speaker}_{number}"
         try:
-            jobs += split(recording.path, recording.key, stem, options, folder)
+            uncut += slices.split(recording.path, recording.key, stem, options, folder)
         except BadInput as error:
             entry["cause"] = error.message
-            entry["kind"] = EMPTY if _is_empty(recording.path) else ""
+            entry["kind"] = slices.EMPTY if _is_empty(recording.path) else ""
         except OSError as error:
             entry["cause"] = f"{recording.path} cannot be read: {error.strerror or error}."
-    for outcome in workers.spread(jobs, work, _crashed, cores, report, NOTE):
+    for outcome in workers.spread(uncut, work, _crashed, cores, report, NOTE):
         _enter(done[outcome.key], outcome)
 
 
-def _crashed(job: Job) -> Outcome:
-    return Outcome(job.key, cause=f"{job.path} crashed the decoder.")
+def _crashed(uncut: Uncut) -> Outcome:
+    return Outcome(uncut.key, cause=f"{uncut.path} crashed the decoder.")
 
 
 def _enter(entry: dict[str, Any], outcome: Outcome) -> None:
-    """Add what one job gave to its recording's entry."""
+    """Add what cutting gave to its recording's entry."""
     entry["slices"] += outcome.slices
     entry["seconds"] = round(entry["seconds"] + outcome.seconds, 4)
     entry["clipped"] = round(entry["clipped"] + outcome.clipped, 6)
@@ -156,7 +145,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _fingerprint(options: Options) -> dict[str, Any]:
-    return {**asdict(options), "slicer": VERSION}
+    return {**asdict(options), "slicer": slices.VERSION}
 
 
 def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) -> Stage:
@@ -167,11 +156,11 @@ def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) ->
     for key, entry in sources.items():
         if not entry["slices"]:
             stage.fail(key, entry["cause"] or "it is silent.")
-            kind = entry.get("kind") or ("damaged" if entry["cause"] else SILENT)
+            kind = entry.get("kind") or ("damaged" if entry["cause"] else slices.SILENT)
             kinds[kind] = kinds.get(kind, 0) + 1
         stage.outputs += sorted(entry["slices"])
         stage.warnings += entry["warnings"]
-        if entry["clipped"] > CLIPPED_SHARE * entry["seconds"]:
+        if entry["clipped"] > slices.CLIPPED_SHARE * entry["seconds"]:
             share = entry["clipped"] / entry["seconds"]
             stage.warnings.append(f"{key}: clipped, {share:.1%} of it lies at full scale")
     content = sorted((e["digest"], e["speaker"], e["number"]) for e in sources.values())
@@ -183,17 +172,6 @@ def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) ->
         "total_seconds": round(sum(e["seconds"] for e in sources.values() if e["slices"]), 3),
     }
     return stage
-
-
-def _judge(stage: Stage) -> None:
-    """Refuse a set of which nothing is left, or of which damage took more than half.
-
-    Raises:
-        StageFailed: so it is.
-    """
-    damaged = stage.details["left_out"].get("damaged", 0)
-    limit = DAMAGED_LIMIT if damaged > DAMAGED_LIMIT * stage.inputs else 1.0
-    manifest.judge(stage, limit)
 
 
 def _commit(folder: Path, stage: Stage, before: Stage) -> None:

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import dsp, encode, io, slicer
-from rvc.audio.account import Account, LossJson
+from rvc.audio import Account, LossJson, dsp, encode, io, slicer
+from rvc.audio.resample import resample
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 
 VERSION = 1  # raise it when the same options give other slices
 PART_S = 300.0  # long recordings are worked on in parts of about this length
 REACH_S = 2.0  # how far a part's end may move to find a quiet point
-HOP_S = 0.02
 RATE_16K = 16000
 TINY = 1e-5  # -100 dBFS; below it there is nothing
 CLIPPED_SHARE = 1e-3
@@ -43,8 +42,8 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A recording, or one part of a long one, for a worker.
+class Uncut:
+    """A recording, or one part of a long one, that a worker is to cut.
 
     Attributes:
         key: the recording's name inside the dataset. stem: `<speaker>_<number>` of its slices.
@@ -66,7 +65,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of a job; `cause` says why there is no slice at all."""
+    """What became of it; `cause` says why there is no slice at all."""
 
     key: str
     slices: list[str] = field(default_factory=list)
@@ -79,56 +78,54 @@ class Outcome:
     losses: list[LossJson] = field(default_factory=list)
 
 
-def work(job: Job) -> Outcome:
-    """Cut one job's sound and write its slices at the voice's rate and at 16 kHz.
+def work(raw: Uncut) -> Outcome:
+    """Cut the sound and write its slices at the voice's rate and at 16 kHz.
 
     Raises:
         OSError: the slices cannot be written. A recording that cannot be read is an outcome.
     """
-    outcome = Outcome(job.key)
-    loudest = _peak(job) if job.options.normalise == "pre" else None
-    for wave, rate, position in _parts(job, outcome):
+    outcome = Outcome(raw.key)
+    loudest = _peak(raw) if raw.options.normalise == "pre" else None
+    for wave, rate, position in _parts(raw, outcome):
         outcome.seconds += len(wave) / rate
-        if position == 0 and job.stop is None and len(wave) < SHORTEST_S * rate:
+        if position == 0 and raw.stop is None and len(wave) < SHORTEST_S * rate:
             outcome.cause = f"it is too short ({1000 * len(wave) / rate:.0f} ms)."
             outcome.kind = TOO_SHORT
             break
         outcome.clipped += float((np.abs(wave) >= FULL_SCALE).sum()) / rate
-        _slice(wave, rate, position, loudest, job, outcome)
-    if not outcome.cause and not job.start:
-        outcome.digest = manifest.file_digest(job.path)
+        _slice(wave, rate, position, loudest, raw, outcome)
+    if not outcome.cause and not raw.start:
+        outcome.digest = manifest.file_digest(raw.path)
     return outcome
 
 
-def _peak(job: Job) -> float:
+def _peak(raw: Uncut) -> float:
     """The peak of what will be cut, over the recording's whole length; 0 if it cannot be read."""
-    if job.options.separate:
-        parts = _parts(job, Outcome(job.key))
+    if raw.options.separate:
+        parts = _parts(raw, Outcome(raw.key))
         voices = (_without_music(np.nan_to_num(wave), rate) for wave, rate, _ in parts)
         return max(map(dsp.peak, voices), default=0.0)
     try:
-        return max(
-            dsp.peak(np.nan_to_num(b.wave))
-            for b in io.blocks(job.path, strict=False, account=Account())
-        )
+        blocks = io.blocks(raw.path, strict=False, account=Account())
+        return max(dsp.peak(np.nan_to_num(block.wave)) for block in blocks)
     except (BadInput, OSError):
         return 0.0
 
 
-def _parts(job: Job, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
+def _parts(raw: Uncut, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
     """(wave (T,), rate, first frame) of stretches of about 5 minutes that end at quiet points."""
     account = Account()
     try:
-        rate = io.info(job.path).rate
-        start = _border(job.path, job.start, rate) if job.start else 0
-        stop = _border(job.path, job.stop, rate) if job.stop else None
+        rate = io.info(raw.path).rate
+        start = _border(raw.path, raw.start, rate) if raw.start else 0
+        stop = _border(raw.path, raw.stop, rate) if raw.stop else None
         held, at = np.zeros(0, np.float32), start
         for block in io.blocks(
-            job.path, block_s=PART_S, start=start, stop=stop, strict=False, account=account
+            raw.path, block_s=PART_S, start=start, stop=stop, strict=False, account=account
         ):
             held = np.concatenate([held, block.wave]) if len(held) else block.wave
-            if job.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
-                cut = len(held) - _quietest(held[-round(2 * REACH_S * rate) :], rate)
+            if raw.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
+                cut = len(held) - slicer.quietest(held[-round(2 * REACH_S * rate) :], rate)
                 yield held[:cut], rate, at
                 held, at = held[cut:], at + cut
         if len(held):
@@ -136,9 +133,9 @@ def _parts(job: Job, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
     except BadInput as error:
         outcome.cause = error.message
     except OSError as error:
-        outcome.cause = f"{job.path} cannot be read: {error.strerror or error}."
+        outcome.cause = f"{raw.path} cannot be read: {error.strerror or error}."
     outcome.losses += account.json()
-    outcome.warnings += [f"{job.key}: {text}" for text in account.sentences()]
+    outcome.warnings += [f"{raw.key}: {text}" for text in account.sentences()]
 
 
 def _border(path: Path, nominal: int, rate: int) -> int:
@@ -147,24 +144,22 @@ def _border(path: Path, nominal: int, rate: int) -> int:
     start = max(0, nominal - reach)
     near = io.blocks(path, start=start, stop=nominal + reach, strict=False, account=Account())
     wave = np.concatenate([block.wave for block in near])
-    return start + len(wave) - _quietest(wave, rate)
-
-
-def _quietest(wave: np.ndarray, rate: int) -> int:
-    """Distance of the quietest point from the end of `wave`, in samples."""
-    hop = max(1, round(HOP_S * rate))
-    power = dsp.moving_power(np.nan_to_num(wave), 2 * hop, hop)[1:-1]
-    return len(wave) - (int(power.argmin()) + 1) * hop if len(power) else 0
+    return start + len(wave) - slicer.quietest(wave, rate)
 
 
 def _slice(
-    wave: np.ndarray, rate: int, position: int, loudest: float | None, job: Job, outcome: Outcome
+    wave: np.ndarray,
+    rate: int,
+    position: int,
+    loudest: float | None,
+    raw: Uncut,
+    outcome: Outcome,
 ) -> None:
     """Treat, cut and write one stretch."""
-    options = job.options
+    options = raw.options
     unsound = ~np.isfinite(wave)
     if unsound.mean() > UNSOUND_SHARE:
-        outcome.cause = f"{job.path} holds values that are not numbers."
+        outcome.cause = f"{raw.path} holds values that are not numbers."
         return
     holes = [(a / rate, b / rate) for a, b in slicer.runs(unsound)] if unsound.any() else []
     wave = _treat(np.where(unsound, 0, wave) if holes else wave, rate, loudest, options)
@@ -174,20 +169,18 @@ def _slice(
         if any(a < end and b > begin for a, b in holes):
             at = position / rate + begin
             outcome.warnings.append(
-                f"{job.key}: the slice at {at:.1f} s was left out, it holds values that are "
+                f"{raw.key}: the slice at {at:.1f} s was left out, it holds values that are "
                 "not numbers"
             )
         elif dsp.peak(piece) > TINY:
-            name = f"{job.stem}_{job.first + len(outcome.slices)}.wav"
-            _write(normalised(piece) if options.normalise == "post" else piece, name, job)
+            name = f"{raw.stem}_{raw.first + len(outcome.slices)}.wav"
+            _write(normalised(piece) if options.normalise == "post" else piece, name, raw)
             outcome.slices.append(name)
 
 
 def _treat(wave: np.ndarray, rate: int, loudest: float | None, options: Options) -> np.ndarray:
     """Resample, after music was taken out; then what else the options ask for, in this order:
     high-pass, level, noise."""
-    from rvc.audio.resample import resample
-
     if options.separate:
         wave = _without_music(wave, rate)
     wave = resample(wave, rate, options.sample_rate)
@@ -232,28 +225,26 @@ def _cuts(wave: np.ndarray, options: Options) -> list[tuple[int, int]]:
     return slicer.automatic(wave, options.sample_rate)
 
 
-def _write(piece: np.ndarray, name: str, job: Job) -> None:
-    from rvc.audio.resample import resample
-
-    rate = job.options.sample_rate
-    encode.write_float(job.out / FOLDERS[0] / name, piece, rate)
-    encode.write_float(job.out / FOLDERS[1] / name, resample(piece, rate, RATE_16K), RATE_16K)
+def _write(piece: np.ndarray, name: str, raw: Uncut) -> None:
+    rate = raw.options.sample_rate
+    encode.write_float(raw.out / FOLDERS[0] / name, piece, rate)
+    encode.write_float(raw.out / FOLDERS[1] / name, resample(piece, rate, RATE_16K), RATE_16K)
 
 
-def split(path: Path, key: str, stem: str, options: Options, out: Path) -> list[Job]:
-    """The jobs of one recording: one, or several for a long one that can be read from anywhere.
+def split(path: Path, key: str, stem: str, options: Options, out: Path) -> list[Uncut]:
+    """One recording to cut, or the parts of a long one that can be read from anywhere.
 
     Raises:
         BadInput: its header cannot be read.
     """
     head = io.info(path)
-    whole = Job(path, key, stem, options, out, seconds=head.seconds)
+    whole = Uncut(path, key, stem, options, out, seconds=head.seconds)
     long = head.seconds > 2 * PART_S and head.exact
     if not long or options.normalise == "pre" or options.cut == "Skip":
         return [whole]
     count = int(head.seconds // PART_S)
     edges = [round(head.frames * i / count) for i in range(count)]
     return [
-        Job(path, key, stem, options, out, a, b, i * PARTS_NUMBERED, head.seconds / count)
+        Uncut(path, key, stem, options, out, a, b, i * PARTS_NUMBERED, head.seconds / count)
         for i, (a, b) in enumerate(zip(edges, [*edges[1:], None], strict=True))
     ]

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from rvc.errors import BadInput, StageFailed
 from rvc.hub import safe
-from rvc.precision import allowed, guard
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,14 @@ class Embedder:
     ) -> None:
         self.spec = spec
         self.device = torch.device(device)
-        self.dtype = allowed(dtype, device)
-        self.network: Any = guard(network, self.dtype, self.device)
+        self.network: Any
+        if dtype == torch.float32:
+            self.dtype, self.network = dtype, network.eval().to(device).float()
+        else:
+            from rvc.precision import allowed, guard
+
+            self.dtype = allowed(dtype, device)
+            self.network = guard(network, self.dtype, self.device)
 
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (frames, width) float32; frames = (T - 400) // 320 + 1.

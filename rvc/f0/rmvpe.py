@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rvc.audio.mel import mel_bank
+from rvc import f0
+from rvc.audio.dsp import mel_bank
 from rvc.config import paths
-from rvc.f0 import framing, weights
+from rvc.f0 import contour
 from rvc.hub import fetch
 
 N_FFT, BINS, PITCHES = 1024, 128, 360
@@ -181,10 +182,10 @@ def fold(net: Network) -> Network:
 def read(file: Path | None = None) -> Network:
     """The network, filled and folded. Raises what `RMVPE` raises."""
     fetch.supply(file := file or paths().predictors / "rmvpe.pt")
-    state = weights.read(file)
+    state = f0.read_weights(file)
     with torch.device("meta"):  # no memory and no random numbers for values replaced at once
         net = Network()
-    weights.fill(net, state.get("model", state), file)
+    f0.fill_network(net, state.get("model", state), file)
     del state  # or the folded weights would lie beside it
     return fold(net)
 
@@ -195,7 +196,7 @@ class RMVPE:
     Long inputs are computed in blocks of 10 s with 1.9 s more on both sides.
 
     Args:
-        file: another file of weights.
+        file: another file of f0.
         net: the network itself, filled and folded, or its graph; nothing is read then.
 
     Raises:
@@ -209,16 +210,16 @@ class RMVPE:
         self.device = torch.device(device)
         self.net = (read(file) if net is None else net).to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
-        bank = mel_bank(framing.RATE, N_FFT, BINS, 30.0, 8000.0, htk=True)
+        bank = mel_bank(contour.RATE, N_FFT, BINS, 30.0, 8000.0, htk=True)
         self.bank = torch.from_numpy(bank).float().to(self.device)
         self.window = torch.hann_window(N_FFT, device=self.device)
 
     def mel(self, wave: np.ndarray, first: int, last: int) -> torch.Tensor:
         """Log-mel of frames [first, last) of a 16 kHz wave (T,) -> (1, 128, last - first)."""
-        start, stop = first * framing.HOP - N_FFT // 2, (last - 1) * framing.HOP + N_FFT // 2
-        part = torch.from_numpy(framing.samples(wave, start, stop)).to(self.device)
+        start, stop = first * contour.HOP - N_FFT // 2, (last - 1) * contour.HOP + N_FFT // 2
+        part = torch.from_numpy(contour.samples(wave, start, stop)).to(self.device)
         spectrum = torch.stft(
-            part[None], N_FFT, framing.HOP, window=self.window, center=False, return_complex=True
+            part[None], N_FFT, contour.HOP, window=self.window, center=False, return_complex=True
         )
         return torch.log(torch.clamp(self.bank @ spectrum.abs(), min=1e-5))
 
@@ -233,11 +234,11 @@ class RMVPE:
     @torch.inference_mode()
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        f0_hz = np.zeros(framing.frame_count(len(wave_16k)), np.float32)
-        for span in framing.spans(len(f0_hz), BLOCK, CONTEXT):
+        f0_hz = np.zeros(contour.frame_count(len(wave_16k)), np.float32)
+        for span in contour.spans(len(f0_hz), BLOCK, CONTEXT):
             salience = self.salience(self.mel(wave_16k, span.first, span.last))[0, span.keep]
             f0_hz[span.start : span.stop] = decode(salience.float().cpu().numpy())
-        return framing.finish(f0_hz, wave_16k)
+        return contour.finish(f0_hz, wave_16k)
 
 
 def decode(salience: np.ndarray) -> np.ndarray:

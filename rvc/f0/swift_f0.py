@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rvc.errors import MissingModel
-from rvc.f0 import framing
+from rvc.f0 import contour
 
 STEP = 256  # samples between the network's frames
 BLOCK, CONTEXT = 400, 24  # frames of ours; multiples of 8, where both grids meet
@@ -34,21 +34,21 @@ class SwiftF0:
 
     def __call__(self, wave_16k: np.ndarray) -> np.ndarray:
         """(T,) float32 at 16 kHz -> (T // 160 + 1,) float32 in Hz, 0 where unvoiced."""
-        f0_hz = np.zeros(framing.frame_count(len(wave_16k)), np.float32)
-        for span in framing.spans(len(f0_hz), BLOCK, CONTEXT):
-            end = len(wave_16k) if span.last == len(f0_hz) else span.last * framing.HOP
-            part = np.asarray(wave_16k[span.first * framing.HOP : end], np.float32)
+        f0_hz = np.zeros(contour.frame_count(len(wave_16k)), np.float32)
+        for span in contour.spans(len(f0_hz), BLOCK, CONTEXT):
+            end = len(wave_16k) if span.last == len(f0_hz) else span.last * contour.HOP
+            part = np.asarray(wave_16k[span.first * contour.HOP : end], np.float32)
             if len(part):
                 f0_hz[span.start : span.stop] = self._block(part)[span.keep]
-        return framing.finish(f0_hz, wave_16k)
+        return contour.finish(f0_hz, wave_16k)
 
     def _block(self, part: np.ndarray) -> np.ndarray:
         """One stretch (T,) that starts on both grids -> (at least T // 160 + 1,) Hz."""
         wave = np.nan_to_num(part, posinf=0.0, neginf=0.0)
-        found = self.detector.detect(wave, framing.RATE)
+        found = self.detector.detect(wave, contour.RATE)
         voiced = (found.confidence >= 0.5) & (found.pitch_hz > 0)
         log_hz = np.log(np.where(voiced, found.pitch_hz, 1.0))
-        at = np.arange(framing.frame_count(len(part))) * (framing.HOP / STEP)
+        at = np.arange(contour.frame_count(len(part))) * (contour.HOP / STEP)
         at = np.minimum(at, len(voiced) - 1)
         before = np.floor(at).astype(int)
         after = np.minimum(before + 1, len(voiced) - 1)

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rvc import Report, silent
 from rvc.config import command
 from rvc.errors import BadInput
 from rvc.files import replacing
-from rvc.hub import catalog
+from rvc.hub import catalog, sha256
 from rvc.hub.catalog import Asset
-from rvc.hub.digest import sha256
 from rvc.hub.safe import is_page
-from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from rvc import Report, silent
 from rvc.config import load_settings
 from rvc.errors import DownloadFailed, MissingModel
-from rvc.hub import catalog
+from rvc.hub import catalog, sha256
 from rvc.hub.catalog import Asset
-from rvc.hub.digest import sha256
-from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
     from rvc.hub.links import Host

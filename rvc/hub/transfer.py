@@ -11,14 +11,12 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from rvc import files
+from rvc import Report, files
 from rvc.errors import DownloadFailed, StorageFailed
-from rvc.hub import links
+from rvc.hub import links, renamed, sha256
 from rvc.hub.catalog import Asset
-from rvc.hub.digest import renamed, sha256
 from rvc.hub.safe import is_page
 from rvc.hub.speed import Speed
-from rvc.progress import Report
 
 log = logging.getLogger(__name__)
 

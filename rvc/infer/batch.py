@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rvc import Report
 from rvc.audio import formats
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.infer import infer, voice
 from rvc.params import BatchInfer
-from rvc.progress import Report
 
 LOG = logging.getLogger(__name__)
 SUFFIX = "_output"

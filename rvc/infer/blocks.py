@@ -1,15 +1,17 @@
 """The decoder on short overlapping blocks: the same sound as in one go, in little memory.
 
 Long blocks fall out of the processor's cache and into page faults. Each block is computed with
-as many frames more on both sides as a sample of the result can depend on, and cropped.
+as many frames more on both sides as a sample of the result can depend on, and cropped. Random
+numbers are addressed by position: no cut, block size or thread changes the sound.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -18,10 +20,12 @@ import torch
 from torch import Tensor
 
 from rvc import memory
-from rvc.infer.capacity import Capacity, release_memory
 from rvc.nets.layers import Noise
 
 SHORTEST = 8  # frames
+DRAWN = 1024  # rows drawn together
+ORIGIN = 1 << 40  # makes positions before the start of the recording positive
+LATENT, SOURCE, OFFSETS, DECODER = 0, 1, 2, 3  # streams, which never share values
 Decode = Callable[[int, int, tuple[int, int]], np.ndarray]
 
 
@@ -52,7 +56,7 @@ class Decoder(Protocol):
 
 
 class DecoderNetwork(Protocol):
-    """What a network has to offer: `rvc.nets.hifigan.Decoder`, or an ONNX voice's decoder."""
+    """What a network has to offer: `rvc.nets.layers.Decoder`, or an ONNX voice's decoder."""
 
     context_frames: int
 
@@ -90,10 +94,10 @@ class Blocks:
     """
 
     def __init__(
-        self, frames: int, field: int, workers: int = 1, capacity: Capacity | None = None
+        self, frames: int, field: int, workers: int = 1, capacity: memory.Capacity | None = None
     ) -> None:
         self.most, self.field, self.workers = frames, field, workers
-        self.capacity = capacity or Capacity()
+        self.capacity = capacity or memory.Capacity()
 
     @property
     def frames(self) -> int:
@@ -125,7 +129,7 @@ class Blocks:
                     raise
                 self.capacity.halve("decoder", frames, SHORTEST, error)
             if at < last:
-                release_memory()
+                memory.release_all()
 
     def _spans(self, first: int, last: int, frames: int) -> list[tuple[int, int]]:
         """[first, last) in equal blocks, enough of them to keep every worker busy to the end."""
@@ -161,16 +165,84 @@ class Blocks:
                     sound.cancel()
 
 
-def fades(start: bool, stop: bool, frames: int, hop: int) -> np.ndarray:
-    """Gain for the sound of frames [-1, frames + 1) around a piece: raised-cosine ramps of 20 ms.
+class PositionalNoise:
+    """White Gaussian noise that is a pure function of (seed, stream, position).
 
-    Neighbouring pieces add up to one. Where `start` or `stop` is False there is no neighbour and
-    no silence but the end of the recording: no ramp.
+    Args:
+        seed: repeats everything; None takes a new one.
     """
-    gain = np.ones((frames + 2) * hop, np.float32)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop))).astype(np.float32)
-    if start:
-        gain[: 2 * hop] *= ramp
-    if stop:
-        gain[-2 * hop :] *= ramp[::-1]
-    return gain
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = secrets.randbits(63) if seed is None else seed % (1 << 63)
+
+    def rows(self, stream: int, first: int, last: int, width: int = 1) -> np.ndarray:
+        """Rows [first, last) of an endless (..., width) float32 array of unit variance.
+
+        Positions may be negative. The same rows come out however they are asked for.
+        """
+        begin, end = (first + ORIGIN) // DRAWN, -(-(last + ORIGIN) // DRAWN)
+        draw = _kept if stream == LATENT else _drawn
+        drawn = [draw(self.seed, stream, number, width) for number in range(begin, end)]
+        offset = first + ORIGIN - begin * DRAWN
+        if len(drawn) == 1:
+            return drawn[0][offset : offset + last - first]
+        return np.concatenate(drawn)[offset : offset + last - first]
+
+
+def _drawn(seed: int, stream: int, number: int, width: int) -> np.ndarray:
+    """Block `number` of a stream, (DRAWN, width)."""
+    bits = np.random.Philox(key=[seed, stream], counter=[0, 0, number, 0])
+    drawn = np.random.Generator(bits).standard_normal((DRAWN, width), np.float32)
+    drawn.flags.writeable = False
+    return drawn
+
+
+_kept = lru_cache(maxsize=4)(_drawn)  # a live stream asks for the same 10 s twenty times a second
+
+
+class LatentNoise(Noise):
+    """Noise for (1, I, T) latents whose first frame is `first` of the recording."""
+
+    def __init__(self, noise: PositionalNoise, first: int) -> None:
+        super().__init__()
+        self.noise, self.first = noise, first
+
+    def normal(self, like: Tensor) -> Tensor:
+        rows = self.noise.rows(LATENT, self.first, self.first + like.shape[2], like.shape[1])
+        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)
+
+
+class SourceNoise(Noise):
+    """Noise for (1, N, harmonics + 1) excitation whose first sample is `first`."""
+
+    def __init__(self, noise: PositionalNoise, first: int) -> None:
+        super().__init__()
+        self.noise, self.first = noise, first
+
+    def normal(self, like: Tensor) -> Tensor:
+        rows = self.noise.rows(SOURCE, self.first, self.first + like.shape[1], like.shape[2])
+        return torch.from_numpy(rows)[None].to(like)
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Phase offsets of the harmonics: the same in every piece."""
+        turns = self.noise.rows(OFFSETS, 0, 1, like.shape[-1]) % 1.0
+        return torch.from_numpy(turns)[None].to(like).expand(like.shape)
+
+
+class DecoderNoise(Noise):
+    """Noise that layers of a decoder add to (1, C, frames * k) maps starting at frame `first`.
+
+    One per block: the layers must ask in the same order every time.
+    """
+
+    def __init__(self, noise: PositionalNoise, first: int, frames: int) -> None:
+        super().__init__()
+        self.noise, self.first, self.frames, self.calls = noise, first, frames, 0
+
+    def normal(self, like: Tensor) -> Tensor:
+        per_frame = like.shape[2] // self.frames
+        begin = self.first * per_frame
+        stream = DECODER + self.calls
+        self.calls += 1
+        rows = self.noise.rows(stream, begin, begin + like.shape[2], like.shape[1])
+        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)

@@ -8,23 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from rvc import memory
-from rvc.audio.account import Account
+from rvc import Report, memory, silent
+from rvc.audio import Account
 from rvc.audio.io import Block
 from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl
 from rvc.infer import segment
-from rvc.infer.blocks import fades
-from rvc.infer.noise import PositionalNoise
+from rvc.infer.blocks import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
 from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import SpooledRecording
 from rvc.infer.segment import FRAME, GRID, RATE, Piece
 from rvc.infer.voice import Voice
 from rvc.params import Applied, Conversion
-from rvc.progress import Report, silent
 
 GivenPitch = Callable[[int], np.ndarray]  # number of frames -> (T,) Hz
 ExportPitch = Callable[[np.ndarray], None]  # gets (T,) Hz
@@ -189,7 +187,7 @@ def _sound(
         pieces, lambda piece: pipeline.features(samples_of(wave, piece, EMBEDDER_EXTRA))
     ):
         begin, end = piece.start // FRAME, piece.stop // FRAME
-        gain = fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
+        gain = segment.fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
         phase = phase.advanced(f0_hz, begin, voice.glides)
         keep = begin - 1, end + 1  # a frame more on both sides to fade over
         window = Window(features, pitch_of(f0_hz, piece), piece.first // FRAME, keep, phase)

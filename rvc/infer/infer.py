@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from rvc.audio import encode, io
-from rvc.audio.account import Account, Loss
+from rvc import Report
+from rvc.audio import Account, Loss, encode, io
 from rvc.audio.spool import scratch
 from rvc.errors import BadInput
-from rvc.infer import preview, voice
+from rvc.infer import voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream
+from rvc.infer.segment import WHOLE, Span
 from rvc.params import Conversion, Infer
-from rvc.progress import Report
 
 LOG = logging.getLogger(__name__)
 PIPE = Path("-")
@@ -77,12 +77,21 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
     with _source(p.input_path) as source:
-        span = preview.WHOLE if p.preview_s is None else preview.loudest(source, p.preview_s)
+        span = _span(source, p.preview_s)
         given_f0, export_f0 = _pitch_files(p, source, span[0])
         loaded = voice.load(p.pth_path, p.index_path, p, report)
         result = convert(source, target, loaded, p, report, given_f0, export_f0, span)
         start_s = span[0] / io.info(source).rate
         return result if p.preview_s is None else result | {"start_s": round(start_s, 3)}
+
+
+def _span(source: Path, preview_s: float | None) -> Span:
+    """What of a recording is converted: all, or the loudest seconds of it."""
+    if preview_s is None:
+        return WHOLE
+    from rvc.infer import preview
+
+    return preview.loudest(source, preview_s)
 
 
 def _pitch_files(
@@ -142,7 +151,7 @@ def convert(
     report: Report,
     given_f0: GivenPitch | None = None,
     export_f0: ExportPitch | None = None,
-    span: preview.Span = preview.WHOLE,
+    span: Span = WHOLE,
 ) -> dict[str, Any]:
     """Convert one file, or some of its frames; the target appears only when it is complete."""
     began = time.perf_counter()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rvc import Report
 from rvc.device import Device
 from rvc.embedders import EMBEDDERS, FAMILIES
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import Mismatch
-from rvc.progress import Report
 
 if TYPE_CHECKING:
     from rvc.embedders.embedder import Embedder, EmbedderSpec

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from rvc.f0 import Extractor, contour
-from rvc.infer.blocks import Blocks
-from rvc.infer.noise import DecoderNoise, LatentNoise, PositionalNoise, SourceNoise
+from rvc.infer.blocks import Blocks, DecoderNoise, LatentNoise, PositionalNoise, SourceNoise
 from rvc.infer.segment import FRAME, GRID
 
 if TYPE_CHECKING:

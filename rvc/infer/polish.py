@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
+from rvc import Report
 from rvc.audio import dsp, effects
 from rvc.audio.spool import BLOCK, Spool
 from rvc.params import Conversion
-from rvc.progress import Report
 
 CHUNK_S, CONTEXT_S, FADE_S = 20.0, 3.0, 0.25
 MakeSpool = Callable[[], Spool]

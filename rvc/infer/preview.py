@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import io
-from rvc.audio.account import Account
+from rvc.audio import Account, io
+from rvc.infer.segment import WHOLE, Span
 
 STEP_S = 0.1
-Span = tuple[int, int | None]  # first and past-the-last frame; None is the end
-WHOLE: Span = (0, None)
 
 
 def loudest(path: Path, seconds: float) -> Span:

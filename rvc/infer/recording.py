@@ -6,20 +6,21 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from rvc.audio import dsp
-from rvc.audio.account import Account
+from rvc.audio import Account, dsp
+from rvc.audio.dsp import Loudness
 from rvc.audio.io import Block
-from rvc.audio.loudness import Loudness
-from rvc.audio.mix import Mixer
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.errors import BadInput
 from rvc.infer import segment
 from rvc.infer.segment import RATE
+
+if TYPE_CHECKING:
+    from rvc.audio.mix import Mixer
 
 LOG = logging.getLogger(__name__)
 Stereo = Literal["mono", "mid", "each"]
@@ -126,8 +127,10 @@ class SpooledRecording:
 
     def _mixer(self, layout: tuple[str, ...]) -> Mixer | None:
         """What makes one channel of several; None where each stays."""
-        if self.stereo == "each":
+        if self.stereo == "each" or self.channels == 1:
             return None
+        from rvc.audio.mix import Mixer
+
         return Mixer(self.rate, self.channels, layout, side=self.side is not None)
 
     def prepare(self, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Span = tuple[int, int | None]  # first and past-the-last frame of a file; None is the end
+WHOLE: Span = (0, None)
 RATE = 16_000
 FRAME = 160  # samples per pitch frame, 10 ms
 GRID = 320  # samples per embedder frame, 20 ms
@@ -150,3 +152,18 @@ def mirrored(first: int, last: int, low: int, high: int) -> np.ndarray:
     period = max(1, 2 * (high - low - 1))
     index = (np.arange(first, last) - low) % period
     return low + np.minimum(index, period - index)
+
+
+def fades(start: bool, stop: bool, frames: int, hop: int) -> np.ndarray:
+    """Gain for the sound of frames [-1, frames + 1) around a piece: raised-cosine ramps of 20 ms.
+
+    Neighbouring pieces add up to one. Where `start` or `stop` is False there is no neighbour and
+    no silence but the end of the recording: no ramp.
+    """
+    gain = np.ones((frames + 2) * hop, np.float32)
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop))).astype(np.float32)
+    if start:
+        gain[: 2 * hop] *= ramp
+    if stop:
+        gain[-2 * hop :] *= ramp[::-1]
+    return gain

@@ -10,17 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rvc import f0, memory, turns
+from rvc import Report, f0, memory, silent
 from rvc.config import paths
 from rvc.device import Device, choose
 from rvc.errors import BadInput
 from rvc.infer import matching
 from rvc.infer.blocks import Decoder, TorchDecoder
-from rvc.infer.capacity import Capacity
+from rvc.memory import Capacity
 from rvc.nets import voice_file
-from rvc.nets.hifigan import Staged
 from rvc.nets.synthesizer import Synthesizer
-from rvc.progress import Report, silent
 
 if TYPE_CHECKING:
     from rvc.nets.voice_file import VoiceFile
@@ -112,11 +110,7 @@ class Voice:
     def _build_decoder(self) -> Decoder:
         """The decoder as a graph where that is faster and can be had, else the network."""
         net = self.net
-        if (
-            isinstance(net, Synthesizer)
-            and isinstance(net.dec, Staged)
-            and self.device.name == "cpu"
-        ):
+        if isinstance(net, Synthesizer) and net.dec.stages and self.device.name == "cpu":
             from rvc.onnx import accelerate
 
             made = accelerate.decoder(self.path, net.dec)
@@ -188,7 +182,7 @@ class LoadedOnce(Generic[Kept]):
             self.slots.move_to_end(key)
             if slot.made:
                 return slot.made[0]
-        with turns.aside(), slot.lock:
+        with memory.aside(), slot.lock:
             if not slot.made:
                 slot.made.append(self._make(key, make))
             made = slot.made[0]

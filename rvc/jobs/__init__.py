@@ -10,7 +10,6 @@ servers and command lines see the same job. No database, no socket.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import shutil
 import subprocess
@@ -23,17 +22,15 @@ from typing import Any
 import psutil
 
 from rvc import files, processes, tasks
-from rvc.config import experiment, named, paths
+from rvc.config import named, paths
 from rvc.dataset import lock
-from rvc.errors import BadInput, Busy, Cancelled, NotFound, VoiceError
-from rvc.jobs import changes, record
+from rvc.errors import BadInput, Busy, Cancelled, NotFound
+from rvc.jobs import changes, record, tree
 from rvc.jobs.queue import Queue
 from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS, QUEUED
 from rvc.jobs.record import FINISHED as FINISHED
-from rvc.jobs.report import STOPPED_HINT
-from rvc.jobs.worker import WORD
+from rvc.jobs.report import ended_without_a_word
 from rvc.params import Params
-from rvc.train import stopping
 
 RUNNER = ["-m", "rvc.jobs"]  # what Python is given, before verb and file
 GRACE_S = 4.2  # from asking a job to stop until its whole process tree is killed
@@ -101,7 +98,7 @@ def _start_process(verb: str, folder: Path) -> None:
         given = [*RUNNER, verb, str(folder / JOB)]
         process = processes.start_detached(given, sink, PYTHONIOENCODING=LOG_ENCODING)
     _children[folder.name] = process
-    _remember(folder, process.pid)
+    tree.remember(folder, process.pid)
 
 
 def _require_free(model: str) -> None:
@@ -150,7 +147,7 @@ def read(job: str) -> dict[str, Any]:
         return facts
     if not (folder / PROCESS).exists() and time.time() - facts["created_s"] < START_LIMIT_S:
         return facts
-    return facts | _ended_without_a_word(folder, facts, asked)
+    return facts | ended_without_a_word(folder, facts, asked)
 
 
 def _waiting(job: str) -> dict[str, Any]:
@@ -182,12 +179,7 @@ def _names() -> list[str]:
 
 def tail(job: str, lines: int = 200) -> str:
     """The last lines of a job's log."""
-    file = _folder(job) / LOG
-    if not file.is_file():
-        return ""
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - 400 * lines))
-        return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])
+    return record.tail(_folder(job), lines)
 
 
 def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
@@ -205,69 +197,31 @@ def cancel(job: str, grace_s: float = GRACE_S) -> dict[str, Any]:
     process = _process(folder)
     if process is None:
         return read(job)
-    tree = {process, *_tree(process)}
+    found = {process, *tree.members(process)}
     warm = (folder / QUEUED).exists()
     if not warm:
-        _ask_to_end(process)
+        tree.ask_to_end(process)
     deadline = time.monotonic() + (min(grace_s, WARM_GRACE_S) if warm else grace_s)
     while time.monotonic() < deadline and _process(folder) is not None:
         if warm and record.facts(folder)["state"] in FINISHED:
             return read(job)
-        tree.update(_tree(process))
+        found.update(tree.members(process))
         time.sleep(LOOK_S)
-    for member in tree | set(_tree(process)):
+    for member in found | set(tree.members(process)):
         try:
             member.kill()  # psutil refuses when the pid was handed to another process
         except psutil.Error as error:
             log.debug("%s: %s", member, error)
-    psutil.wait_procs(tree, timeout=GONE_S)
+    psutil.wait_procs(found, timeout=GONE_S)
     _reap()
     changes.ring()
     return read(job)
 
 
-def _ask_to_end(process: psutil.Process) -> None:
-    try:
-        processes.ask_to_end(process)
-    except psutil.Error as error:
-        log.info("%s ended by itself: %s", process, error)
-
-
-def _tree(leader: psutil.Process) -> Iterator[psutil.Process]:
-    """The processes a job started: its descendants, and orphans that stayed in its session."""
-    try:
-        yield from leader.children(recursive=True)
-    except psutil.NoSuchProcess:
-        log.debug("The leader is gone; only its session is left to look at.")
-    for process in () if processes.WINDOWS else psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader.pid and process.pid != leader.pid:
-                yield process
-        except (ProcessLookupError, PermissionError):
-            continue
-
-
 def _process(folder: Path) -> psutil.Process | None:
-    """The living process of a job; a pid counts only with its start time and command line."""
+    """The living process of a job."""
     _reap()
-    known = record.load(folder / PROCESS)
-    try:
-        process = psutil.Process(int(known["pid"]))
-        same = abs(process.create_time() - float(known["create_time_s"])) < 2.0
-        line = process.cmdline()  # empty for a moment while a new program is being loaded
-        words = (str(folder / JOB),), (WORD, str(folder.parent))
-        mine = not line or any(set(each) <= set(line) for each in words)
-        return process if same and mine and process.status() != psutil.STATUS_ZOMBIE else None
-    except (psutil.Error, KeyError, TypeError, ValueError, OverflowError):
-        return None
-
-
-def _remember(folder: Path, pid: int) -> None:
-    try:
-        born_s = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        born_s = 0.0
-    files.write_json(folder / PROCESS, {"pid": pid, "create_time_s": born_s})
+    return tree.leader(folder)
 
 
 def _reap() -> None:
@@ -276,27 +230,6 @@ def _reap() -> None:
     known = _children.keys() | (set() if _queue is None else _queue.jobs())
     for job in [j for j in _voices if j not in known]:
         _voices.pop(job, None)
-
-
-def _ended_without_a_word(folder: Path, facts: dict[str, Any], asked: bool) -> dict[str, Any]:
-    again = _again(facts)
-    if asked:
-        stopped = Cancelled(f"Stopped in the middle of its work. {again}".strip(), STOPPED_HINT)
-        return {"state": "cancelled", "error": stopped.as_dict()}
-    error = VoiceError(
-        "The process of this job ended without a word; the system may have run out of memory. "
-        f"{again}".strip(),
-        "Free memory or choose smaller settings, and look at the log.",
-    )
-    return {"state": "failed", "error": error.as_dict() | {"cause": tail(folder.name, 5)}}
-
-
-def _again(facts: dict[str, Any]) -> str:
-    try:
-        folder = experiment(facts["params"].get("model_name") or "")
-    except BadInput:
-        return ""
-    return stopping.repeated(folder, facts["note"], facts["done"])
 
 
 def _folder(job: str) -> Path:

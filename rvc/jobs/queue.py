@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +21,9 @@ import psutil
 
 from rvc import device, processes, tasks
 from rvc.config import load_settings, paths
-from rvc.errors import BadInput, VoiceError
+from rvc.errors import BadInput
 from rvc.jobs import record
+from rvc.jobs.link import Entry, Link, no_start
 from rvc.jobs.worker import WORD
 
 KEEP_HOUSE_S = 5.0
@@ -33,55 +31,6 @@ ADOPT_EVERY_S = 30.0
 GIVE_UP = 2  # processes in a row that ended before they were ready
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Entry:
-    """A job that is not finished."""
-
-    job: str
-    verb: str
-    place: str  # its device
-    number: int
-    retried: bool = False
-
-    @property
-    def key(self) -> tuple[bool, int]:
-        """Sorts as the process does."""
-        return tasks.VERBS[self.verb].long, self.number
-
-
-@dataclass
-class Link:
-    """A process and what is known of it.
-
-    Attributes:
-        turn: the job that computes.
-        busy_s: when it last had something to do.
-    """
-
-    process: subprocess.Popen[bytes]
-    place: str
-    log: Path
-    ready: bool = False
-    turn: str | None = None
-    told: set[str] = field(default_factory=set)
-    busy_s: float = field(default_factory=time.monotonic)
-
-    def tell(self, entry: Entry) -> None:
-        """Hand over a job; a process that is gone is noticed by who reads what it says."""
-        self.told.add(entry.job)
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            line = json.dumps({"name": entry.job, "verb": entry.verb})
-            self.process.stdin.write(line.encode() + b"\n")
-            self.process.stdin.flush()
-
-    def close(self) -> None:
-        """Let it end when it has done what it has begun."""
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.close()
 
 
 class Queue:
@@ -218,7 +167,7 @@ class Queue:
         folder = paths().jobs / entry.job
         if self.failures >= GIVE_UP:
             del self.entries[entry.job]
-            record.write(folder / record.STATUS, {"state": "failed", "error": _no_start(link)})
+            record.write(folder / record.STATUS, {"state": "failed", "error": no_start(link)})
             return
         (folder / record.PROCESS).unlink(missing_ok=True)
         record.write(folder / record.STATUS, {"state": "queued"})
@@ -272,13 +221,3 @@ def idle_s() -> float:
     except BadInput as error:
         log.warning("%s", error.message)
         return 600.0
-
-
-def _no_start(link: Link) -> dict[str, str]:
-    said = link.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    error = VoiceError(
-        "The process that does such jobs cannot be started: "
-        f"{said[-1] if said else 'it ended without a word'}.",
-        f"Look at {link.log}, or run `doctor`.",
-    )
-    return error.as_dict() | {"cause": "\n".join(said[-5:])}

@@ -91,3 +91,13 @@ def lost(folder: Path) -> dict[str, str]:
         f"The description of this job, {folder / JOB}, is damaged.",
         "A power cut or a full disk does that; start the job again.",
     ).as_dict()
+
+
+def tail(folder: Path, lines: int = 200) -> str:
+    """The last lines of a job's log."""
+    file = folder / LOG
+    if not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 400 * lines))
+        return "\n".join(stream.read().decode("utf-8", "replace").splitlines()[-lines:])

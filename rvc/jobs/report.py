@@ -11,8 +11,10 @@ from types import FrameType
 from typing import Any
 
 from rvc import tasks
-from rvc.errors import Cancelled, VoiceError
-from rvc.jobs.record import CANCEL, STATUS, load, write
+from rvc.config import experiment
+from rvc.errors import BadInput, Cancelled, VoiceError
+from rvc.jobs.record import CANCEL, STATUS, load, tail, write
+from rvc.train import stopping
 from rvc.turns import Turn
 
 WRITE_EVERY_S = 0.25
@@ -131,3 +133,24 @@ def _unexpected(verb: str, error: BaseException) -> dict[str, str]:
         "Copy the details and report them; what was finished before is kept.",
     )
     return found.as_dict()
+
+
+def ended_without_a_word(folder: Path, facts: dict[str, Any], asked: bool) -> dict[str, Any]:
+    again = _again(facts)
+    if asked:
+        stopped = Cancelled(f"Stopped in the middle of its work. {again}".strip(), STOPPED_HINT)
+        return {"state": "cancelled", "error": stopped.as_dict()}
+    error = VoiceError(
+        "The process of this job ended without a word; the system may have run out of memory. "
+        f"{again}".strip(),
+        "Free memory or choose smaller settings, and look at the log.",
+    )
+    return {"state": "failed", "error": error.as_dict() | {"cause": tail(folder, 5)}}
+
+
+def _again(facts: dict[str, Any]) -> str:
+    try:
+        folder = experiment(facts["params"].get("model_name") or "")
+    except BadInput:
+        return ""
+    return stopping.repeated(folder, facts["note"], facts["done"])

@@ -200,7 +200,7 @@ class Worker:
 
         turn = turns.Turn(self.turns, job.number, job.long, check, take, give)
         turn.take()
-        token = turns.current.set(turn)
+        token = memory.current.set(turn)
         try:
             check()
             me = psutil.Process()
@@ -209,7 +209,7 @@ class Worker:
             perform(job.verb, job.file, job.progress)
             self.surroundings.restore()
         finally:
-            turns.current.reset(token)
+            memory.current.reset(token)
             turn.give()
 
     def _tidy(self) -> None:

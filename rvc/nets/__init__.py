@@ -13,7 +13,7 @@ class VocoderInfo:
     """What is known of a vocoder before its network is built.
 
     Attributes:
-        decoder: "module:class" of the decoder network, a `rvc.nets.hifigan.Decoder`.
+        decoder: "module:class" of the decoder network, a `rvc.nets.layers.Decoder`.
         rates: sample rates in Hz it has a configuration for.
         discriminator: name in DISCRIMINATORS that it is trained against.
         note: one line for menus.

@@ -1,7 +1,8 @@
-"""Small parts of every network here: normalised convolutions, noise, WaveNet stacks."""
+"""Small parts of every network here: normalised convolutions, noise, WaveNet stacks, phases."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
+
+from rvc.nets.config import VoiceSettings
 
 SLOPE = 0.1
 Module = TypeVar("Module", bound=nn.Module)
@@ -209,3 +212,97 @@ class ResBlock(nn.Module):
 def resblock_reach(kernel: int, dilations: tuple[int, ...]) -> int:
     """Samples on each side that a ResBlock's output depends on."""
     return (kernel - 1) // 2 * (sum(dilations) + len(dilations))
+
+
+def hold(x: Tensor, times: int) -> Tensor:
+    """Repeat every value: (B, T) -> (B, T * times)."""
+    return x[:, :, None].expand(-1, -1, times).flatten(1)
+
+
+def frame_phase(f0: Tensor, hop: int, sample_rate: int) -> Tensor:
+    """Phase in turns when the pitch stands still within a frame: (B, T) Hz -> (B, T * hop).
+
+    Whole turns are dropped at every frame, so that long sounds keep their precision.
+    """
+    inside = torch.arange(1, hop + 1, device=f0.device, dtype=f0.dtype)
+    step = f0[:, :, None] / sample_rate
+    after = torch.fmod(step[:, :-1, -1] * hop + 0.5, 1.0) - 0.5
+    before = F.pad(sum_of_turns(after), (1, 0))
+    return (step * inside + before[:, :, None]).flatten(1)
+
+
+def sum_of_turns(steps: Tensor) -> Tensor:
+    """Running sum (B, T) without its whole turns; in double precision where the device has it."""
+    wide = torch.float32 if steps.device.type == "mps" else torch.float64
+    return torch.fmod(steps.to(wide).cumsum(1), 1.0).to(steps.dtype)
+
+
+def reach_frames(settings: VoiceSettings, begun: int = 0) -> int:
+    """Latent frames on each side of a sample that can change it after `begun` stages."""
+    reach, rate = 3.0 / settings.hop_length, 1
+    widest = max(settings.resblock_kernel_sizes, default=1)
+    dilations = max(settings.resblock_dilation_sizes, key=sum)
+    stages = zip(settings.upsample_rates, settings.upsample_kernel_sizes, strict=True)
+    for i, (times, kernel) in enumerate(stages):
+        after = rate * times
+        if i >= begun:
+            reach += (kernel / times) / rate + resblock_reach(widest, dilations) / after
+        rate = after
+    return math.ceil(reach if begun else reach + 3.0) + 1
+
+
+class Decoder(nn.Module):
+    """What every decoder offers: `source`, `forward`, and a stated reach.
+
+    Subclasses are found through `rvc.nets.VOCODERS`; their constructor takes
+    (settings, use_f0) and their state-dict keys are those of the public files.
+
+    Attributes:
+        checkpointing: keep no activations in training; slower, less memory.
+        context_frames: latent frames on each side that a block needs, so that decoding in
+            blocks gives what decoding at once gives.
+        needs_f0: it cannot be built for voices without pitch.
+        harmonics: tones of its source beside the fundamental.
+        stages: that raise the rate one after another (`rvc.nets.hifigan.Staged`); 0 of others.
+        drawn: (channels, numbers per frame) of each noise map that its layers add, in order.
+    """
+
+    needs_f0 = True
+    harmonics = 0
+    stages = 0
+
+    def __init__(self, settings: VoiceSettings) -> None:
+        super().__init__()
+        self.hop = settings.hop_length
+        self.checkpointing = False
+        self.context_frames = reach_frames(settings)
+        self.drawn: list[tuple[int, int]] = []
+
+    def source(self, f0: Tensor, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        """Excitation of a whole recording: (B, T) Hz -> (B, 1, T * hop)."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        z: Tensor,
+        f0: Tensor | None = None,
+        g: Tensor | None = None,
+        source: Tensor | None = None,
+        noise: Noise = GLOBAL_NOISE,
+    ) -> Tensor:
+        """Latent (B, I, T), pitch (B, T) Hz, speaker (B, G, 1) -> wave (B, 1, T * hop).
+
+        A given `source` (B, 1, T * hop) is taken instead of a new one made from `f0`.
+        """
+        raise NotImplementedError
+
+    def for_export(self) -> Decoder:
+        """The same decoder in operations that ONNX has."""
+        return self
+
+    def _source(self, f0: Tensor | None, source: Tensor | None, noise: Noise) -> Tensor:
+        if source is not None:
+            return source
+        if f0 is None:
+            raise ValueError("This decoder needs f0 or source.")
+        return self.source(f0, noise)

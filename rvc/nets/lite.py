@@ -19,8 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rvc.nets.config import VoiceSettings
-from rvc.nets.hifigan import Decoder, frame_phase, hold
-from rvc.nets.layers import GLOBAL_NOISE, Noise, maybe_checkpointed, sequence_mask
+from rvc.nets.layers import (
+    GLOBAL_NOISE,
+    Decoder,
+    Noise,
+    frame_phase,
+    hold,
+    maybe_checkpointed,
+    sequence_mask,
+)
 
 BLOCKS = 8
 KERNEL = 7

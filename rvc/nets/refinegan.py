@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from rvc.audio.resample import ROLLOFF, ZERO_CROSSINGS, kaiser_resample
 from rvc.nets.config import VoiceSettings
-from rvc.nets.hifigan import Decoder, glide, sample_phase, sines
+from rvc.nets.hifigan import glide, sample_phase, sines
 from rvc.nets.layers import (
     GLOBAL_NOISE,
+    Decoder,
     Noise,
     ResBlock,
     conv1d,

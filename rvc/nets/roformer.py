@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rvc.audio.mel import mel_bank
+from rvc.audio.dsp import mel_bank
 from rvc.errors import Mismatch
 
 RATE = 44100

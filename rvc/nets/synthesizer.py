@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from rvc.errors import Mismatch
 from rvc.nets import VOCODERS
 from rvc.nets.config import VoiceSettings
-from rvc.nets.encoders import PosteriorEncoder
-from rvc.nets.hifigan import Decoder
-from rvc.nets.layers import GLOBAL_NOISE, Noise, WaveNet, slices
+from rvc.nets.layers import GLOBAL_NOISE, Decoder, Noise, WaveNet, slices
 
 COUPLINGS = 4
 
@@ -140,6 +138,8 @@ class Synthesizer(nn.Module):
         )
         self.dec: Decoder = decoder(s, use_f0)
         if with_posterior and s.use_posterior:
+            from rvc.nets.encoders import PosteriorEncoder
+
             self.enc_q = PosteriorEncoder(
                 s.spec_channels, s.inter_channels, s.hidden_channels, s.gin_channels
             )

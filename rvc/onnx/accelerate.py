@@ -15,9 +15,9 @@ from rvc.config import paths
 from rvc.embedders import EMBEDDERS
 from rvc.embedders.embedder import Embedder, EmbedderSpec
 from rvc.embedders.manager import EmbedderManager, weights_file
-from rvc.hub.digest import sha256
-from rvc.nets.hifigan import Decoder, Staged
-from rvc.nets.layers import GLOBAL_NOISE, Noise
+from rvc.hub import sha256
+from rvc.nets.hifigan import Staged
+from rvc.nets.layers import GLOBAL_NOISE, Decoder, Noise
 
 if TYPE_CHECKING:
     from rvc.f0.rmvpe import RMVPE
@@ -54,7 +54,7 @@ class GraphDecoder:
 class SourceOnly(Decoder):
     """The sine source of a decoder whose layers run as a graph: all of it that torch still does."""
 
-    def __init__(self, dec: Staged) -> None:
+    def __init__(self, dec: Decoder) -> None:
         nn.Module.__init__(self)
         self.hop, self.context_frames = dec.hop, dec.context_frames
         self.harmonics, self.drawn = dec.harmonics, dec.drawn
@@ -70,8 +70,10 @@ class SourceOnly(Decoder):
         raise RuntimeError("the layers of this decoder run as a graph: call Voice.decoder")
 
 
-def decoder(file: Path, dec: Staged) -> GraphDecoder | None:
-    """The graph of a decoder whose weights come from `file`."""
+def decoder(file: Path, dec: Decoder) -> GraphDecoder | None:
+    """The graph of a decoder whose weights come from `file`; None where it cannot be had."""
+    if not isinstance(dec, Staged):
+        return None
     from rvc.onnx import cache
     from rvc.onnx.graph_spec import GraphSpec
 

@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rvc import files, params
+from rvc import Report, files, params, silent
 from rvc.errors import BadInput, StageFailed
 from rvc.nets.layers import Noise
 from rvc.nets.synthesizer import Synthesizer
 from rvc.nets.voice_file import VoiceFile, build, read_voice
 from rvc.onnx import half, runtime
 from rvc.onnx import voice as voices
-from rvc.progress import Report, silent
 
 LOG = logging.getLogger(__name__)
 LENGTHS = (1, 8, 33, 100, 151, 200, 333)  # frames on which both have to agree

@@ -111,7 +111,7 @@ class SubGraph:
 
 
 class OnnxDecoder:
-    """The decoder of an ONNX voice, called like `rvc.nets.hifigan.Decoder`."""
+    """The decoder of an ONNX voice, called like `rvc.nets.layers.Decoder`."""
 
     def __init__(self, model: Any, settings: VoiceSettings, vocoder: str, use_f0: bool) -> None:
         with torch.device("meta"), Blank():

@@ -213,3 +213,17 @@ class Assets(Params):
         "adopt: folders to look through.",
         reads=True,
     )
+
+
+class Demo(Params):
+    """Convert a recording with the voice that ships with the program; nothing is downloaded."""
+
+    input_path: OptionalPath = option(
+        None, "Recording; the one that ships if not given.", reads=True
+    )
+    output_path: OptionalPath = option(
+        None, "Where to write the result; assets/audios/demo_output.wav if not given.", writes=True
+    )
+    pipeline: bool = option(
+        False, "Then also train a tiny voice from a few seconds: every stage once, for show."
+    )

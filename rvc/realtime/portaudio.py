@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,43 +20,12 @@ from rvc.errors import VoiceError
 from rvc.realtime import devices, pulse
 from rvc.realtime.devices import SERVED, TRIED_HZ, Device
 from rvc.realtime.ports import Link
+from rvc.realtime.stream import PERIOD_S, Stream
 
 LOG = logging.getLogger(__name__)
-PERIOD_S = 0.02
-SILENT_S = 0.5  # without a callback
 FIRST_S = 4.0  # until the first one
 LOOK_S, RETRY_S = 0.1, 2.0
 MOVED_S = 1.0  # between looks at where the sound server has put a stream
-
-
-@dataclass
-class Stream:
-    """One direction of one device.
-
-    Attributes:
-        called_s: when PortAudio called last, by `time.monotonic`.
-        flags: how often it said that samples were lost.
-    """
-
-    device: Device
-    kind: devices.Kind
-    rate: int
-    opened: Any = None
-    called_s: float = 0.0
-    calls: int = 0
-    flags: int = 0
-    ended: bool = False
-    place: str = ""
-    latency_ms: float = 0.0
-    label: str = field(default="", repr=False)
-
-    def gone(self, now_s: float) -> str:
-        """What is wrong with it; empty where nothing is."""
-        if self.ended:
-            return f"{self.label} is gone."
-        if self.calls and now_s - self.called_s > max(SILENT_S, 3 * PERIOD_S):
-            return f"{self.label} does not answer."
-        return ""
 
 
 class DevicePort:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rvc import Report
 from rvc.config import paths
 from rvc.errors import BadInput, Cancelled, VoiceError
 from rvc.params import Realtime
-from rvc.progress import Report
 
 if TYPE_CHECKING:
     from rvc.realtime.portaudio import DevicePort

@@ -15,8 +15,7 @@ from pathlib import Path
 from rvc import files, processes
 from rvc.config import command, paths
 from rvc.errors import BadInput
-from rvc.hub import cache
-from rvc.hub.digest import sha256
+from rvc.hub import cache, sha256
 from rvc.retrieval import table as tables
 from rvc.retrieval.table import Damaged, Table
 

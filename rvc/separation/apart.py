@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rvc import Report, silent
 from rvc.device import choose
 from rvc.params.songs import Separation
-from rvc.progress import Report, silent
 from rvc.separation import models, stems
 
 Step = tuple[str, Path | None, tuple[str, str]]  # model, or a file of it; names of its stems

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rvc import Report, silent
 from rvc.config import KIT
 from rvc.errors import BadInput, MissingModel
-from rvc.hub import catalog, fetch, safe
-from rvc.hub.digest import sha256
+from rvc.hub import catalog, fetch, safe, sha256
 from rvc.nets import roformer, unet
-from rvc.progress import Report, silent
 from rvc.separation import settings, spectra
 from rvc.separation.chunks import CHUNK, Chunks, Stem
 from rvc.separation.settings import Settings

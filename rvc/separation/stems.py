@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rvc import Report, silent
 from rvc.audio import encode, io, mix
 from rvc.audio.resample import StreamResampler
 from rvc.config import paths
 from rvc.errors import BadInput, VoiceError
 from rvc.hub import cache
-from rvc.progress import Report, silent
 from rvc.separation import spectra
 from rvc.separation.models import StemModel
 

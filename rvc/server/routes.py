@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import filecmp
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -19,8 +17,8 @@ from fastapi.responses import (
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
-from rvc import files, jobs, tasks
-from rvc.config import ASSETS, named, paths
+from rvc import jobs, tasks
+from rvc.config import ASSETS
 from rvc.errors import (
     BadInput,
     DownloadFailed,
@@ -33,16 +31,8 @@ from rvc.errors import (
 )
 from rvc.hub import catalog
 from rvc.params.base import complaint
-from rvc.server import events, machine, openapi_page, pitch, progress, voices
-from rvc.server.fence import (
-    MAX_UPLOAD_BYTES,
-    VOICE,
-    Fence,
-    drop_room,
-    dropped,
-    fresh,
-    upload_name,
-)
+from rvc.server import events, machine, openapi_page, pitch, progress, uploads, voices
+from rvc.server.fence import Fence
 from rvc.server.gate import TooLarge
 from rvc.server.recordings import Recordings
 
@@ -56,8 +46,6 @@ STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
     DownloadFailed: 502,
     StorageFailed: 507,
 }
-
-NEW_SET = "new voice"  # of recordings whose voice has no name yet
 
 
 def add(app: FastAPI, fence: Fence) -> None:
@@ -95,9 +83,9 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/doctor", tags=["machine"], summary="Whether everything is in order, as text.")(
         machine.doctor
     )
-    router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(upload)
+    router.post("/files", tags=["files"], summary="Upload a recording (raw body).")(uploads.upload)
     router.post("/voices/files", tags=["voices"], summary="Upload a file for import-voice.")(
-        upload_voice
+        uploads.upload_voice
     )
     router.get("/files/{name:path}", tags=["files"], summary="Download a result.")(
         _server_of(fence)
@@ -179,56 +167,6 @@ async def model_files() -> list[dict[str, Any]]:
 
 async def training_progress(name: str) -> dict[str, Any]:
     return await run_in_threadpool(progress.progress, name)
-
-
-async def upload(request: Request, name: str, dataset: str | None = None) -> dict[str, str]:
-    """Store the body as a recording: `name` is its file name; with `dataset` it joins that set,
-    with an empty one a new set."""
-    kept = upload_name(name)
-    if dataset is None:
-        folder = paths().audios
-    elif dataset.strip():
-        folder = named(paths().datasets, dataset)
-    else:
-        folder = fresh(paths().datasets, NEW_SET)
-    return await _upload(request, folder, kept)
-
-
-async def upload_voice(request: Request, name: str, drop: str) -> dict[str, str]:
-    """Store the body where import-voice may read it; files of one `drop` lie in one folder."""
-    kept, folder = upload_name(name, VOICE), named(dropped(), drop)
-    return await _upload(request, folder if folder.is_dir() else drop_room(drop), kept)
-
-
-async def _upload(request: Request, folder: Path, kept: str) -> dict[str, str]:
-    """Store the body in a folder; the same name and content is not kept twice."""
-    file = fresh(folder, kept)
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_UPLOAD_BYTES:
-        raise _too_large_a_file(file)
-    await _store(file, request.stream())
-    same = folder / kept
-    if file != same and await run_in_threadpool(filecmp.cmp, file, same, False):
-        file.unlink()
-        file = same
-    return {"path": str(file), "folder": str(folder)}
-
-
-async def _store(file: Path, chunks: AsyncIterator[bytes]) -> None:
-    size = 0
-    with files.replacing(file) as part:
-        with part.open("wb") as sink:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > MAX_UPLOAD_BYTES:
-                    raise _too_large_a_file(file)
-                sink.write(chunk)
-        if not size:
-            raise BadInput(f"{file.name} is empty.", "Send the file as the body of the request.")
-
-
-def _too_large_a_file(file: Path) -> BadInput:
-    return BadInput(f"{file.name} is too large.", TooLarge.hint)
 
 
 def _server_of(fence: Fence) -> Callable[..., Any]:

@@ -6,13 +6,13 @@ import logging
 from contextlib import ExitStack
 from pathlib import Path
 
+from rvc import Report, silent
 from rvc.audio import encode
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.infer import voice as voices
 from rvc.params import Cover, Separate
 from rvc.params.songs import Separation
-from rvc.progress import Report, silent
 from rvc.separation import stems
 from rvc.songs import separate
 from rvc.songs.parts import Parts

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from rvc.audio.loudness import Loudness, TruePeak
+from rvc import Report
+from rvc.audio.dsp import Loudness, TruePeak
 from rvc.audio.spool import BLOCK, Spool
-from rvc.progress import Report
 
 FRAME_RATE = 100  # levels and gains per second
 LOUD_SHARE = 95  # percentile of the levels that counts as loud

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rvc import Report
 from rvc.audio import encode
 from rvc.audio.io import Block
 from rvc.audio.resample import StreamResampler
@@ -17,7 +18,6 @@ from rvc.errors import BadInput
 from rvc.infer.convert import stream
 from rvc.infer.voice import Voice
 from rvc.params import Cover
-from rvc.progress import Report
 from rvc.separation import apart, stems
 from rvc.songs import mix
 from rvc.songs.mix import Sides

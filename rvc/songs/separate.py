@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from rvc import Report, silent
 from rvc.audio import encode
 from rvc.audio.formats import is_sound_name
 from rvc.config import paths
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.params import Separate
 from rvc.params.songs import Separation
-from rvc.progress import Report, silent
 from rvc.separation import apart, stems
 from rvc.separation.apart import Apart
 

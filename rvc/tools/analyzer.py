@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, files, params
-from rvc.audio import dsp, io
-from rvc.audio.account import Account
-from rvc.audio.loudness import Loudness, TruePeak
+from rvc import Report, config, files, params
+from rvc.audio import Account, Info, dsp, io
+from rvc.audio.dsp import Loudness, TruePeak
 from rvc.audio.mix import Mixer
-from rvc.audio.pieces import Info
 from rvc.dataset.report import verdict
-from rvc.dataset.report.measure import Job, Measured, measure
+from rvc.dataset.report.measure import Measured, Unheard, measure
 from rvc.errors import BadInput
-from rvc.progress import Report
 
 COLUMNS = 1200  # of the picture, whatever the length
 FFT = 2048
@@ -71,7 +68,7 @@ def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
     head = io.info(p.input_path)
     account = Account()
     picture = _look(p.input_path, head.seconds, report, account)
-    found = measure(Job(p.input_path, p.input_path.name))
+    found = measure(Unheard(p.input_path, p.input_path.name))
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(picture, p.input_path.name, path)
     result = _numbers(found, picture, head)

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from rvc import config, device, plugins
 from rvc.errors import VoiceError
-from rvc.hub import catalog
-from rvc.hub.digest import sha256
+from rvc.hub import catalog, sha256
 
 State = Literal["good", "note", "problem", "fatal"]
 PYTHONS = ((3, 10), (3, 13))

@@ -7,12 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rvc import params
+from rvc import Report, params, silent
 from rvc.config import KIT, experiment, paths
 from rvc.errors import MissingModel
 from rvc.infer import infer as files
 from rvc.params import Demo
-from rvc.progress import Report, silent
 
 VOICE = KIT / "demo" / "demo.pth"
 INDEX = KIT / "demo" / "demo.index"

@@ -14,10 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rvc import config
+from rvc import Report, config, silent
 from rvc.errors import NotReady
 from rvc.params import Doctor
-from rvc.progress import Report, silent
 from rvc.tools import checks
 from rvc.tools.checks import Finding
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, device, f0, files, params
+from rvc import Report, config, device, f0, files, params, silent
 from rvc.audio import io
 from rvc.f0 import contour, curve_file
-from rvc.progress import Report, silent
 
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 POINTS = 6000  # drawn at most; more than a picture has columns

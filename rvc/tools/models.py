@@ -10,16 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rvc import params
+from rvc import Report, params, silent
 from rvc.errors import BadInput, DownloadFailed, Mismatch, MissingModel
 from rvc.files import write_json
-from rvc.hub import catalog, fetch
+from rvc.hub import catalog, fetch, sha256
 from rvc.hub.adopt import adopt
 from rvc.hub.catalog import Asset
-from rvc.hub.digest import sha256
 from rvc.nets.checkpoint import read_checkpoint
 from rvc.params import Assets, Prerequisites
-from rvc.progress import Report, silent
 
 log = logging.getLogger(__name__)
 

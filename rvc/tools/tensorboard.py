@@ -7,10 +7,9 @@ import socket
 import time
 from typing import Any
 
-from rvc import params
+from rvc import Report, params, silent
 from rvc.config import paths
 from rvc.errors import BadInput, MissingModel
-from rvc.progress import Report, silent
 
 LOG = logging.getLogger(__name__)
 PORTS = 20  # tried one after the other

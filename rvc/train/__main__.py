@@ -9,10 +9,9 @@ from pathlib import Path
 
 import torch
 
-from rvc import config, device
+from rvc import config, device, silent
 from rvc.errors import BadInput, VoiceError
 from rvc.params.train import Train
-from rvc.progress import silent
 from rvc.train import distributed
 from rvc.train.build import STANDARD, Parts
 from rvc.train.launch import Exchange

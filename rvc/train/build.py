@@ -14,7 +14,7 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import AdamW
 
-from rvc import f0
+from rvc import Report, f0
 from rvc.device import Device
 from rvc.nets import VOCODERS
 from rvc.nets.checkpoint import Checkpoint, read_checkpoint
@@ -22,8 +22,7 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params.train import Train
-from rvc.progress import Report
-from rvc.train import export, index, metrics, preflight, pretrained, report
+from rvc.train import export, index, metrics, preflight, report
 from rvc.train.dataset import Dataset, Sampler
 from rvc.train.distributed import Ranks
 from rvc.train.eta import ShortestStep
@@ -92,7 +91,11 @@ def networks(p: Train, m: Material, chosen: Device, rows: int, parts: Parts = ST
 
 def begin(p: Train, m: Material, chosen: Device, folder: Path, parts: Parts = STANDARD) -> State:
     """The state of a training that begins now; the log says with what."""
-    first = pretrained.choose(p, folder)
+    first = None
+    if p.pretrained or p.custom_pretrained or any(folder.glob("G_*.pth")):
+        from rvc.train import pretrained
+
+        first = pretrained.choose(p, folder)
     if first is None:
         log.info("Training starts from nothing.")
         return networks(p, m, chosen, m.n_speakers, parts)
@@ -111,6 +114,8 @@ def begin(p: Train, m: Material, chosen: Device, folder: Path, parts: Parts = ST
 
 def _go_on(s: State, files: list[Checkpoint], path: Path) -> None:
     """Take over epoch and optimisers of an unfinished training of another program."""
+    from rvc.train import pretrained
+
     taken = [
         pretrained.adopt_optimiser(optim, net, file.optimizer)
         for optim, net, file in zip((s.optim_g, s.optim_d), (s.g, s.d), files, strict=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from rvc import params
+from rvc import Report, params, silent
 from rvc.config import experiment
-from rvc.progress import Report, silent
 
 STAGES: tuple[tuple[str, str, type[params.Params]], ...] = (
     ("preprocess", "rvc.dataset.preprocess:run", params.Preprocess),
@@ -42,12 +41,12 @@ def require_models(p: params.CreateVoice, report: Report = silent) -> None:
     Raises:
         MissingModel: one is not here and cannot be fetched.
     """
+    from rvc import f0
     from rvc.embedders.manager import EmbedderManager
-    from rvc.f0 import weights
     from rvc.train import pretrained
 
     folder = experiment(p.model_name)
-    weights.require(p.f0_method)
+    f0.require(p.f0_method)
     manager = EmbedderManager(_named("preprocess", report))
     manager.home(p.embedder_model, p.embedder_model_custom)
     if p.cleanup or not (folder / "state.pt").is_file():

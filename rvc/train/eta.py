@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from rvc import Report
 from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled
 from rvc.params.train import Train
-from rvc.progress import Report
 from rvc.train.material import minutes
 from rvc.train.monitor import Monitor
 from rvc.train.plausibility import shortest_step_s

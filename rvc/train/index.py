@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, params
-from rvc.dataset import filelist, lock, manifest, slice_features
+from rvc import Report, config, params, silent
+from rvc.dataset import lock, manifest, slice_features
 from rvc.errors import Mismatch, StageFailed
-from rvc.progress import Report, silent
 from rvc.retrieval import index
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def run(p: params.Index, report: Report = silent) -> dict[str, Any]:
 def build(folder: Path, algorithm: index.Algorithm, report: Report = silent) -> dict[str, Any]:
     """As `run`, for a caller that already holds the lock of the experiment."""
     started = time.monotonic()
-    extracted = filelist.extracted(folder)
+    extracted = manifest.extracted(folder)
     file = folder / f"{folder.name}.index"
     wanted = {**extracted.fingerprint, "algorithm": algorithm}
     before = manifest.stage(folder, "index")

@@ -14,11 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rvc import errors, files, processes
+from rvc import Report, errors, files, processes
 from rvc.device import Device
 from rvc.errors import Cancelled, StageFailed, VoiceError
 from rvc.params.train import Train
-from rvc.progress import Report
 from rvc.train.distributed import require_cuda
 from rvc.train.stopping import Stop, saved
 

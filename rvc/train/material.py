@@ -50,7 +50,7 @@ def material(p: Train, folder: Path) -> Material:
     Raises:
         VoiceError: there is nothing to learn from, or it does not fit the parameters.
     """
-    manifest.check(filelist.extracted(folder), {"sample_rate": p.sample_rate})
+    manifest.check(manifest.extracted(folder), {"sample_rate": p.sample_rate})
     chosen = experiment.settings(folder, p.sample_rate, p.vocoder)
     listed = filelist.read_filelist(folder, chosen.hop_length, p.sample_rate)
     preflight.check(folder, listed, filelist.width(listed))

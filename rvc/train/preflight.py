@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from rvc import Report
 from rvc.dataset import manifest
 from rvc.dataset.filelist import Clip
 from rvc.errors import Cancelled, Mismatch, StageFailed, VoiceError
 from rvc.params.train import DatasetReport
-from rvc.progress import Report
 
 LEAST_SPEECH_S = 10.0
 LISTEN_S = 2.5  # time spent on listening, at most
@@ -124,14 +124,12 @@ def _loud_s(file: Path) -> float:
 
 def judge_slices(folder: Path, report: Report) -> None:
     """Judge the slices before a training begins; what it finds is said and hinders nothing."""
-    from rvc.dataset.report import report as dataset_report
+    from rvc import workers
 
     slices = folder / "sliced_audios"
-    try:
-        found = dataset_report.run(
-            DatasetReport(folder=slices, output_folder=folder / REPORT, cpu_cores=1),
-            report,
-        )
+    asked = DatasetReport(folder=slices, output_folder=folder / REPORT, cpu_cores=1)
+    try:  # what listens stays out of the hours of training
+        found = workers.apart("rvc.dataset.report.report:run", asked, report)
     except Cancelled:
         raise
     except VoiceError as error:

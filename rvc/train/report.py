@@ -11,8 +11,7 @@ from typing import Any
 
 from rvc import files
 from rvc.train import metrics
-from rvc.train.scores import Score, advise_to_stop, best
-from rvc.train.validation import FOLDER
+from rvc.train.scores import FOLDER, Score, advise_to_stop, best
 
 PICTURE, PAGE = "training.png", "training.html"
 PANELS = (("mel", "Mel"), ("kl", "KL"), ("fm", "Feature matching"), ("adv", "Adversarial"),

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FOLDER = "renders"  # of the sounds that are scored, in an experiment's eval/
 F0_WEIGHT = 0.1
 RELATIVE = 0.002
 PATIENCE = 10

@@ -9,7 +9,7 @@ weights are frozen and real sound passes it without a graph.
 from __future__ import annotations
 
 import hashlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,6 @@ from rvc.audio.mel import mel, spectrogram
 from rvc.nets.config import VoiceSettings
 from rvc.nets.layers import slices
 from rvc.nets.synthesizer import TrainOutput
-from rvc.precision import autocast
 from rvc.train import losses
 from rvc.train.dataset import Batch
 from rvc.train.distributed import Ranks
@@ -41,6 +40,10 @@ class Recipe:
     ranks: Ranks = Ranks()
 
     def autocast(self) -> AbstractContextManager[None]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        from rvc.precision import autocast
+
         return autocast(self.device, self.dtype)
 
     def seed_step(self, step: int, attempt: int) -> None:

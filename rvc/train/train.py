@@ -13,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rvc import config, device, memory
+from rvc import Report, config, device, memory, silent
 from rvc.dataset import lock, manifest
 from rvc.errors import BadInput
 from rvc.params.train import Train
-from rvc.progress import Report, silent
 from rvc.train import build, checkpoint, export
 from rvc.train.build import STANDARD, Parts
 from rvc.train.distributed import Ranks
@@ -29,7 +28,6 @@ from rvc.train.state import State
 from rvc.train.step import Recipe
 from rvc.train.stopping import Stop
 from rvc.train.trainer import Trainer
-from rvc.train.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -125,22 +123,22 @@ def _trainer(
     metrics = MetricsWriter(folder, s.step, parts.summary_writer) if first else None
     data = build.dataset(p, m, recipe.device)
     sampler = build.sampler(p, data, recipe.ranks)
-    unseen = None
-    if first and m.held:
-        from rvc.train import reference  # brings embedders and readers of sound with it
+    validation = None
+    if first and m.held:  # it brings embedders and readers of sound with it
+        from rvc.train import reference
+        from rvc.train.validation import Validation
 
-        unseen = reference.load(m.embedder, recipe.device, parts.load_pitch)
-    validation = Validation(
-        folder,
-        recipe,
-        m.held if first else [],
-        metrics,
-        lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
-        unseen,
-        scores,
-        m.speakers,
-        parts.load_pitch,
-    )
+        validation = Validation(
+            folder,
+            recipe,
+            m.held,
+            metrics,
+            lambda s: export.write_voice(s, folder / "best.pth", p, m.settings, meta),
+            reference.load(m.embedder, recipe.device, parts.load_pitch),
+            scores,
+            m.speakers,
+            parts.load_pitch,
+        )
     steps, shown = len(sampler), report if first else silent
     return Trainer(
         p=p,

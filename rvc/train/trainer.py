@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,7 +24,9 @@ from rvc.train.plausibility import Verdict
 from rvc.train.state import State
 from rvc.train.step import Losses, Recipe, train_step
 from rvc.train.stopping import Saved, Stop, save_after_s
-from rvc.train.validation import Validation
+
+if TYPE_CHECKING:
+    from rvc.train.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Trainer:
     Attributes:
         metrics: None on all ranks but the first.
         export: writes the G_, D_ and voice files of a state.
-        validation: scores the voice at a save.
+        validation: scores the voice at a save; None where no clips are held out.
         step: one update of both networks.
         epoch_s: when this run saw the epoch's beginning; None where it did not.
         save_s: what the last save took.
@@ -62,7 +64,7 @@ class Trainer:
     eta: Eta
     stop: Stop
     export: Callable[[State], list[str]]
-    validation: Validation
+    validation: Validation | None
     watched: plausibility.ParameterWatch | None = None
     step: TrainStep = train_step
     saved_s: float = field(default_factory=time.monotonic)
@@ -146,7 +148,7 @@ class Trainer:
             self.metrics.epoch(s.step, done, s.epoch_means.means(), rate)
         s.epoch_means.clear()
         if done % self.p.save_every_epoch == 0 or done == self.p.total_epoch:
-            if self.recipe.ranks.first:
+            if self.validation is not None:
                 self.validation(s)
             self.save(s)
             if self.recipe.ranks.first:
@@ -164,7 +166,8 @@ class Trainer:
         """Keep everything needed to go on."""
         began = time.monotonic()
         if self.recipe.ranks.first:
-            checkpoint.save(self.folder, s.pack(self.identity, self.validation.state()))
+            scored = self.validation.state() if self.validation is not None else {}
+            checkpoint.save(self.folder, s.pack(self.identity, scored))
             Saved(s.epoch, s.step, self.eta.progress(s)[0]).write(self.folder)
         self.saved_s = self.stepped_s = time.monotonic()
         self.save_s = self.saved_s - began

@@ -30,7 +30,6 @@ LEAST_PEAK = 1e-4  # below this there is nothing to hear
 MOST_CLIPS = 6  # scoring must stay cheap beside an epoch
 MOST_FRAMES = 500
 SEED = 0
-FOLDER = "renders"
 WORST_SEMITONES = 12.0
 
 Measure = Callable[[np.ndarray], np.ndarray]
@@ -204,7 +203,7 @@ class Validation:
     def _save(self, wave: Tensor, s: State, epoch: int, name: str) -> None:
         rate = self.recipe.settings.sample_rate
         sound = wave[0, 0].clamp(-1, 1).cpu()
-        home = self.folder / "eval" / FOLDER / f"{epoch}e"
+        home = self.folder / "eval" / scores.FOLDER / f"{epoch}e"
         home.mkdir(parents=True, exist_ok=True)
         io.save(home / f"{name}.wav", sound.numpy(), rate)
         if self.metrics:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rvc import Report, silent
 from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch
-from rvc.progress import Report, silent
 from rvc.tts import sentences
 
 LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rvc import Report, silent
 from rvc.errors import BadInput, MissingModel
-from rvc.progress import Report, silent
 
 SYNCHRONOUS, UTF8, CHARACTERS, RATE, IPA = 2, 1, 1, 1, 2
 WORDS_PER_MINUTE = 175

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from rvc import Report, silent
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.hub import fetch
 from rvc.hub.catalog import Asset
 from rvc.onnx import runtime
-from rvc.progress import Report, silent
 from rvc.tts import espeak, sentences
 
 NAME = re.compile(r"^([a-z]{2,3})_([A-Z]{2})-([\w]+)-(x_low|low|medium|high)$")

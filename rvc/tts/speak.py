@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rvc import files, params, texts
+from rvc import Report, files, params, silent, texts
 from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.infer import infer
 from rvc.plugins import attribute
-from rvc.progress import Report, silent
 from rvc.tts import ENGINES, piper
 
 LOG = logging.getLogger(__name__)

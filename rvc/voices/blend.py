@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.errors import Mismatch
 from rvc.nets.voice_file import VoiceFile, read_voice, voice_of, write_voice
-from rvc.progress import Report, silent
 from rvc.voices import replacing
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from rvc.config import paths
-from rvc.hub.digest import sha256
+from rvc.hub import sha256
 from rvc.voices import heads, library
 from rvc.voices.library import Voice
 

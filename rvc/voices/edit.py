@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 from rvc.nets import config as configs
 from rvc.nets.checkpoint import read_checkpoint
 from rvc.nets.config import VoiceSettings
 from rvc.nets.voice_file import TRACES, Weights, read_voice, voice_from, voice_of, write_voice
-from rvc.progress import Report, silent
 from rvc.voices import replacing
 
 Result = dict[str, Any]

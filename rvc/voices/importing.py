@@ -11,13 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.errors import BadInput, Mismatch, VoiceError
-from rvc.hub import safe
-from rvc.hub.digest import sha256
+from rvc.hub import safe, sha256
 from rvc.nets.voice_file import VoiceFile, read_voice, write_voice
 from rvc.onnx import voice as onnx
-from rvc.progress import Report, silent
 from rvc.retrieval import faissfile, index, reader
 from rvc.voices import archive, heads, library, sharing
 from rvc.voices.archive import Found

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rvc import params
+from rvc import Report, params, silent
 from rvc.errors import BadInput
-from rvc.hub import safe
-from rvc.hub.digest import sha256
+from rvc.hub import safe, sha256
 from rvc.nets.voice_file import VoiceFile, public_names, voice_from
 from rvc.onnx import voice
-from rvc.progress import Report, silent
 from rvc.retrieval import reader
 
 Facts = dict[str, Any]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.dataset import filelist, lock
 from rvc.errors import BadInput
-from rvc.progress import Report, silent
 from rvc.voices import trash
 
 

@@ -13,10 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rvc import files, params
+from rvc import Report, files, params, silent
 from rvc.config import KIT, paths
 from rvc.errors import BadInput, MissingModel
-from rvc.progress import Report, silent
 
 SENTENCE = KIT / "demo" / "sample.flac"
 SECONDS = 3.3  # there the speaker pauses

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlspli
 
 import requests
 
+from rvc import Report, silent
 from rvc.errors import DownloadFailed, MissingModel
 from rvc.hub import fetch, links, safe
 from rvc.hub.catalog import Asset
 from rvc.hub.transfer import Transfer, Unusable
-from rvc.progress import Report, silent
 from rvc.voices.archive import KINDS, Found, unpack
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.errors import BadInput
-from rvc.progress import Report, silent
 from rvc.voices import library
 
 KEPT_DAYS = 30

@@ -7,9 +7,8 @@ import logging
 import time
 from typing import Any
 
-from rvc import config, params
+from rvc import Report, config, params, silent
 from rvc.errors import BadInput
-from rvc.progress import Report, silent
 from rvc.voices import archive, importing, library, sharing, trash
 from rvc.voices.information import voice_facts
 

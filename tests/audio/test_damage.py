@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rvc.audio import io
-from rvc.audio.account import Account
+from rvc.audio import Account, io
 from rvc.errors import BadInput
 from tests.audio import damage
 

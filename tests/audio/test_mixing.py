@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rvc.audio import io, mix
-from rvc.audio.account import Account
+from rvc.audio import Account, io, mix
 
 RATE = 16000
 FIVE_ONE = ("FL", "FR", "FC", "LFE", "BL", "BR")

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from rvc import f0, params
-from rvc.dataset import extract, filelist, manifest, slice_features
+from rvc.dataset import extract, manifest, slice_features
 from rvc.errors import Cancelled, Mismatch, MissingModel, StageFailed
 from rvc.f0 import contour
 from rvc.params.train import Extract
@@ -148,7 +148,7 @@ def test_changed_and_vanished_slices_are_noticed(home: Path, models: Models) -> 
 def test_slices_made_anew_forbid_the_old_features(home: Path, models: Models) -> None:
     folder, _ = preprocessed(home, 2)
     extract.run(options())
-    assert filelist.extracted(folder).outputs
+    assert manifest.extracted(folder).outputs
     again = manifest.require(folder, "preprocess")
     again.fingerprint["data"] = "other recordings"
     manifest.record(folder, again)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rvc import params, tasks
+from rvc import params, silent, tasks
 from rvc.dataset import manifest
-from rvc.progress import silent
 from tests.audio import damage
 
 

@@ -16,15 +16,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from rvc import errors, params, tasks, workers
-from rvc.audio import encode, io
-from rvc.audio.pieces import Info
+from rvc import Report, errors, params, silent, tasks, workers
+from rvc.audio import Info, encode, io
 from rvc.config import REPOSITORY
 from rvc.dataset import lock, manifest, preprocess, slices
 from rvc.dataset.scan import scan
 from rvc.dataset.slices import Outcome
 from rvc.errors import BadInput, Busy, Cancelled, StageFailed
-from rvc.progress import Report, silent
 from tests.conftest import Cli
 
 pytestmark = pytest.mark.usefixtures("home")  # nothing is written into the checkout
@@ -496,7 +494,7 @@ def test_read_only_home(data: Path, home: Path) -> None:
         run(data)
 
 
-def crash(job: slices.Job) -> Outcome:
+def crash(job: slices.Uncut) -> Outcome:
     if job.key == "b.wav":
         os._exit(11)
     return slices.work(job)

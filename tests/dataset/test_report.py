@@ -13,7 +13,7 @@ import soundfile
 from rvc import params, tasks
 from rvc.audio import io
 from rvc.dataset.report import duplicates
-from rvc.dataset.report.measure import Job, Measured, measure
+from rvc.dataset.report.measure import Measured, Unheard, measure
 from rvc.dataset.report.report import judged
 from rvc.errors import BadInput, Cancelled
 from tests.conftest import Cli
@@ -57,7 +57,7 @@ def save(folder: Path, name: str, wave: np.ndarray, rate: int = RATE) -> Path:
 
 
 def listen(path: Path) -> Measured:
-    return measure(Job(path, path.name))
+    return measure(Unheard(path, path.name))
 
 
 def report(folder: Path, tmp_path: Path, **options: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from scipy import signal
 
 from rvc import f0
 from rvc.audio import io
-from rvc.f0 import Extractor, crepe, fcpe, framing, swift_f0
+from rvc.f0 import Extractor, contour, crepe, fcpe, swift_f0
 from rvc.tools import demo
 from tests.f0 import sounds
 
@@ -75,7 +75,7 @@ def test_speech_is_heard_as_before_and_its_high_stretches_are_few() -> None:
     wave = io.load(demo.SAMPLE, sounds.RATE)[0]
     method = extractor("fcpe")
     assert isinstance(method, fcpe.FCPE)
-    once = framing.finish(method.heard(wave)[0], wave)
+    once = contour.finish(method.heard(wave)[0], wave)
     assert np.array_equal(method(wave), once)
     assert sum(last - first for first, last in fcpe.stretches(wave)) < 0.03 * len(once)
 
@@ -106,7 +106,7 @@ def test_high_notes_are_no_telephone(hz: float) -> None:
 
 @pytest.mark.parametrize("samples", [0, 5000])
 def test_silence_is_no_telephone(samples: int) -> None:
-    frames = framing.frame_count(samples)
+    frames = contour.frame_count(samples)
     assert not fcpe.lacks_fundamental(np.zeros(samples, np.float32), np.zeros(frames, np.float32))
 
 
@@ -157,16 +157,16 @@ def test_a_wave_that_lies_in_a_file_gives_the_same(name: str, tmp_path: Path) ->
 
 def test_samples_mirror_at_both_ends_and_repeat_for_short_sounds() -> None:
     wave = np.arange(5, dtype=np.float32)
-    assert framing.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
-    assert framing.samples(wave, -2, 7, reflect=False).tolist() == [0, 0, 0, 1, 2, 3, 4, 0, 0]
-    assert framing.samples(wave, 6, 8, reflect=False).tolist() == [0, 0]
-    assert framing.samples(wave[:1], -2, 3).tolist() == [0] * 5
-    assert framing.samples(wave[:0], 0, 3).tolist() == [0] * 3
+    assert contour.samples(wave, -2, 7).tolist() == [2, 1, 0, 1, 2, 3, 4, 3, 2]
+    assert contour.samples(wave, -2, 7, reflect=False).tolist() == [0, 0, 0, 1, 2, 3, 4, 0, 0]
+    assert contour.samples(wave, 6, 8, reflect=False).tolist() == [0, 0]
+    assert contour.samples(wave[:1], -2, 3).tolist() == [0] * 5
+    assert contour.samples(wave[:0], 0, 3).tolist() == [0] * 3
 
 
 @pytest.mark.parametrize("frames", [1, 99, 100, 120, 121, 1000])
 def test_spans_cover_every_frame_once(frames: int) -> None:
-    pieces = list(framing.spans(frames, 100, 10))
+    pieces = list(contour.spans(frames, 100, 10))
     assert [f for p in pieces for f in range(p.start, p.stop)] == list(range(frames))
     assert all(p.first <= p.start and p.last >= p.stop for p in pieces)
     assert all(len(range(p.first, p.last)[p.keep]) == p.stop - p.start for p in pieces)

@@ -11,7 +11,7 @@ import torch
 
 from rvc import f0
 from rvc.errors import BadInput, MissingModel
-from rvc.f0 import fcpe, fcpe_network, hybrid, rmvpe, weights
+from rvc.f0 import fcpe, hybrid, rmvpe
 from rvc.f0.rmvpe import RMVPE
 from tests.f0 import sounds
 
@@ -132,13 +132,13 @@ def test_another_network_in_the_file_is_named(tmp_path: Path) -> None:
 def test_a_file_with_code_in_it_is_refused(tmp_path: Path) -> None:
     torch.save({"model": Path("x"), "f": print}, tmp_path / "evil.pt")
     with pytest.raises(BadInput, match="evil.pt"):
-        weights.read(tmp_path / "evil.pt")
+        f0.read_weights(tmp_path / "evil.pt")
 
 
 def test_fcpe_prefers_the_file_in_predictors(home: Path) -> None:
     file = home / "rvc/models/predictors/fcpe.pt"
     file.parent.mkdir(parents=True)
-    file.write_bytes(weights.packaged("torchfcpe", "assets", fcpe.ASSET).read_bytes())
+    file.write_bytes(f0.packaged("torchfcpe", "assets", fcpe.ASSET).read_bytes())
     wave = sounds.tone(150, 0.3)
     expected = f0.load("fcpe")(wave)
     file.unlink()
@@ -154,7 +154,7 @@ def test_a_foreign_fcpe_layout_is_named(tmp_path: Path) -> None:
 
 def test_fcpe_frames_far_from_a_cut_do_not_feel_it() -> None:
     """The stated context is enough: a frame sees `context` frames to each side and no more."""
-    net = fcpe_network.Network(8, 16, 2, 12).eval()
+    net = fcpe.Network(8, 16, 2, 12).eval()
     x = torch.randn(1, 16, 200)
     y = x.clone()
     y[..., 150:] = 0

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rvc import hub
 from rvc.config import REPOSITORY, Settings, paths, save_settings
 from rvc.errors import Cancelled, DownloadFailed, MissingModel, StorageFailed
-from rvc.hub import catalog, digest, fetch, links, speed, transfer
+from rvc.hub import catalog, fetch, links, speed, transfer
 from rvc.hub.catalog import Asset
 from tests.hub import hosts
 from tests.hub.hosts import Host
@@ -69,10 +70,10 @@ def test_a_file_is_fetched_verified_and_never_asked_for_again(
     assert get().read_bytes() == DATA
     assert host.asked[0][0] == "/some/repo/resolve/main/thing.bin"
     assert leftovers() == ["thing.bin"]
-    monkeypatch.setattr(digest, "_compute", None)  # nothing is read a second time either
+    monkeypatch.setattr(hub, "_compute", None)  # nothing is read a second time either
     get()
     get()
-    assert digest.sha256(ASSET.file) == SHA
+    assert hub.sha256(ASSET.file) == SHA
     assert len(host.asked) == 1
 
 

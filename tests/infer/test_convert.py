@@ -13,15 +13,14 @@ import soundfile
 import torch
 from torch import Tensor
 
-from rvc.audio import loudness
+from rvc.audio import dsp
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.infer import postprocess, segment
 from rvc.infer import voice as voices
-from rvc.infer.blocks import Blocks, TorchDecoder
+from rvc.infer.blocks import Blocks, DecoderNoise, PositionalNoise, SourceNoise, TorchDecoder
 from rvc.infer.convert import convert, pieces_of, pitch_control
-from rvc.infer.noise import DecoderNoise, PositionalNoise, SourceNoise
 from rvc.infer.pipeline import Phase, lead_in_hz
 from rvc.infer.voice import Voice
 from rvc.nets import refinegan
@@ -172,7 +171,7 @@ def test_stereo_modes(voice: Voice) -> None:
 
 
 def lufs(wave: np.ndarray, rate: int) -> float:
-    meter = loudness.Loudness(rate)
+    meter = dsp.Loudness(rate)
     meter.add(wave)
     return meter.lufs()
 
@@ -207,7 +206,7 @@ def test_loudness_is_matched_without_overs(voice: Voice, level: float) -> None:
     wave = sung(3, level=level)
     out, rate = convert(voice, wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) == pytest.approx(lufs(wave, 16_000), abs=1)
-    peak = loudness.TruePeak()
+    peak = dsp.TruePeak()
     peak.add(out)
     assert peak.peak <= 10 ** (-1 / 20)
 
@@ -225,7 +224,7 @@ def test_what_the_limiter_takes_is_made_up_for(
     wanted = lufs(wave, 16_000)
     out, rate = convert(voice, wave, 16_000, seed=0, match_loudness=True)
     assert lufs(out, rate) == pytest.approx(wanted, abs=0.3)
-    peak = loudness.TruePeak()
+    peak = dsp.TruePeak()
     peak.add(out)
     assert peak.peak <= 10 ** (-1 / 20)
     monkeypatch.setattr(postprocess, "LOUDER", 0)
@@ -236,7 +235,7 @@ def test_what_the_limiter_takes_is_made_up_for(
 def test_true_peak_stays_below_the_ceiling_whatever_the_network_does(voice: Voice) -> None:
     humming(voice, 50.0)
     out, _ = convert(voice, sung(2), 16_000, seed=0)
-    peak = loudness.TruePeak()
+    peak = dsp.TruePeak()
     peak.add(out)
     assert 0.5 < peak.peak <= 10 ** (-1 / 20)
 

@@ -11,17 +11,17 @@ import pytest
 
 from rvc.audio import spool
 from rvc.errors import VoiceError
-from rvc.infer import blocks, convert, noise, pipeline, segment
+from rvc.infer import blocks, convert, pipeline, segment
 
 
 def test_noise_is_a_function_of_seed_and_position_only() -> None:
-    a, b = noise.PositionalNoise(7), noise.PositionalNoise(7)
-    whole = a.rows(noise.LATENT, -1500, 4000, 3)
-    assert np.array_equal(whole[200:2900], b.rows(noise.LATENT, -1300, 1400, 3))
-    assert not np.array_equal(whole[:, 0], a.rows(noise.SOURCE, -1500, 4000)[:, 0])
-    assert not np.array_equal(whole, noise.PositionalNoise(8).rows(noise.LATENT, -1500, 4000, 3))
+    a, b = blocks.PositionalNoise(7), blocks.PositionalNoise(7)
+    whole = a.rows(blocks.LATENT, -1500, 4000, 3)
+    assert np.array_equal(whole[200:2900], b.rows(blocks.LATENT, -1300, 1400, 3))
+    assert not np.array_equal(whole[:, 0], a.rows(blocks.SOURCE, -1500, 4000)[:, 0])
+    assert not np.array_equal(whole, blocks.PositionalNoise(8).rows(blocks.LATENT, -1500, 4000, 3))
     assert not np.array_equal(
-        noise.PositionalNoise().rows(0, 0, 9), noise.PositionalNoise().rows(0, 0, 9)
+        blocks.PositionalNoise().rows(0, 0, 9), blocks.PositionalNoise().rows(0, 0, 9)
     )
     assert abs(whole.mean()) < 0.05
     assert whole.std() == pytest.approx(1, abs=0.05)
@@ -94,7 +94,7 @@ def test_blocks_are_decoded_side_by_side_and_the_work_ends_with_who_asked() -> N
 
 
 def test_fades_of_neighbours_add_up_to_one() -> None:
-    left, right = blocks.fades(True, True, 5, 10), blocks.fades(True, False, 5, 10)
+    left, right = segment.fades(True, True, 5, 10), segment.fades(True, False, 5, 10)
     assert np.allclose(left[-20:] + right[:20], 1)
     assert right[-20:].min() == 1
 

@@ -13,11 +13,11 @@ import torch
 from rvc.errors import VoiceError
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl, RunningMedian
-from rvc.infer.capacity import Capacity
+from rvc.infer.blocks import PositionalNoise
 from rvc.infer.convert import convert
-from rvc.infer.noise import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
 from rvc.infer.voice import LoadedOnce, Voice
+from rvc.memory import Capacity
 from tests import tiny
 from tests.infer.conftest import sung
 

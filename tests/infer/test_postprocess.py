@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rvc import silent
 from rvc.audio import effects
 from rvc.audio.spool import Spool
 from rvc.infer import polish
 from rvc.params import Conversion
-from rvc.progress import silent
 from tests.infer.conftest import sung
 
 RATE = 16_000

@@ -13,11 +13,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from rvc import params, tasks, turns
+from rvc import Report, memory, params, tasks
 from rvc.config import experiment
 from rvc.errors import BadInput, Cancelled
 from rvc.params.base import option
-from rvc.progress import Report
 from rvc.train import stopping
 
 
@@ -96,7 +95,7 @@ batch = convert
 
 def load(p: Any, report: Report) -> dict[str, Any]:
     """Load until `loaded` is there, and only then compute."""
-    with turns.aside():
+    with memory.aside():
         while not (p.folder / "loaded").exists():
             time.sleep(0.01)
     return convert(p, report)

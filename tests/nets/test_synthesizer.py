@@ -9,8 +9,8 @@ import torch
 
 from rvc.nets import VOCODERS, config
 from rvc.nets.discriminators import Discriminators
-from rvc.nets.hifigan import HiFiGAN, frame_phase, sample_phase
-from rvc.nets.layers import Noise, ZeroNoise
+from rvc.nets.hifigan import HiFiGAN, sample_phase
+from rvc.nets.layers import Noise, ZeroNoise, frame_phase
 from rvc.nets.synthesizer import Synthesizer
 from rvc.nets.voice_file import public_names
 from tests import tiny

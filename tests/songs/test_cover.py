@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from rvc import f0, tasks
-from rvc.audio.loudness import TruePeak
+from rvc.audio.dsp import TruePeak
 from rvc.config import KIT
 from rvc.errors import BadInput, Cancelled
 from rvc.params import Cover

@@ -14,7 +14,7 @@ from rvc.errors import BadInput
 from rvc.params.base import limits
 from rvc.server.fence import Fence
 from rvc.tts import speak
-from tabs import controls, i18n, inference, layout, presets, tts
+from tabs import choices, controls, i18n, layout, presets, tts
 from tabs.page import Page
 
 
@@ -129,11 +129,11 @@ def test_a_recording_is_given_as_a_path_or_as_a_file_that_a_client_sent(
     sent.write_bytes(b"sound")
     meta = {"_type": "gradio.FileData"}
     given = {"path": str(sent), "meta": meta} if as_client else str(sent)
-    found = inference.chosen_recording(page, given)
+    found = choices.chosen_recording(page, given)
     assert found == home / "assets" / "audios" / "a.wav"
     assert found.read_bytes() == b"sound"
-    assert inference.chosen_recording(page, str(found)) == found
-    assert inference.chosen_recording(page, None) is None
+    assert choices.chosen_recording(page, str(found)) == found
+    assert choices.chosen_recording(page, None) is None
 
 
 def test_the_pitch_can_be_set_in_parts_of_a_semitone() -> None:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rvc import params, tasks
-from rvc.audio.account import Account
+from rvc.audio import Account
 from rvc.errors import BadInput
 from rvc.tools import analyzer
 from tests.conftest import Cli

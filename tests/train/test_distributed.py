@@ -19,10 +19,10 @@ import psutil
 import pytest
 import torch
 
+from rvc import silent
 from rvc.device import Device, choose
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.nets.layers import Noise
-from rvc.progress import silent
 from rvc.train import build, launch, train
 from rvc.train.distributed import Ranks
 from rvc.train.launch import Exchange

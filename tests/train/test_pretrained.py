@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from rvc import Report
 from rvc.dataset import manifest
 from rvc.device import choose
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed, VoiceError
 from rvc.nets import voice_file
-from rvc.progress import Report
 from rvc.train import build, checkpoint, preflight, pretrained, trainer
 from rvc.train.material import material
 from rvc.train.pretrained import adopt_optimiser, older_order

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
+from rvc import Report, silent
 from rvc.nets import config
 from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminator, Discriminators
 from rvc.nets.layers import normed
 from rvc.params import Train
-from rvc.progress import Report, silent
 from rvc.train import checkpoint, preflight, train
 from rvc.train.build import Parts
 from tests.train.make import RATE, experiment

@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rvc import tasks
+from rvc import Report, tasks
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
 from rvc.errors import BadInput
-from rvc.progress import Report
 
 if TYPE_CHECKING:  # each verb loads its own parameters only
     from rvc import params

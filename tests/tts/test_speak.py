@@ -17,12 +17,11 @@ import pytest
 from aiohttp import web
 from onnx import TensorProto, helper, numpy_helper
 
-from rvc import params, tasks
+from rvc import Report, params, tasks
 from rvc.audio import io
 from rvc.errors import BadInput, DownloadFailed, MissingModel
 from rvc.hub import fetch
 from rvc.infer import infer
-from rvc.progress import Report
 from rvc.tts import edge, espeak, piper, sentences, speak
 from tests import tiny
 from tests.fakes import FakeEmbedder

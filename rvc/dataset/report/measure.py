@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rvc.audio import dsp, io, slicer
-from rvc.audio.account import Account, LossJson
-from rvc.audio.loudness import Loudness
+from rvc.audio import Account, LossJson, dsp, io, slicer
+from rvc.audio.dsp import Loudness
 from rvc.audio.resample import resample
 from rvc.dataset import manifest
 from rvc.dataset.report import spectra
@@ -22,7 +21,7 @@ ACTIVE_DB = 12.0  # above the noise floor counts as sound
 
 
 @dataclass(frozen=True)
-class Job:
+class Unheard:
     """A recording to measure; `seconds` is about how long it is."""
 
     path: Path
@@ -108,21 +107,21 @@ def active_level_db(floor_db: float, levels_db: np.ndarray) -> float:
     return max(min(floor_db + ACTIVE_DB, loud - 10.0), loud - 40.0, -65.0)
 
 
-def measure(job: Job) -> Measured:
+def measure(one: Unheard) -> Measured:
     """Measure one recording; one that cannot be read comes back with its cause."""
-    found = Measured(job.key)
+    found = Measured(one.key)
     try:
-        head = io.info(job.path)
+        head = io.info(one.path)
         found.rate, found.channels = head.rate, head.channels
         found.codec, found.bits = head.codec, head.bits
-        _read(job.path, found)
-        found.digest = manifest.file_digest(job.path)
+        _read(one.path, found)
+        found.digest = manifest.file_digest(one.path)
         if found.peak <= 0:
             found.cause = "it is silent."
     except BadInput as error:
         found.cause = error.message
     except OSError as error:
-        found.cause = f"{job.path} cannot be read: {error.strerror or error}."
+        found.cause = f"{one.path} cannot be read: {error.strerror or error}."
     return found
 
 

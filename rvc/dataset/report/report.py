@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rvc import config, files, params, workers
+from rvc import Report, config, files, params, workers
 from rvc.dataset.report import duplicates, plot, verdict
-from rvc.dataset.report.measure import Job, Measured, measure
+from rvc.dataset.report.measure import Measured, Unheard, measure
 from rvc.dataset.scan import scan
 from rvc.errors import VoiceError
-from rvc.progress import Report
 
 NOTE = "Listening"
 CRASHED = "it crashed the decoder."
@@ -32,10 +31,10 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = scan(p.folder)
-    jobs = [Job(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
-    known = workers.spread(jobs, measure, _crashed, p.cpu_cores, report, NOTE)
+    unheard = [Unheard(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
+    known = workers.spread(unheard, measure, _crashed, p.cpu_cores, report, NOTE)
     by_key = {one.key: one for one in known}
-    found = [by_key[job.key] for job in jobs]
+    found = [by_key[one.key] for one in unheard]
     result = judged(found)
     folder = p.output_folder or config.paths().logs / "reports" / _plain(p.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,8 +127,8 @@ def _seconds(path: Path) -> float:
         return 0.0
 
 
-def _crashed(job: Job) -> Measured:
-    return Measured(job.key, cause=CRASHED)
+def _crashed(one: Unheard) -> Measured:
+    return Measured(one.key, cause=CRASHED)
 
 
 def _plain(folder: Path) -> str:

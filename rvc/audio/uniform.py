@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
 
-from rvc.audio.account import Account
+from rvc.audio import Account, Decoded
 from rvc.audio.mix import Mixer
-from rvc.errors import BadInput
 
 FEW_PLANES = 7  # PyAV reads beyond the planes of a frame of more
-LONGEST_S = 10  # silence comes in pieces of at most this length
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a file's header says. Where `exact` is false `frames` is only a claim, and reading
-    from the middle decodes all that is before."""
-
-    rate: int
-    channels: int
-    frames: int
-    format: str
-    codec: str
-    bits: int
-    exact: bool = True
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.rate
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A piece (T, C) float32 as it was decoded, its rate in Hz and the channels' places.
-
-    `at` is the position of its first frame where reading did not begin at the beginning.
-    """
-
-    wave: np.ndarray
-    rate: int
-    layout: tuple[str, ...]
-    at: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return len(self.wave) / self.rate
-
-    def silence(self, seconds: float) -> Iterator[Decoded]:
-        """So much silence in this piece's rate and channels."""
-        left = round(seconds * self.rate)
-        while left > 0:
-            size = min(left, LONGEST_S * self.rate)
-            left -= size
-            silent = np.zeros((size, self.wave.shape[1]), np.float32)
-            yield Decoded(silent, self.rate, self.layout)
 
 
 def decoded(frame: Any) -> Decoded:
@@ -138,12 +90,3 @@ class Uniform:
             own = 1 if self.mixer is not None else self.kind[1]
             yield from self._fitted(np.zeros((0, own), np.float32), True)
         self.mixer = self.stream = None
-
-
-def unreadable(path: Path, error: Exception) -> BadInput:
-    """The sentence for a file that no decoder knows."""
-    cause = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
-    return BadInput(
-        f"{path} is not audio that can be read ({str(cause).strip('. ')}).",
-        "Use WAV, FLAC, MP3, OGG, OPUS, M4A, AAC, MP4 or WebM.",
-    )

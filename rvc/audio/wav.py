@@ -1,17 +1,24 @@
-"""One sound inside a file, and where its samples really end, whatever the header claims.
+"""Where the samples of a WAV file lie, and where they really end, whatever its header claims.
 
 Recorders that lose power, pipes, programs that write past 4 GB and broken downloads leave sizes
 in a header that are 0, 0xFFFFFFFF, wrapped round or larger than the file. Here a claim is compared
-with the bytes that are there, and `View` shows the decoder a file with a header that is right.
+with the bytes that are there, and the decoder is shown a file with a header that is right. What
+serves other formats too
+(`rvc.audio.header`) is here.
 """
 
 from __future__ import annotations
 
-import io
 import struct
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO
 
+from rvc.audio import Part
+
+RATES_HZ = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 37800, 40000, 44056, 44100, 48000}
+RATES_HZ |= {50000, 64000, 88200, 96000, 176400, 192000, 352800, 384000}
+PLACES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()  # noqa: SIM905
+BYTEWISE = (1, 3, 6, 7)  # WAV's tags whose frames all have one size: PCM, float, A-law, mu-law
 WINDOW = 1 << 20  # bytes searched for a lost chunk
 UNKNOWN = 0x7FFFF000  # sizes from here on are what pipes write
 PIECE_S = 0.05  # bytes behind the end that would last longer are taken for sound
@@ -19,68 +26,6 @@ STARTS = (b"RIFF", b"RF64", b"BW64", b"FORM", b".snd", b"caff", b"riff")
 BEHIND = {b"LIST", b"id3 ", b"ID3 ", b"fact", b"cue ", b"bext", b"iXML", b"smpl", b"inst"}
 BEHIND |= {b"JUNK", b"junk", b"PAD ", b"FLLR", b"_PMX", b"plst", b"note", b"adtl", b"axml"}
 BEHIND |= {b"chna", b"PEAK", b"DISP", b"acid", b"LGWV", b"minf", b"elm1", b"regn", b"umid"}
-
-
-@dataclass
-class Part:
-    """One sound inside a file.
-
-    Attributes:
-        start: its first byte. data, stop: its samples. after: where another sound may begin.
-        head: shown to the decoder in place of what lies before `data`; None leaves all as it is.
-        layout: places of the channels, () when the header names none.
-        missing_s: claimed by the header and not there.
-        notes: what the header said wrongly.
-    """
-
-    start: int
-    data: int
-    stop: int
-    after: int
-    head: bytes | None = None
-    layout: tuple[str, ...] = ()
-    missing_s: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-
-class View(io.RawIOBase):
-    """A part as a file of its own: its head, then its samples."""
-
-    def __init__(self, file: BinaryIO, part: Part) -> None:
-        super().__init__()
-        self.file = file
-        self.head = b"" if part.head is None else part.head
-        self.first = part.start if part.head is None else part.data
-        stop = part.after if part.head is None else part.stop
-        self.length = len(self.head) + stop - self.first
-        self.at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self.at = max(0, offset + (0, self.at, self.length)[whence])
-        return self.at
-
-    def tell(self) -> int:
-        return self.at
-
-    def readinto(self, into: Any) -> int:
-        view = memoryview(into).cast("B")
-        size = min(len(view), self.length - self.at)
-        if size <= 0:
-            return 0
-        if self.at < len(self.head):
-            made = self.head[self.at : self.at + size]
-        else:
-            self.file.seek(self.first + self.at - len(self.head))
-            made = self.file.read(size)
-        view[: len(made)] = made
-        self.at += len(made)
-        return len(made)
 
 
 def read(file: BinaryIO, at: int, count: int) -> bytes:
@@ -173,3 +118,77 @@ def pass_chunks(file: BinaryIO, part: Part, size: int, order: str) -> None:
         if read(file, at, 4) not in BEHIND | set(STARTS) and at % 2:
             at += 1
     part.after = min(at, size)
+
+
+def usual(rate: int) -> bool:
+    """Whether sound is sampled so, in Hz; another rate may come from a damaged header."""
+    return rate in RATES_HZ or (rate % 1000 == 0 and 4000 <= rate <= 400_000)
+
+
+def wav(file: BinaryIO, start: int, size: int) -> Part | None:
+    found = chunks(file, start + 12, size, "<", b"data")
+    data = found.get(b"data") or searched(file, start, b"data", "<")
+    fmt = found.get(b"fmt ") or searched(file, start, b"fmt ", "<")
+    if data is None or fmt is None or fmt.body > data.body:
+        return None
+    form = read(file, fmt.body, min(max(fmt.claimed, 16), 128))
+    tag, channels = struct.unpack("<HH", form[:4])
+    extensible = tag == 0xFFFE and len(form) >= 40
+    tag = struct.unpack("<H", form[24:26])[0] if extensible else tag
+    part = Part(start, data.body, size, size)
+    form = consistent(form, part) if tag in BYTEWISE else form
+    channels, rate, per_second, frame = struct.unpack("<HIIH", form[2:14])
+    if not channels or not rate or not frame or not per_second:
+        return None
+    claimed: int | None = data.claimed
+    if b"ds64" in found and claimed in (0, 0xFFFFFFFF):
+        claimed = struct.unpack("<Q", read(file, found[b"ds64"].body + 8, 8))[0] or None
+    if tag in BYTEWISE:
+        measure(file, part, claimed, size, frame, rate)
+    else:
+        measure(file, part, claimed, size, 1, per_second)
+    pass_chunks(file, part, size, "<")
+    if extensible:
+        part.layout = _places(struct.unpack("<I", form[20:24])[0], channels)
+    fact = found.get(b"fact") if tag not in BYTEWISE else None
+    kept = b"" if fact is None else read(file, fact.body, min(fact.claimed, 64))
+    part.head = _wav_head(form, kept, part.stop - part.data)
+    return part
+
+
+def consistent(form: bytes, part: Part) -> bytes:
+    """A WAV format whose numbers agree: rate, frame and bytes per second tell one thing twice."""
+    tag, channels, rate, per_second, frame, bits = struct.unpack("<HHIIHH", form[:16])
+    width = -(-bits // 8)
+    if frame * rate == per_second and channels * width == frame:
+        return form
+    if width and channels * width != frame and frame * rate == per_second and not frame % width:
+        channels = frame // width
+    elif channels * width == frame and per_second % frame == 0 and rate not in RATES_HZ:
+        rate = per_second // frame if per_second // frame in RATES_HZ else rate
+    elif channels * width * rate == per_second:
+        frame = channels * width
+    part.notes.append(
+        f"its header contradicts itself: it was read with {channels} channel(s) at {rate} Hz"
+    )
+    return struct.pack("<HHIIHH", tag, channels, rate, frame * rate, frame, bits) + form[16:]
+
+
+def _places(mask: int, channels: int) -> tuple[str, ...]:
+    named = tuple(name for bit, name in enumerate(PLACES) if mask >> bit & 1)
+    return named if len(named) == channels else ()
+
+
+def _wav_head(form: bytes, fact: bytes, length: int) -> bytes:
+    """A header for `length` bytes of samples; RF64 where 32 bits do not hold them."""
+    inner = struct.pack("<4sI", b"fmt ", len(form)) + form + b"\0" * (len(form) % 2)
+    if fact:
+        inner += struct.pack("<4sI", b"fact", len(fact)) + fact + b"\0" * (len(fact) % 2)
+    total = 4 + len(inner) + 8 + length
+    if total < 0xFFFFFFFF:
+        data = struct.pack("<4sI", b"data", length)
+        return struct.pack("<4sI4s", b"RIFF", total, b"WAVE") + inner + data
+    frame = struct.unpack("<H", form[12:14])[0]
+    big = struct.pack("<4sIQQQI", b"ds64", 28, total + 36, length, length // frame, 0)
+    data = struct.pack("<4sI", b"data", 0xFFFFFFFF)
+    return struct.pack("<4sI4s", b"RF64", 0xFFFFFFFF, b"WAVE") + big + inner + data
