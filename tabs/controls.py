@@ -71,6 +71,8 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "index_path": "Index file",
     "input_path": "Recording",
     "plot_path": "Picture",
+    "preset": "Delay",
+    "gate_db": "Silence below",
     "csv_path": "Table",
 }
 NEEDS = {  # shown only while another control has a certain value (besides name_* under name)

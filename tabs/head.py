@@ -18,6 +18,7 @@ SCRIPTS = (
 )  # fmt: skip
 LATER = {  # elements whose script is fetched when the first of them appears
     "stem-mixer": "mixer.js",
+    "live-desk": "live.js",
     "step-bar": "steps.js",
     "voice-progress": "training.js",
     "recordings-box": "dataset.js",
@@ -25,7 +26,7 @@ LATER = {  # elements whose script is fetched when the first of them appears
     "pitch-choice": "pitch-choice.js",
 }
 STYLES = ("tokens.css", "icons.css", "app.css", "recordings.css", "voices.css",
-          "pitch.css")  # fmt: skip
+          "pitch.css", "live.css")  # fmt: skip
 
 
 def head(words: dict[str, str], language: str) -> str:

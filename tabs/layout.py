@@ -12,7 +12,19 @@ import gradio as gr
 
 from rvc import tasks
 from rvc.plugins import BrokenPlugin, Registry
-from tabs import cards, events, head, inference, report, settings, songs, training, tts, voices
+from tabs import (
+    cards,
+    events,
+    head,
+    inference,
+    live,
+    report,
+    settings,
+    songs,
+    training,
+    tts,
+    voices,
+)
 from tabs.events import QUIET
 from tabs.page import FORMS, Page
 
@@ -37,6 +49,7 @@ class Tab:
 
 TABS = (
     Tab("inference", "Inference", inference.build, inference.VERBS),
+    Tab("live", "Live", live.build, live.VERBS),
     Tab("songs", "Songs", songs.build, songs.VERBS),
     Tab("training", "Training", training.build, training.VERBS),
     Tab("tts", "TTS", tts.build, tts.VERBS),

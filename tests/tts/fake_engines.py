@@ -113,8 +113,10 @@ def main() -> None:
     if sys.argv[1] == "app":
         import app
         from rvc import jobs
+        from rvc.realtime import remote
         from rvc.server import machine
 
+        remote.PROGRAM = ("-m", "tests.realtime.fake_remote")
         jobs.RUNNER = ["-m", "tests.tts.fake_engines"]
         machine.LOOK = (
             """print('{"device": "cpu", "precision": "float32", "why": "CPU: a test"}')"""

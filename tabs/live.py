@@ -1,0 +1,28 @@
+"""Live: another voice while one speaks, with this browser or with devices of this machine."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from rvc.params import Live
+from tabs import controls
+from tabs.page import Page
+
+VERBS = ("realtime",)
+ELSEWHERE = ("pth_path", "index_path", "embedder_model_custom", "monitor", "monitor_gain", "gpu",
+             "seed", "head_room_ms", "minimum_delay_ms", "constant_delay")  # fmt: skip
+ROUTING = "In Discord, OBS or a game, choose the other end of a virtual cable as the microphone."
+
+
+def build(page: Page) -> None:
+    """The desk on the left, how the voice sounds on the right."""
+    t = page.t
+    with gr.Row(elem_classes="workbench", equal_height=False):
+        with gr.Column(scale=6, min_width=320, elem_classes="card"):
+            page.heading("Live", "Speak, and be heard in another voice.")
+            gr.HTML("<live-desk></live-desk>", elem_id="live")
+            gr.HTML(f'<p class="facts">{t(ROUTING)}</p>')
+        with gr.Column(scale=5, min_width=300, elem_classes="card"):
+            page.heading("Sound", "What you change is heard at once.")
+            form = controls.form(Live, t, skip=ELSEWHERE)
+    page.remember("live", form.fields)
