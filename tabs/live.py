@@ -25,4 +25,5 @@ def build(page: Page) -> None:
         with gr.Column(scale=5, min_width=300, elem_classes="card"):
             page.heading("Sound", "What you change is heard at once.")
             form = controls.form(Live, t, skip=ELSEWHERE)
-    page.remember("live", form.fields)
+    # by names of their own: what suits recordings on this machine is not put in their place
+    page.remember("live", {f"live_{name}": field for name, field in form.fields.items()})

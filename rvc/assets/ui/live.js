@@ -141,12 +141,13 @@ class LiveDesk extends HTMLElement {
 
   #settings() {
     const given = Object.entries(window.voice.values?.("live") ?? {});
-    return Object.fromEntries(given.filter(([, value]) => value !== null && value !== ""));
+    const set = given.filter(([, value]) => value !== null && value !== "");
+    return Object.fromEntries(set.map(([name, value]) => [name.replace(/^live_/, ""), value]));
   }
 
   #changed({ name, value }) {
     if (this.state !== "running") return;
-    this.waiting = { ...this.waiting, [name]: value === "" ? null : value };
+    this.waiting = { ...this.waiting, [name.replace(/^live_/, "")]: value === "" ? null : value };
     this.timer ??= setTimeout(() => {
       this.link.do("set", { settings: this.waiting });
       this.waiting = this.timer = undefined;
