@@ -4,17 +4,20 @@
 speech of espeak-ng, and the prompts that real people recorded for Asterisk. Every utterance is
 drawn from its number alone, so the corpus is the same on every machine, may be stopped at any time
 and goes on where it was. Of each there is also one version that went through a telephone, a room or
-noise. Development-time only.
+noise. `--portrait` adds sentences of all languages by one speaker, each said by others in the same
+rhythm too: sources and targets of that voice, frame by frame. Development-time only.
 
 Writes OUT/kokoro, OUT/joe, OUT/espeak, OUT/prompts (FLAC) and OUT/manifest.jsonl: one line for
 every utterance, written when its sound is there.
-Use: python recipes/corpus.py OUT --voices VOICES [--hours H] [--guide FOLDER] [--prompts FOLDER]
+Use: python recipes/corpus.py OUT --voices VOICES [--hours H] [--portrait NAME --sentences N]
+     [--guide FOLDER] [--prompts FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -44,6 +47,8 @@ SUNG, SHIFTED = 0.10, 0.12  # shares with an edited pitch
 FORMANT = 40  # utterances of espeak-ng in each language
 FORMANT_UNSEEN = "f1"
 SEX_GAP = 9.0  # semitones between a man's and a woman's speech
+PORTRAIT, JUDGED = 1_000_000, 2_000_000  # the numbers of these begin here
+ALSO = 2  # others who say each sentence of a portrait
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,32 @@ def _twin(
     )
 
 
+def portrait(name: str, people: list[Speaker], guide: Path, count: int) -> Iterator[Utterance]:
+    """`count` sentences by one speaker, in all languages, each followed by its twins."""
+    model = next(person for person in people if person.name == name)
+    texts = {language: sentences(language, guide)[:-HELD_OUT] for language in LANGUAGES}
+    for place in range(count):
+        rng = np.random.default_rng([SEED, PORTRAIT + place])
+        language = str(rng.choice(LANGUAGES, p=SHARES))
+        text = str(rng.choice(texts[language]))
+        speed = round(float(rng.uniform(0.85, 1.15)), 3)
+        number = PORTRAIT + place * (ALSO + 1)
+        melody = _melody(rng, model.sex)
+        first = Utterance(number, model, language, text, "train", speed, melody, model)
+        yield first
+        for other in range(1, ALSO + 1):
+            yield _twin(first, number + other, people, rng)
+
+
+def judged(people: list[Speaker], guide: Path, each: int) -> Iterator[Utterance]:
+    """Held-out sentences by held-out speakers, `each` in every language."""
+    for base, language in enumerate(LANGUAGES):
+        for place, text in enumerate(sentences(language, guide)[-HELD_OUT:][:each]):
+            person = people[UNSEEN[place % len(UNSEEN)]]
+            number = JUDGED + base * HELD_OUT + place
+            yield Utterance(number, person, language, text, "held_out", 1.0, None, person)
+
+
 class Corpus:
     """The folder: what is there, and how something is added to it."""
 
@@ -212,17 +243,25 @@ def formants(corpus: Corpus, guide: Path) -> None:
             corpus.add(file, spoken.wave, number, facts)
 
 
-def synthesise(corpus: Corpus, voices: Path, guide: Path, hours: float) -> None:
-    """Speak until there are `hours` of synthetic speech."""
+def synthesise(
+    corpus: Corpus, voices: Path, guide: Path, hours: float, of_one: tuple[str, int], each: int
+) -> None:
+    """Speak what is to be judged, the portrait, then on until there are `hours` of such speech."""
     kokoro, published = Kokoro(corpus.out / "network"), tables(voices)
     alphabet = frozenset(kokoro.numbers)
     people = speakers(sorted(published))
     style = {p.name: blend(published, p.blend, p.seed) for p in people}
     reader = joe.Joe()
-    for one in plan(people, guide):
-        if corpus.hours("kokoro") + corpus.hours("joe") >= hours:
+    wanted = itertools.chain(
+        judged(people, guide, each),
+        portrait(of_one[0], people, guide, of_one[1]) if of_one[0] else (),
+        plan(people, guide),
+    )
+    for one in wanted:
+        if one.number < PORTRAIT and corpus.hours("kokoro") + corpus.hours("joe") >= hours:
             return
-        by_joe = one.language == "en" and one.number % JOE < JOE * 0.2 and one.timing == one.speaker
+        planned = one.number < PORTRAIT and one.timing == one.speaker
+        by_joe = planned and one.language == "en" and one.number % JOE < JOE * 0.2
         file = f"{'joe' if by_joe else 'kokoro'}/{one.number // 500:03d}/{one.number:06d}.flac"
         if file in corpus.done:
             continue
@@ -255,12 +294,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--voices", type=Path, required=True, help="kokoro-js's folder voices")
     parser.add_argument("--hours", type=float, default=4.0, help="of synthetic speech")
+    parser.add_argument("--portrait", default="", help="a speaker's name, such as en-f00")
+    parser.add_argument("--sentences", type=int, default=180, help="of the portrait")
+    parser.add_argument("--judged", type=int, default=4, help="held-out sentences of a language")
     parser.add_argument("--guide", type=Path, default=GUIDE)
     parser.add_argument("--prompts", type=Path, default=Path("/usr/share"), help="of Asterisk")
     a = parser.parse_args()
     corpus = Corpus(a.out)
     formants(corpus, a.guide)  # before Kokoro, whose phonemes need the same library otherwise
-    synthesise(corpus, a.voices, a.guide, a.hours)
+    synthesise(corpus, a.voices, a.guide, a.hours, (a.portrait, a.sentences), a.judged)
     for number, (file, wave, facts) in enumerate(prompts.all_prompts(a.prompts)):
         if file not in corpus.done:
             corpus.add(file, wave(), number, facts)
