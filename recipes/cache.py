@@ -56,8 +56,8 @@ def clip(corpus: Path, row: Row, twins: list[Row], tools: tuple[Embedder, Any]) 
     low = manifest.wave_16k(corpus / row["file"])
     own = embedder(low)
     versions = {"own": own}
-    if twins:
-        versions["twin"] = embedder(manifest.wave_16k(corpus / twins[0]["file"]))
+    for place, twin in enumerate(twins):
+        versions[f"twin-{place}"] = embedder(manifest.wave_16k(corpus / twin["file"]))
     versions["perturbed"] = stretched(embedder(perturbed(low, rng)[0]), len(own))
     for kind, file in row["versions"].items():
         versions[kind] = embedder(manifest.wave_16k(corpus / file))
