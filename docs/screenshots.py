@@ -40,7 +40,7 @@ TABS = (
 STEPS = {1: "recordings", 2: "settings", 3: "run", 4: "result"}
 SHAPES = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
 SMALL = {
-    "sample_rate": 24000, "vocoder": "lite", "f0_method": "fcpe", "embedder_model": "mini",
+    "sample_rate": 24000, "vocoder": "lite", "f0_method": "fcpe", "embedder_model": "mini-plus",
     "batch_size": 2, "save_every_epoch": 50, "holdout": 0.0,
 }  # fmt: skip
 DRAWN = {  # what comes late

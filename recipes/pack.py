@@ -22,6 +22,7 @@ from rvc.nets.voice_file import Weights, public_names, read_voice, voice_of, wri
 from rvc.retrieval import index
 
 RECORDED = "prompts-"  # how the names of real people begin
+EMBEDDER = "mini-plus"
 ROWS = 2000  # of the index: k-means centres, 1.6 MB
 
 
@@ -53,7 +54,7 @@ def voice(kit: Path, cache: Path, speaker: str, *files: Path) -> None:
     """Write demo/demo.pth and demo/demo.index."""
     parts = [taught(file, speaker) for file in files]
     weights = {k: torch.stack([w[k] for w, _ in parts]).mean(0) for k in parts[0][0]}
-    spec = EmbedderManager().load("mini").spec
+    spec = EmbedderManager().load(EMBEDDER).spec
     data = Data(cache, 240)
     clips = data.clips[data.names.index(speaker)]
     hz = torch.cat([c["hz"] for c in clips])
@@ -61,8 +62,8 @@ def voice(kit: Path, cache: Path, speaker: str, *files: Path) -> None:
         "model_name": "demo",
         "epoch": 1,
         "step": max(steps for _, steps in parts),
-        "embedder_model": "mini",
-        "embedder": {"name": "mini", "width": spec.width, "layer": spec.layer},
+        "embedder_model": EMBEDDER,
+        "embedder": {"name": EMBEDDER, "width": spec.width, "layer": spec.layer},
         "median_f0_hz": float(hz[hz > 0].median()),
         "speakers": [f"{speaker}, a blend of Kokoro-82M's voices: nobody"],
     }

@@ -52,7 +52,12 @@ EMBEDDERS = Registry(
             "korean_hubert_base", "HuBERT base for Korean.", normalize=False
         ),
         "mini": EmbedderInfo(
-            "mini", "Small encoder shipped with the program; needs no download.", shipped=True
+            "mini", "The first edition's: for voices that were trained on it.", shipped=True
+        ),
+        "mini-plus": EmbedderInfo(
+            "mini-plus",
+            "Small encoder shipped with the program, for every language; needs no download.",
+            shipped=True,
         ),
         "custom": EmbedderInfo(
             "embedders_custom", "A folder of your own (--embedder-model-custom)."
@@ -60,6 +65,7 @@ EMBEDDERS = Registry(
     },
     EmbedderInfo,
 )
+SHIPPED = "mini-plus"  # what a new voice takes where nothing can be downloaded
 FAMILIES = {  # model_type of a config.json -> "module:function"(config, weights, layer, projected)
     "hubert": "rvc.embedders.hubert:build",
     "wavlm": "rvc.embedders.hubert:build",

@@ -20,7 +20,8 @@ from rvc.plugins import attribute
 
 log = logging.getLogger(__name__)
 KIT_HINT = (
-    "A new voice needs no download with what ships here: --embedder-model mini --f0-method fcpe."
+    "A new voice needs no download with what ships here: "
+    "--embedder-model mini-plus --f0-method fcpe."
 )
 _loaded: dict[tuple[Any, ...], Embedder] = {}
 _lock = threading.Lock()

@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 
 from rvc import params, processes
 from rvc.config import REPOSITORY
+from rvc.embedders import SHIPPED
 from rvc.hub import catalog
 
 LOOK = (
@@ -25,7 +26,7 @@ EXAMINE = (
 EXAMINE_S = 300.0
 WITHOUT_DOWNLOAD: dict[str, Any] = {  # what ships with the program
     "f0_method": "fcpe",
-    "embedder_model": "mini",
+    "embedder_model": SHIPPED,
     "vocoder": "lite",
     "sample_rate": 24000,
 }

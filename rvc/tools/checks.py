@@ -176,7 +176,7 @@ def models() -> list[Finding]:
         Finding("models", "note", f"{here} of {len(others)} further model files are here.")
     )
     missing = [
-        f for part in ("demo/demo.pth", "mini/model.safetensors", "lite/f0G24k.pth")
+        f for part in ("demo/demo.pth", "mini-plus/model.safetensors", "lite/f0G24k.pth")
         if not (f := config.KIT / part).is_file()
     ]  # fmt: skip
     found += [Finding("models", "problem", f"{f} is missing; it ships.", "") for f in missing]

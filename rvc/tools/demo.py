@@ -9,6 +9,7 @@ from typing import Any
 
 from rvc import Report, params, silent
 from rvc.config import KIT, experiment, paths
+from rvc.embedders import SHIPPED
 from rvc.errors import MissingModel
 from rvc.infer import infer as files
 from rvc.params import Demo
@@ -32,7 +33,7 @@ def run(p: Demo, report: Report = silent) -> dict[str, Any]:
         if not file.is_file():
             raise MissingModel(f"{file} is missing.", "It belongs to the repository: restore it.")
     done = files.infer(infer(source, target, VOICE, INDEX, proposed_pitch=True), report)
-    used = f"voice {VOICE.name}, index {INDEX.name}, embedder mini, pitch fcpe, vocoder lite"
+    used = f"voice {VOICE.name}, index {INDEX.name}, embedder {SHIPPED}, pitch fcpe, vocoder lite"
     result = {"convert": done, "used": used, "output_path": done["output_path"]}
     said = f"Converted {source} with {used}: {done['output_path']} ({done['took_s']:.1f} s)."
     if p.pipeline:
@@ -65,7 +66,7 @@ def pipeline(report: Report = silent) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as dataset:
         shutil.copy(SAMPLE, dataset)
         preprocess.run(params.Preprocess(dataset_path=Path(dataset), cpu_cores=1, **common), report)
-    kit: dict[str, Any] = {"embedder_model": "mini", "f0_method": "fcpe"}
+    kit: dict[str, Any] = {"embedder_model": SHIPPED, "f0_method": "fcpe"}
     extract.run(params.Extract(cpu_cores=1, gpu="-", **kit, **common), report)
     quick: dict[str, Any] = {"vocoder": "lite", "total_epoch": 2, "save_every_epoch": 2}
     train.run(params.Train(gpu="-", batch_size=2, holdout=0.0, **quick, **common), report)

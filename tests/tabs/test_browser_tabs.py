@@ -88,7 +88,7 @@ def tab(page: Page, name: str) -> Locator:
 
 def use_demo(page: Watched, field: str = "#voice") -> None:
     choose(page, page.locator(f"{field} input"), "demo")
-    page.locator(".facts:visible", has_text="24 kHz · lite · mini").first.wait_for()
+    page.locator(".facts:visible", has_text="24 kHz · lite · mini-plus").first.wait_for()
 
 
 def test_what_the_microphone_heard_is_converted(page: Watched, server: Server) -> None:

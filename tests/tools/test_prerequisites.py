@@ -87,7 +87,7 @@ def test_an_embedder_is_fetched_once_and_never_asked_for_again(
 
 
 def test_the_real_catalogue_knows_every_embedder_and_base_model() -> None:
-    assert set(NAMED) == set(EMBEDDERS) - {"custom", "mini"}
+    assert set(NAMED) == set(EMBEDDERS) - {"custom", "mini", "mini-plus"}
     for name in NAMED:
         found = {a.file.name for a in catalog.embedder(name)}
         assert {"config.json", "pytorch_model.bin"} <= found

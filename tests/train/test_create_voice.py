@@ -8,13 +8,14 @@ import pytest
 import soundfile
 
 from rvc import params
+from rvc.embedders import SHIPPED
 from rvc.errors import MissingModel
 from rvc.server import machine
 from rvc.train import create_voice
 
 KIT: dict[str, Any] = {
     "f0_method": "fcpe",
-    "embedder_model": "mini",
+    "embedder_model": SHIPPED,
     "vocoder": "lite",
     "sample_rate": 24000,
 }
