@@ -77,7 +77,7 @@ VERBS = {
     "export-onnx": Verb("rvc.params.voices:ExportOnnx", "rvc.onnx.export:run"),
     "doctor": Verb("rvc.params.voices:Doctor", "rvc.tools.doctor:run"),
     "demo": Verb("rvc.params.voices:Demo", "rvc.tools.demo:run"),
-    "evaluate": Verb("rvc.params.convert:Evaluate", "rvc.evaluate.evaluate:run"),
+    "evaluate": Verb("rvc.params.evaluate:Evaluate", "rvc.evaluate.evaluate:run"),
 }
 
 

@@ -23,7 +23,7 @@ STAGES = ("preprocess", "extract", "train", "index")
 STEPS = ("Recordings", "Settings", "Run", "Result")
 FIELDS = ("vocoder", "sample_rate", "f0_method", "embedder_model", "total_epoch")
 QUALITY: dict[str, tuple[Any, ...]] = {  # values of FIELDS
-    "Quick try: the small networks that ship, 24 kHz": ("lite", 24000, "fcpe", SHIPPED, 60),
+    "Quick try: the small networks that ship, 24 kHz": ("lite", 24000, "swift-f0", SHIPPED, 60),
     "Balanced: HiFi-GAN, 40 kHz, 200 epochs": ("HiFi-GAN", 40000, "rmvpe", "contentvec", 200),
     "Best: HiFi-GAN, 48 kHz, 500 epochs": ("HiFi-GAN", 48000, "rmvpe", "contentvec", 500),
 }

@@ -21,7 +21,7 @@ from rvc.plugins import attribute
 log = logging.getLogger(__name__)
 KIT_HINT = (
     "A new voice needs no download with what ships here: "
-    "--embedder-model mini-plus --f0-method fcpe."
+    "--embedder-model mini-plus --f0-method swift-f0."
 )
 _loaded: dict[tuple[Any, ...], Embedder] = {}
 _lock = threading.Lock()

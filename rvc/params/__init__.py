@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         Conversion,
         Convert,
         Effects,
-        Evaluate,
         Infer,
         Tts,
     )
+    from rvc.params.evaluate import Evaluate
     from rvc.params.live import Live, Realtime
     from rvc.params.songs import Cover, Separate
     from rvc.params.train import (
@@ -61,7 +61,7 @@ else:
 
     def __getattr__(name: str) -> Any:
         """A class by its name, from the first file that has it; those after it are not loaded."""
-        for file in ("convert", "train", "songs", "live", "voices"):
+        for file in ("convert", "evaluate", "train", "songs", "live", "voices"):
             if name in __all__ and hasattr(found := import_module(f"rvc.params.{file}"), name):
                 return getattr(found, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,13 @@ class Applied(Hardware):
     """How a voice is applied to sound, wherever that comes from and goes to."""
 
     pitch: float = option(0, "Pitch shift in semitones.", ge=-24, le=24)
-    index_rate: float = option(0.3, "How much of the voice's index is mixed in.", ge=0, le=1)
+    index_rate: float | None = option(
+        None,
+        "How much of the voice's index is mixed in; if not given, what was measured to suit it, "
+        "else 0.3.",
+        ge=0,
+        le=1,
+    )
     volume_envelope: float = option(
         1.0, "1 keeps the loudness of the result, 0 forces that of the input.", ge=0, le=1
     )
@@ -212,33 +218,3 @@ class Tts(Conversion):
     )
     pth_path: Path = option(help="Voice file (.pth).", reads=True)
     index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
-
-
-class Evaluate(Conversion):
-    """Judge a voice by converting recordings it never saw (needs requirements-eval.txt)."""
-
-    input_folder: Path = option(
-        help="Recordings to convert; a row per sub-folder; words are read from .txt files beside.",
-        reads=True,
-    )
-    target_folder: Path = option(help="The target speaker's own recordings.", reads=True)
-    pth_path: Path = option(help="Voice file (.pth).", reads=True)
-    index_path: OptionalPath = option(None, "The voice's index (.index).", reads=True)
-    output_folder: OptionalPath = option(None, "Keep the converted recordings here.", writes=True)
-    conditions: OptionalText = option(
-        None,
-        "Judge also what became of the recordings, such as telephone,room,noise5,music5,clipped,"
-        "whispered,child,bass; a number is dB below the speech.",
-    )
-    table: OptionalPath = option(None, "Write the table here (Markdown).", writes=True)
-    asr_folder: OptionalPath = option(
-        None,
-        "CTranslate2 Whisper model to hear words with; tiny.en by default.",
-        "Advanced",
-        reads=True,
-    )
-    asr_language: str = option(
-        "auto",
-        "Language of the recordings, such as es; auto goes by what each is heard to be in.",
-        "Advanced",
-    )

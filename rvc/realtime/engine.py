@@ -18,6 +18,7 @@ import numpy as np
 
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl, RunningMedian
+from rvc.infer import matching
 from rvc.infer.blocks import PositionalNoise
 from rvc.infer.convert import pitch_control
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
@@ -92,7 +93,8 @@ class Engine:
     def set(self, live: Live) -> None:
         """Use other settings from the next hop on; raises as the class does, changing nothing."""
         refuse_late(live)
-        pipeline = Pipeline(self.voice, self.noise, live.sid, live.index_rate, live.protect)
+        rate = matching.index_rate(self.voice.file, live.index_rate)
+        pipeline = Pipeline(self.voice, self.noise, live.sid, rate, live.protect)
         control = pitch_control(self.voice, live)
         extract = self.voice.extractor(live.f0_method)
         self.live, self.pipeline, self.extract = live, pipeline, extract

@@ -25,7 +25,7 @@ EXAMINE = (
 )
 EXAMINE_S = 300.0
 WITHOUT_DOWNLOAD: dict[str, Any] = {  # what ships with the program
-    "f0_method": "fcpe",
+    "f0_method": "swift-f0",
     "embedder_model": SHIPPED,
     "vocoder": "lite",
     "sample_rate": 24000,

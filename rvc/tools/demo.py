@@ -32,8 +32,10 @@ def run(p: Demo, report: Report = silent) -> dict[str, Any]:
     for file in (VOICE, INDEX, SAMPLE):
         if not file.is_file():
             raise MissingModel(f"{file} is missing.", "It belongs to the repository: restore it.")
-    done = files.infer(infer(source, target, VOICE, INDEX, proposed_pitch=True), report)
-    used = f"voice {VOICE.name}, index {INDEX.name}, embedder {SHIPPED}, pitch fcpe, vocoder lite"
+    done = files.infer(infer(source, target, VOICE, INDEX), report)
+    used = (
+        f"voice {VOICE.name}, index {INDEX.name}, embedder {SHIPPED}, pitch swift-f0, vocoder lite"
+    )
     result = {"convert": done, "used": used, "output_path": done["output_path"]}
     said = f"Converted {source} with {used}: {done['output_path']} ({done['took_s']:.1f} s)."
     if p.pipeline:
@@ -42,16 +44,15 @@ def run(p: Demo, report: Report = silent) -> dict[str, Any]:
     return result | {"message": said}
 
 
-def infer(source: Path, target: Path, voice: Path, index: Path | None, **more: Any) -> params.Infer:
+def infer(source: Path, target: Path, voice: Path, index: Path | None) -> params.Infer:
     """Parameters of a conversion with what the kit has."""
     return params.Infer(
         input_path=source,
         output_path=target,
         pth_path=voice,
         index_path=index,
-        f0_method="fcpe",
+        f0_method="swift-f0",
         proposed_pitch_auto=True,
-        **more,
     )
 
 
@@ -66,7 +67,7 @@ def pipeline(report: Report = silent) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as dataset:
         shutil.copy(SAMPLE, dataset)
         preprocess.run(params.Preprocess(dataset_path=Path(dataset), cpu_cores=1, **common), report)
-    kit: dict[str, Any] = {"embedder_model": SHIPPED, "f0_method": "fcpe"}
+    kit: dict[str, Any] = {"embedder_model": SHIPPED, "f0_method": "swift-f0"}
     extract.run(params.Extract(cpu_cores=1, gpu="-", **kit, **common), report)
     quick: dict[str, Any] = {"vocoder": "lite", "total_epoch": 2, "save_every_epoch": 2}
     train.run(params.Train(gpu="-", batch_size=2, holdout=0.0, **quick, **common), report)

@@ -22,7 +22,7 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params.train import Train
-from rvc.train import export, index, metrics, preflight, report
+from rvc.train import export, index, index_rate, metrics, preflight, report
 from rvc.train.dataset import Dataset, Sampler
 from rvc.train.distributed import Ranks
 from rvc.train.eta import ShortestStep
@@ -52,6 +52,7 @@ class Parts:
         step: one update of both networks.
         largest_batch: the clips per step that fit into memory.
         judge_slices: writes the dataset report. build_index: of the voice, at the end.
+        settle_index_rate: measures how much of it suits the voice.
         write_report: the page at the end. summary_writer: for TensorBoard, or None.
         load_pitch: the extractor that measures renderings, by name and device.
     """
@@ -63,6 +64,7 @@ class Parts:
     shortest_step_s: ShortestStep = shortest_step_s
     judge_slices: Callable[[Path, Report], None] = preflight.judge_slices
     build_index: Callable[[Path, Any, Report], Mapping[str, Any]] = index.build
+    settle_index_rate: Callable[..., float | None] = index_rate.after
     write_report: Callable[[Path, str, Sequence[Mapping[str, Any]]], object] = report.write
     summary_writer: Callable[[Path, int], Any] = metrics.summary_writer
     load_pitch: Callable[[str, str], f0.Extractor] = f0.load

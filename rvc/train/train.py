@@ -54,7 +54,8 @@ def run(p: Train, report: Report = silent, parts: Parts | None = None) -> Result
         else:
             done = train(p, folder, chosen, Ranks(), report, parts)
         built = parts.build_index(folder, p.index_algorithm, report)  # as Applio does every time
-        return done | {key: built[key] for key in ("index", "vectors")}
+        rate = parts.settle_index_rate(p, folder, Path(done["voice"]), built["index"], report)
+        return done | {key: built[key] for key in ("index", "vectors")} | {"index_rate": rate}
 
 
 def train(

@@ -84,8 +84,7 @@ def _conversion(p: params.VoiceSample, source: Path, target: Path) -> params.Inf
         pth_path=p.pth_path,
         index_path=p.index_path,
         gpu=p.gpu,
-        f0_method="fcpe",  # ships with the program
-        proposed_pitch=True,
+        f0_method="swift-f0",  # ships with the program
         proposed_pitch_auto=True,
         export_format="FLAC",
         seed=0,

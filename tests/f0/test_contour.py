@@ -41,10 +41,12 @@ def test_autotune_takes_the_nearest_note_in_cents_and_keeps_the_unvoiced() -> No
     assert 12 * np.log2(high[0] / 440) == pytest.approx(22, abs=1e-4)
 
 
-@pytest.mark.parametrize(("target", "steps"), [(220.0, 12), (110.0, 0), (880.0, 12), (55, -12)])
-def test_semitones_to_move_the_median_of_the_voiced(target: float, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("target", "steps"), [(220.0, 12), (110.0, 0), (880.0, 36), (55, -12), (113.2234, 0.5)]
+)
+def test_semitones_to_move_the_median_of_the_voiced(target: float, steps: float) -> None:
     median_hz = contour.median_hz(np.array([0, 0, 0, 0, 110.0, 110.0, 112.0]))
-    assert contour.semitones_to(median_hz, target) == steps
+    assert contour.semitones_to(median_hz, target) == pytest.approx(steps, abs=1e-4)
 
 
 def test_a_median_needs_two_voiced_frames() -> None:

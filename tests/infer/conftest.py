@@ -34,6 +34,7 @@ def fake_networks(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEmbedder]:
     """Every embedder and every pitch extractor becomes a fake; returns the one embedder."""
     embedder = fakes.FakeEmbedder(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: embedder)
+    monkeypatch.setattr(EmbedderManager, "home", lambda *a, **k: Path("nowhere"))
     monkeypatch.setattr(accelerate, "embedder", lambda *a: None)
     monkeypatch.setattr(accelerate, "pitch", lambda: None)
     monkeypatch.setattr(f0, "load", lambda name, device: fakes.FakePitch(device))

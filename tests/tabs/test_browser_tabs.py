@@ -104,7 +104,7 @@ def test_what_the_microphone_heard_is_converted(page: Watched, server: Server) -
     use_demo(page)
     page.locator("#convert").click()
     done = panel(page, "done", says="demo.wav", limit_ms=LIMIT_MS)
-    used = "Voice: demo · Index file: demo.index · Pitch extractor: fcpe"
+    used = "Voice: demo · Index file: demo.index · Pitch extractor: swift-f0"
     done.locator(".used", has_text=used).wait_for()
     (result,) = (server.home / "assets" / "audios").glob("recording * demo.wav")
     made, rate = soundfile.read(result)

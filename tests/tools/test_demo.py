@@ -69,7 +69,7 @@ def test_demo_converts_with_the_network_cut_off(
     source, source_rate = io.load(demo.SAMPLE)
     assert len(wave) / rate == pytest.approx(len(source) / source_rate, abs=0.05)
     assert np.abs(wave).max() > 0.05
-    for word in (SHIPPED, "fcpe", "lite", "demo.pth", "sample.flac"):
+    for word in (SHIPPED, "swift-f0", "lite", "demo.pth", "sample.flac"):
         assert word in done["message"]
 
 

@@ -14,7 +14,7 @@ from rvc.server import machine
 from rvc.train import create_voice
 
 KIT: dict[str, Any] = {
-    "f0_method": "fcpe",
+    "f0_method": "swift-f0",
     "embedder_model": SHIPPED,
     "vocoder": "lite",
     "sample_rate": 24000,

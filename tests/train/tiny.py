@@ -78,6 +78,7 @@ PARTS = Parts(
     shortest_step_s=lambda *_: 0.0,
     judge_slices=lambda *_: None,
     build_index=lambda *_: {"index": "", "vectors": 0},
+    settle_index_rate=lambda *_: None,
     write_report=lambda *_: None,
     summary_writer=lambda *_: None,  # seconds of imports
     load_pitch=FlatPitch,
