@@ -45,6 +45,7 @@ VERBS = {
     "train": Verb("rvc.params.train:Train", "rvc.train.train:run"),
     "index": Verb("rvc.params.train:Index", "rvc.train.index:run"),
     "create-voice": Verb("rvc.params.train:CreateVoice", "rvc.train.create_voice:run"),
+    "distil": Verb("rvc.params.train:Distil", "rvc.tools.distil:run"),
     "infer": Verb("rvc.params.convert:Infer", "rvc.infer.infer:infer", warm=True),
     "batch-infer": Verb(
         "rvc.params.convert:BatchInfer", "rvc.infer.batch:batch_infer", warm=True, long=True

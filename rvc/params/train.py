@@ -147,6 +147,23 @@ class CreateVoice(Preprocess, Extract, Train):
     save_every_epoch: int = option(10, "Save every so many epochs.", ge=1, le=100)
 
 
+class Distil(Hardware):
+    """Make a small voice for going live: it learns from what another makes of speech."""
+
+    pth_path: Path = option(help="Voice file that teaches.", reads=True)
+    index_path: OptionalPath = option(None, "Its index (.index).", reads=True)
+    model_name: str = option(help="Name of the new voice.")
+    dataset_path: OptionalPath = option(
+        None,
+        "Folder with speech to convert, best your own; built-in sentences if not given.",
+        reads=True,
+    )
+    sid: str = option("0", "Speaker of the voice that teaches: number or name.", "Advanced")
+    minutes: float = option(10.0, "So much speech is converted at most.", gt=0, le=600)
+    total_epoch: int = option(60, "Train up to this epoch.", ge=1, le=10000)
+    batch_size: int = option(8, "Clips per step; 0 finds the largest that fits.", ge=0, le=64)
+
+
 class DatasetReport(Params):
     """Judge a folder of recordings before training on it."""
 

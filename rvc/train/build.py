@@ -22,7 +22,7 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params.train import Train
-from rvc.train import export, index, index_rate, metrics, preflight, report
+from rvc.train import export, index, metrics, preflight, report
 from rvc.train.dataset import Dataset, Sampler
 from rvc.train.distributed import Ranks
 from rvc.train.eta import ShortestStep
@@ -41,6 +41,14 @@ def _largest_batch(*given: Any) -> int:
     from rvc.train import batch_size  # only where none is given
 
     return batch_size.largest(*given)
+
+
+def _settle_index_rate(p: Train, *given: Any) -> float | None:
+    if not p.holdout:  # nothing of this training is to be judged
+        return None
+    from rvc.train import index_rate  # brings conversion with it, when the training is over
+
+    return index_rate.after(p, *given)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Parts:
     shortest_step_s: ShortestStep = shortest_step_s
     judge_slices: Callable[[Path, Report], None] = preflight.judge_slices
     build_index: Callable[[Path, Any, Report], Mapping[str, Any]] = index.build
-    settle_index_rate: Callable[..., float | None] = index_rate.after
+    settle_index_rate: Callable[..., float | None] = _settle_index_rate
     write_report: Callable[[Path, str, Sequence[Mapping[str, Any]]], object] = report.write
     summary_writer: Callable[[Path, int], Any] = metrics.summary_writer
     load_pitch: Callable[[str, str], f0.Extractor] = f0.load

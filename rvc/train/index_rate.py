@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc import f0
+from rvc import Report, f0, silent
 from rvc.audio import io
 from rvc.audio.resample import resample
 from rvc.config import KIT
@@ -25,7 +25,6 @@ from rvc.infer.convert import convert
 from rvc.infer.voice import Voice
 from rvc.nets import voice_file
 from rvc.params.train import Train
-from rvc.progress import Report, silent
 from rvc.train import material, reference
 
 log = logging.getLogger(__name__)
