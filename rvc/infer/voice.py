@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rvc import Report, f0, memory, silent
-from rvc.config import paths
+from rvc.config import load_settings, paths
 from rvc.device import Device, choose
 from rvc.errors import BadInput
 from rvc.infer import matching
@@ -217,7 +217,8 @@ def load(
 ) -> Voice:
     """A voice from memory where neither its files nor the options that choose them changed."""
     stamps = _stamp(Path(pth_path)), _stamp(Path(index_path)) if index_path else None
-    key = (*stamps, p.gpu, p.embedder_model, p.embedder_model_custom, str(paths().root))
+    chosen = p.gpu, load_settings().precision, p.embedder_model, p.embedder_model_custom
+    key = (*stamps, *chosen, str(paths().root))
 
     def make() -> Voice:
         if p.f0_method == "rmvpe" and choose(p.gpu, part="convert").name == "cpu":

@@ -1,0 +1,75 @@
+"""What a warm process makes is what a process of its own makes, to the byte."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from rvc import jobs, params
+from rvc.config import REPOSITORY
+from rvc.jobs.queue import Queue
+from rvc.params import Params
+from rvc.tools import demo
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second and a half of speech."""
+    file = tmp_path_factory.mktemp("clip") / "clip.wav"
+    wave, rate = soundfile.read(demo.SAMPLE)
+    soundfile.write(file, wave[: round(1.5 * rate)], rate)
+    return file
+
+
+@pytest.fixture
+def queue(home: Path) -> Iterator[Queue]:
+    with jobs.serving() as opened:
+        yield opened
+        for job in jobs.listing():
+            jobs.cancel(job["id"], grace_s=0)
+
+
+def infer(clip: Path, target: Path, **more: Any) -> params.Infer:
+    values: dict[str, Any] = {"input_path": clip, "output_path": target, "pth_path": demo.VOICE}
+    return params.Infer(**values, gpu="-", f0_method="fcpe", seed=3, **more)
+
+
+def result(verb: str, p: Params) -> dict[str, Any]:
+    job = jobs.start(verb, p)
+    end = time.monotonic() + 120
+    while (now := jobs.read(job))["state"] not in jobs.FINISHED:
+        assert time.monotonic() < end, now
+        time.sleep(0.05)
+    assert now["state"] == "done", now
+    found: dict[str, Any] = now["result"]
+    return found
+
+
+def test_the_same_bytes_cold_and_warm_whatever_came_between(
+    home: Path, clip: Path, queue: Queue
+) -> None:
+    words = ["infer", "--input-path", clip, "--output-path", home / "cold.wav", "--gpu", "-"]
+    words += ["--pth-path", demo.VOICE, "--f0-method", "fcpe", "--seed", "3"]
+    line = [sys.executable, str(REPOSITORY / "core.py"), *map(str, words)]
+    subprocess.run(line, check=True, capture_output=True)
+    result("infer", infer(clip, home / "first.wav"))
+    result("infer", infer(clip, home / "other.wav", pitch=5, reverb=True, post_process=True))
+    result("model-information", params.ModelInformation(pth_path=demo.VOICE))
+    result("infer", infer(clip, home / "second.wav"))
+    cold, first, second, other = (
+        (home / f"{name}.wav").read_bytes() for name in ("cold", "first", "second", "other")
+    )
+    assert cold == first == second
+    assert other != cold
+    assert len(queue.links) == 1
+    known = (home / ".cache" / "jobs").glob("*/pid.json")
+    worker = queue.links["cpu"].process.pid
+    assert {json.loads(file.read_text())["pid"] for file in known} == {worker}
