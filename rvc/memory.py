@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def wait_quietly() -> None:
     """Threads of this process that wait for one another leave the processor to others meanwhile.
 
-    Otherwise they spin: on a machine with other work a conversion takes several times as long.
+    Otherwise they spin, and what they spin away is missing elsewhere on a busy machine.
     Acts before torch is loaded; what somebody has set stays.
     """
     os.environ.setdefault(WAITING, "PASSIVE")

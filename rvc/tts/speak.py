@@ -15,7 +15,6 @@ from rvc import Report, files, params, silent, texts
 from rvc.audio import io
 from rvc.config import paths
 from rvc.errors import BadInput
-from rvc.infer import infer
 from rvc.plugins import attribute
 from rvc.tts import ENGINES, piper
 
@@ -52,6 +51,8 @@ def run(p: params.Tts, report: Report = silent) -> dict[str, Any]:
         io.save(spoken, wave, rate)
         with files.replacing(speech) as part:
             shutil.copyfile(spoken, part)
+        from rvc.infer import infer  # the page reads texts here, and loads no torch for it
+
         done = infer.infer(params.Infer(**shared, input_path=spoken, output_path=result), report)
     return done | {
         "message": f"Spoke {len(wave) / rate:.1f} s with {engine}. {done['message']}",
