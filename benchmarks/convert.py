@@ -128,11 +128,13 @@ def silence(args: argparse.Namespace) -> dict[str, float]:
 
     from rvc import Voice, convert
     from rvc.audio.io import load
+    from rvc.audio.levels import widened
     from rvc.infer import segment
 
     wave, rate = load(args.input, rate=16_000)
     level = segment.levels(wave)
-    loud = np.repeat(segment.sounding(level, float(np.percentile(level, 95)) - 40), segment.FRAME)
+    loud = widened(level > float(np.percentile(level, 95)) - 40, 16)  # 160 ms around sound
+    loud = np.repeat(loud, segment.FRAME)
     dense = np.resize(wave[loud[: len(wave)]], 30 * rate)
     gaps = dense.copy()
     for start in range(3):

@@ -24,6 +24,7 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "protect": "Consonant protection",
     "f0_autotune": "Autotune",
     "f0_autotune_strength": "Autotune strength",
+    "gate_db": "Silence level",
     "sid": "Speaker",
     "gpu": "Device",
     "total_epoch": "Epochs",
@@ -72,7 +73,6 @@ LABELS = {  # where the name of a parameter, read aloud, would not tell a newcom
     "input_path": "Recording",
     "plot_path": "Picture",
     "preset": "Delay",
-    "gate_db": "Silence below",
     "csv_path": "Table",
 }
 NEEDS = {  # shown only while another control has a certain value (besides name_* under name)

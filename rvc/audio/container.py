@@ -13,6 +13,7 @@ from typing import BinaryIO
 ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 MAGICS = {"asf": ASF_HEAD, "amr": b"#!AMR\n", "tta": b"TTA1\1\0", "flv": b"FLV\1"}
 WINDOW = 1 << 20
+WAVPACK_HEAD, WAVPACK_FIRST = 32, 1 << 11  # bytes; flag of the first block of some samples
 TS_BYTES = {0: 188, 4: 192}  # of a packet, by where its first 0x47 lies
 
 
@@ -45,6 +46,8 @@ def outline(file: BinaryIO, form: str) -> Outline:
         return Outline([0], bool(unit and size % unit))
     if "avi" in names:
         return Outline([0], struct.unpack("<4xI", _read(file, 0, 8))[0] + 8 > size + 1)
+    if "wv" in names:
+        return Outline(_wavpack(file, size), False)
     found = [0]
     if names & MAGICS.keys():
         found = _searched(file, MAGICS[next(iter(names & MAGICS.keys()))], size)
@@ -81,6 +84,22 @@ def _searched(file: BinaryIO, magic: bytes, size: int) -> list[int]:
             at += found + len(magic)
         else:
             at += WINDOW
+    return starts
+
+
+def _wavpack(file: BinaryIO, size: int) -> list[int]:
+    """Blocks in a row, each with its size and the number of its first sample: 0 begins a file."""
+    starts, at = [0], 0
+    while at + WAVPACK_HEAD <= size:
+        head = _read(file, at, WAVPACK_HEAD)
+        if head[:4] != b"wvpk":
+            found = _read(file, at + 1, WINDOW).find(b"wvpk")
+            at += 1 + (found if found >= 0 else WINDOW - 3)
+            continue
+        length, high, number, flags = struct.unpack("<4xI2xB5xI4xI4x", head)
+        if at and not (high or number) and flags & WAVPACK_FIRST:
+            starts.append(at)
+        at += 8 + max(WAVPACK_HEAD - 8, length)
     return starts
 
 

@@ -2,7 +2,8 @@
 
 Two levels are at work. Below `QUIET_DB` a pause is good for a cut; but a breath may lie there, so
 what is thrown away must be below the lower `dead` level, which follows the recording's own noise
-floor and never exceeds `DEAD_DB`.
+floor and never exceeds `DEAD_DB`. Both follow what lies around each moment: a quiet voice has
+pauses too, and is not dead because the rest of the recording is noisy.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rvc.audio import levels
 from rvc.audio.dsp import db, moving_power, peak
 
 HOP_S = 0.015
 QUIET_HOP_S = 0.02  # where the quietest point is looked for
 WINDOW_HOPS = 4
-QUIET_DB = -42.0  # a pause quieter than this may be cut
+QUIET_DB = -42.0  # a pause quieter than this may be cut ...
+BELOW_LOUD_DB = 20.0  # ... beside quiet sound only one that lies this far below it
+NEIGHBOURS_S = 3.0  # before and after a moment, which tell what is quiet there
+EVENT_S = 0.15  # what is loud for less than this in all tells nothing
+FLOOR_S = 20.0  # around a moment, whose quietest parts are its noise floor
 DEAD_DB = -50.0  # only what is quieter than this may be thrown away
 FAINTEST_DB = -75.0
 ABOVE_FLOOR_DB = 9.0
@@ -36,10 +42,25 @@ def level_db(wave: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
     return 10 * np.log10(np.maximum(moving_power(wave, WINDOW_HOPS * hop, hop), 1e-12)), hop
 
 
-def dead_level_db(levels: np.ndarray) -> float:
-    """The level below which this recording holds nothing: a little above its noise floor."""
-    floor = float(np.percentile(levels, 5)) if len(levels) else FAINTEST_DB
-    return float(np.clip(floor + ABOVE_FLOOR_DB, FAINTEST_DB, DEAD_DB))
+def dead_db(level: np.ndarray) -> np.ndarray:
+    """(F,) the level below which there is nothing: a little above the noise floor.
+
+    The floor is that of the neighbourhood or of the whole recording, whichever is lower: a long
+    whisper without a pause is no floor, nor is the noise of another part.
+    """
+    near = levels.floor_db(level, round(FLOOR_S / HOP_S))
+    floor = np.minimum(near, np.percentile(level, 5) if len(level) else FAINTEST_DB)
+    out: np.ndarray = np.clip(floor + ABOVE_FLOOR_DB, FAINTEST_DB, DEAD_DB)
+    return out
+
+
+def pause_db(level: np.ndarray) -> np.ndarray:
+    """(F,) the level at or below which a pause may be cut: well below the sound around it."""
+    window = round(NEIGHBOURS_S / HOP_S)
+    loud = np.minimum(*levels.exceeded(level, window, round(EVENT_S / HOP_S)))
+    low = np.where(loud > FAINTEST_DB, loud - BELOW_LOUD_DB, QUIET_DB)
+    out: np.ndarray = np.minimum(QUIET_DB, np.maximum(low, dead_db(level)))
+    return out
 
 
 def runs(mask: np.ndarray) -> list[Span]:
@@ -48,25 +69,36 @@ def runs(mask: np.ndarray) -> list[Span]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def phrases(wave: np.ndarray, rate: int) -> list[Span]:
+def phrases(wave: np.ndarray, rate: int, gate_db: str = "auto") -> list[Span]:
     """Spans of samples between silences, in order, without overlap; none for a silent wave.
 
     Dead air longer than twice 0.5 s loses its middle; the ends keep up to 0.5 s. Pauses of 0.4 s
     and more are cut at their quietest point once a piece has 1.5 s.
+
+    Args:
+        gate_db: up to which level there is nothing; "auto" asks `dead_db`, "off" keeps all.
     """
-    levels, hop = level_db(wave, rate)
+    level, hop = level_db(wave, rate)
     keep = round(KEEP_S * rate)
     if len(wave) <= 2 * keep and db(peak(wave)) > DEAD_DB:
         return [(0, len(wave))]  # too short for its mean level to say anything
     spans: list[Span] = []
-    for start, stop in _alive(levels <= dead_level_db(levels), hop, keep, len(wave)):
+    pauses = runs(level <= pause_db(level))
+    for start, stop in _alive(_dead(level, gate_db), hop, keep, len(wave)):
         quiet = [
             (max(a * hop, start), min(b * hop, stop))
-            for a, b in runs(levels <= QUIET_DB)
+            for a, b in pauses
             if b * hop > start and a * hop < stop
         ]
-        spans += _cut(quiet, levels, hop, start, stop, rate)
+        spans += _cut(quiet, level, hop, start, stop, rate)
     return spans
+
+
+def _dead(level: np.ndarray, gate_db: str) -> np.ndarray:
+    """(F,) bool, where there is nothing."""
+    if gate_db == "off":
+        return np.zeros(len(level), bool)
+    return level <= (dead_db(level) if gate_db == "auto" else float(gate_db))
 
 
 def _alive(dead: np.ndarray, hop: int, keep: int, size: int) -> list[Span]:
@@ -90,14 +122,14 @@ def _alive(dead: np.ndarray, hop: int, keep: int, size: int) -> list[Span]:
 
 
 def _cut(
-    quiet: list[Span], levels: np.ndarray, hop: int, start: int, stop: int, rate: int
+    quiet: list[Span], level: np.ndarray, hop: int, start: int, stop: int, rate: int
 ) -> Iterator[Span]:
     """Split start:stop inside its pauses, at the quietest point of each."""
     for low, high in quiet:
         if high - low < PAUSE_S * rate or high >= stop or low - start < SHORTEST_S * rate:
             continue
         first = -(-low // hop)
-        inside = levels[first : max(first + 1, high // hop)]
+        inside = level[first : max(first + 1, high // hop)]
         middle = (len(inside) - 1) / 2
         nearest = np.argsort(np.abs(np.arange(len(inside)) - middle), kind="stable")
         at = (first + int(nearest[inside[nearest].argmin()])) * hop
@@ -116,10 +148,10 @@ def windows(start: int, stop: int, rate: int) -> Iterator[Span]:
     yield start, stop
 
 
-def automatic(wave: np.ndarray, rate: int) -> list[Span]:
-    """Cut at silences, then long phrases into overlapping windows."""
+def automatic(wave: np.ndarray, rate: int, gate_db: str = "auto") -> list[Span]:
+    """Cut at silences, then long phrases into overlapping windows; `gate_db` as in `phrases`."""
     whole: list[Span] = []
-    for start, stop in phrases(wave, rate):
+    for start, stop in phrases(wave, rate, gate_db):
         if whole and stop - start < LAST_S * rate and whole[-1][1] == start:
             start = whole.pop()[0]
         whole.append((start, stop))

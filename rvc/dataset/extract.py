@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rvc import Report, config, f0, params, silent
-from rvc.dataset import experiment, filelist, lock, manifest, slice_features
+from rvc.dataset import adopt, experiment, filelist, lock, manifest, slice_features
 from rvc.embedders.manager import EmbedderManager, forget
 from rvc.errors import VoiceError
 
@@ -36,8 +36,9 @@ def run(p: params.Extract, report: Report = silent) -> dict[str, Any]:
         Busy: another process works on the voice.
     """
     folder = config.experiment(p.model_name)
-    slices = manifest.require(folder, "preprocess")
     with lock.hold(folder):
+        adopt.adopt(folder)
+        slices = manifest.require(folder, "preprocess")
         try:
             return _extract(p, folder, slices, report)
         finally:

@@ -100,11 +100,16 @@ def _clip(folder: Path, line: str, hop: int, rate: int) -> Clip:
 
 
 def _locate(folder: Path, text: str) -> Path:
-    """A path of the list: absolute, or relative to the installation or to the experiment."""
+    """A path of the list: relative to the experiment, or as other programs write it.
+
+    Those are absolute or relative to an installation; where the folder was moved or renamed since,
+    the file lies in it under the last parts of its path.
+    """
     path = Path(text.strip().replace("\\", "/"))
-    for base in (config.paths().root, folder):
-        if (base / path).is_file():
-            return base / path
+    own = (folder.joinpath(*path.parts[-count:]) for count in (2, 3))
+    for file in (folder / path, *own, config.paths().root / path):
+        if file.is_file():
+            return file
     raise StageFailed(f"{path} of filelist.txt does not exist.", "Run extract again.")
 
 
@@ -193,20 +198,18 @@ def mutes(
             soundfile.write(part, zeros, hz, "PCM_16", format="WAV")
 
 
-def lines(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> list[str]:
+def lines(names: Sequence[str], rate: int, include_mutes: int) -> list[str]:
     """The lines of filelist.txt: wav|features|coarse|voiced|speaker, in a fixed shuffled order.
 
-    Paths are relative to the installation, with forward slashes.
+    Paths are relative to the experiment, with forward slashes, so that it can be moved.
     """
-    home = _relative(folder)
     out = [
-        f"{home}/sliced_audios/{n}.wav|{home}/extracted/{n}.npy|{home}/f0/{n}.wav.npy|"
-        f"{home}/f0_voiced/{n}.wav.npy|{speaker(n)}"
+        f"sliced_audios/{n}.wav|extracted/{n}.npy|f0/{n}.wav.npy|f0_voiced/{n}.wav.npy|{speaker(n)}"
         for n in names
     ]
     silent = (
-        f"{home}/mute/sliced_audios/mute{rate}.wav|{home}/mute/extracted/mute.npy|"
-        f"{home}/mute/f0/mute.wav.npy|{home}/mute/f0_voiced/mute.wav.npy|"
+        f"mute/sliced_audios/mute{rate}.wav|mute/extracted/mute.npy|mute/f0/mute.wav.npy|"
+        "mute/f0_voiced/mute.wav.npy|"
     )
     for number in sorted({speaker(n) for n in names}):
         out += [f"{silent}{number}"] * include_mutes
@@ -214,25 +217,7 @@ def lines(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> 
     return out
 
 
-def _relative(folder: Path) -> str:
-    root = config.paths().root.resolve()
-    folder = folder.resolve()
-    return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
-
-
 def write_filelist(folder: Path, names: Sequence[str], rate: int, include_mutes: int) -> None:
     """Write filelist.txt atomically, without a newline at its end."""
-    text = "\n".join(lines(folder, names, rate, include_mutes))
+    text = "\n".join(lines(names, rate, include_mutes))
     files.write_text(folder / "filelist.txt", text)
-
-
-def move(folder: Path, old: Path) -> None:
-    """Let the list, where there is one, find its files again after their folder was renamed."""
-    file = folder / "filelist.txt"
-    if not file.is_file():
-        return
-    was, now = f"{_relative(old)}/", f"{_relative(folder)}/"
-    listed = file.read_text(encoding="utf-8").split("\n")
-    parts = ([part.replace(was, now, 1) if part.startswith(was) else part
-              for part in line.split("|")] for line in listed)  # fmt: skip
-    files.write_text(file, "\n".join("|".join(line) for line in parts))

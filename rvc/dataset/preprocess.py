@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rvc import Report, config, params, workers
+from rvc import Report, config, failures, params, workers
 from rvc.dataset import experiment, lock, manifest, slice_set, slices
 from rvc.dataset.manifest import Stage
 from rvc.dataset.scan import Dataset, scan
@@ -71,6 +71,7 @@ def _options(p: params.Preprocess) -> Options:
         denoise=p.noise_reduction_strength if p.noise_reduction else None,
         normalise=p.normalization_mode,
         separate=_networks() if p.separate else None,
+        gate_db=p.gate_db if p.cut_preprocess == "Automatic" else "",
     )
 
 
@@ -116,7 +117,7 @@ def _make(
             entry["cause"] = error.message
             entry["kind"] = slices.EMPTY if _is_empty(recording.path) else ""
         except OSError as error:
-            entry["cause"] = f"{recording.path} cannot be read: {error.strerror or error}."
+            entry["cause"] = failures.explain(error).message
     for outcome in workers.spread(uncut, work, _crashed, cores, report, NOTE):
         _enter(done[outcome.key], outcome)
 
@@ -234,6 +235,7 @@ def _result(
         "left_out": stage.details["left_out"],
         "system_folders": dataset.system_folders,
         "other_files": dataset.endings,
+        "unreadable": dataset.unreadable,
         "failures": [asdict(failure) for failure in stage.failures],
         "warnings": stage.warnings,
         "losses": losses,

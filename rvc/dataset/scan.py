@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rvc import failures
 from rvc.audio.formats import holds_sound, is_sound_name
 from rvc.errors import BadInput
 
@@ -41,6 +42,7 @@ class Dataset:
         ignored: number of files that are no recordings.
         endings: of those files, with how many there are of each.
         system_folders: left out with all that is in them; paths inside the dataset.
+        unreadable: why folders could not be looked into, a sentence each.
     """
 
     recordings: list[Recording]
@@ -48,6 +50,7 @@ class Dataset:
     ignored: int
     endings: dict[str, int] = field(default_factory=dict)
     system_folders: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
     def left_out(self) -> str:
         """What was not taken for recordings, as a sentence; empty where nothing was."""
@@ -58,7 +61,8 @@ class Dataset:
             kinds = sorted(self.endings.items(), key=lambda kind: (-kind[1], kind[0]))
             named = ", ".join(f"{count} {ending}" for ending, count in kinds[:6])
             said.append(f"{self.ignored} other file(s) ({named})")
-        return f"Not recordings: {', '.join(said)}." if said else ""
+        strangers = [f"Not recordings: {', '.join(said)}."] if said else []
+        return " ".join([*strangers, *self.unreadable[:3]])
 
 
 def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False) -> Dataset:
@@ -80,17 +84,18 @@ def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise BadInput(f"The dataset {folder} {what}.", "Give the folder of your recordings.")
-    files, system = [], list[str]()
+    files, system, refused = [], list[str](), list[OSError]()
     endings: Counter[str] = Counter()
-    found = _files(folder, system)
+    found = _files(folder, system, refused)
     for path in sorted(found, key=lambda p: p.relative_to(folder).parts):
         if is_sound_name(path) or holds_sound(path):
             files.append(path)
         elif path.name.lower() not in SYSTEM_FILES:
             endings[path.suffix.lower() or "without ending"] += 1
+    unreadable = [failures.explain(error).message for error in refused]
     if not files:
         raise BadInput(
-            f"The dataset {folder} holds no recordings.",
+            " ".join([f"The dataset {folder} holds no recordings.", *unreadable[:1]]),
             "Put WAV, FLAC, MP3, OGG, OPUS, M4A, MP4 or WebM files into it.",
         )
     owners = [() if one else path.relative_to(folder).parts[:-1][:1] for path in files]
@@ -100,13 +105,13 @@ def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False
         for path, owner in zip(files, owners, strict=True)
     ]
     names = {number: name for name, number in ids.items() if _number(name) is None}
-    return Dataset(recordings, names, endings.total(), dict(endings), sorted(system))
+    return Dataset(recordings, names, endings.total(), dict(endings), sorted(system), unreadable)
 
 
-def _files(folder: Path, system: list[str]) -> Iterator[Path]:
-    """All visible files; links to folders are followed, once. Notes the folders of systems."""
+def _files(folder: Path, system: list[str], refused: list[OSError]) -> Iterator[Path]:
+    """All visible files; links to folders are followed, once. Notes what it leaves out."""
     seen = set()
-    for top, folders, files in os.walk(folder, followlinks=True):
+    for top, folders, files in os.walk(folder, onerror=refused.append, followlinks=True):
         real = os.path.realpath(top)
         if real in seen:
             folders.clear()

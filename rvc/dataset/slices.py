@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rvc import failures
 from rvc.audio import Account, LossJson, dsp, encode, io, slicer
 from rvc.audio.resample import resample
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 
-VERSION = 1  # raise it when the same options give other slices
+VERSION = 2  # raise it when the same options give other slices
 PART_S = 300.0  # long recordings are worked on in parts of about this length
 REACH_S = 2.0  # how far a part's end may move to find a quiet point
 RATE_16K = 16000
@@ -39,6 +40,7 @@ class Options:
     denoise: float | None
     normalise: str
     separate: str | None = None  # the networks that take music out, None leaves it in
+    gate_db: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _parts(raw: Uncut, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]
     except BadInput as error:
         outcome.cause = error.message
     except OSError as error:
-        outcome.cause = f"{raw.path} cannot be read: {error.strerror or error}."
+        outcome.cause = failures.explain(error).message
     outcome.losses += account.json()
     outcome.warnings += [f"{raw.key}: {text}" for text in account.sentences()]
 
@@ -222,7 +224,7 @@ def _cuts(wave: np.ndarray, options: Options) -> list[tuple[int, int]]:
         return [(0, len(wave))]
     if options.cut == "Simple":
         return slicer.simple(len(wave), options.sample_rate, options.chunk_s, options.overlap_s)
-    return slicer.automatic(wave, options.sample_rate)
+    return slicer.automatic(wave, options.sample_rate, options.gate_db)
 
 
 def _write(piece: np.ndarray, name: str, raw: Uncut) -> None:

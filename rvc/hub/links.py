@@ -12,12 +12,13 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -26,6 +27,9 @@ from rvc.errors import DownloadFailed
 REDIRECTS = 8
 TIMEOUTS_S = (10.0, 20.0)  # to connect, between two pieces of data
 AGENT = "rvc-voice"
+HUGGING_FACE = ("huggingface.co", "www.huggingface.co", "hf.co")
+TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+SOCKS = ("socks4", "socks4a", "socks5", "socks5h")  # with PySocks
 HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%\w+)?")
 Host = tuple[str, int]
 
@@ -132,6 +136,60 @@ class _Adapter(HTTPAdapter):
         }
 
 
+def _token() -> str:
+    return next((os.environ[name].strip() for name in TOKENS if os.environ.get(name)), "")
+
+
+def _of_hub(url: str) -> bool:
+    """Whether an address is Hugging Face's own, or that which the user has put in its place."""
+    own = os.environ.get("HF_ENDPOINT", "")
+    if own and place(url) == place(own):
+        return True
+    return urlsplit(url).scheme == "https" and place(url)[0] in HUGGING_FACE
+
+
+def credentials(url: str) -> dict[str, str]:
+    """Headers that show who asks: HF_TOKEN for Hugging Face, and nothing for anybody else.
+
+    Its files lie on other hosts, to which it redirects; those are not shown the token.
+    """
+    token = _token()
+    return {"Authorization": f"Bearer {token}"} if token and _of_hub(url) else {}
+
+
+def locked(url: str, status: int) -> str:
+    """What an answer of 401 or 403 means, and what to do about it."""
+    if not _of_hub(url):
+        return f"the server answered {status}: it is private, or asks for a login"
+    if _token():
+        return (
+            f"the server answered {status}: the token in HF_TOKEN may not read it; accept its "
+            "terms on its page, or use another token"
+        )
+    return (
+        f"the server answered {status}: it is private, gated or not there; accept its terms on "
+        "its page and set HF_TOKEN to a token that may read it"
+    )
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The proxies of the environment for this address.
+
+    Raises:
+        DownloadFailed: it is to go through a SOCKS proxy, and nothing here speaks that.
+    """
+    found: dict[str, str] = dict(get_environ_proxies(url))
+    chosen = select_proxy(url, found) or ""
+    scheme = chosen.partition("://")[0].lower()
+    if scheme.startswith("socks") and (scheme not in SOCKS or not find_spec("socks")):
+        raise DownloadFailed(
+            f"The proxy of this system, {scheme}://…, is SOCKS, which downloads cannot use.",
+            "Set HTTPS_PROXY to its HTTP port (and unset ALL_PROXY), or use socks5h://… and "
+            "`pip install PySocks`.",
+        )
+    return found
+
+
 def session(trusted: frozenset[Host] = frozenset()) -> requests.Session:
     """A session that reads proxies from the environment, and no password file."""
     made = requests.Session()
@@ -164,11 +222,11 @@ def get(
     for _ in range(REDIRECTS):
         answer = made.get(
             vet(url, trusted),
-            headers=headers,
+            headers={**(headers or {}), **credentials(url)},
             stream=True,
             allow_redirects=False,
             timeout=TIMEOUTS_S,
-            proxies=get_environ_proxies(url),
+            proxies=_proxies(url),
             verify=authority or True,
         )
         if opened:

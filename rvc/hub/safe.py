@@ -9,10 +9,11 @@ its restricted unpickler. Sizes are checked before anything is allocated.
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def _foreign(path: Path, start: bytes) -> tuple[str, str] | None:
     return None
 
 
+LOG = logging.getLogger(__name__)
 LIMIT_BYTES = 8 << 30
 PICKLE_LIMIT_BYTES = 64 << 20
 ENTRY_LIMIT = 100_000
@@ -81,8 +83,8 @@ HINT = "Do not use it unless you know where it comes from."
 PACKED = "If a voice is packed in it: `core.py import-voice --source FILE`."
 NO_PICKLE = "It holds no pickle of torch; voices end in .pth or .safetensors."
 _LEGACY_PICKLES = 5  # magic number, protocol, system, object, storage keys
-_IMPORTS = {"GLOBAL"}
-_REFUSED = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
+_REFUSED = {"INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
+_NEWER = {"STACK_GLOBAL", "FRAME", "MEMOIZE"}  # pickles that torch's own reader does not know
 _STORAGES = "Float Double Half BFloat16 Int Long Short Char Byte Bool"
 _DTYPES = "float32 float64 float16 bfloat16 int32 int64 int16 int8 uint8 bool"
 ALLOWED = frozenset(
@@ -93,26 +95,57 @@ ALLOWED = frozenset(
 )
 
 
-def scan(stream: IO[bytes], named: str, allowed: Iterable[str] = ALLOWED) -> None:
+def scan(stream: IO[bytes], named: str, allowed: Iterable[str] = ALLOWED) -> bool:
     """Read one pickle's instructions without running them.
 
     Args:
         allowed: "module name" pairs the pickle may mention.
 
+    Returns:
+        whether it can be read as it is; else only without some of its metadata (`extras`).
+
     Raises:
         BadInput: it would import or build something else, or is no pickle.
     """
-    allowed = frozenset(allowed)
+    allowed, plain = frozenset(allowed), True
     try:
-        for code, argument, _ in pickletools.genops(stream):
-            if code.name in _REFUSED or (code.name in _IMPORTS and argument not in allowed):
-                what = argument or code.name
-                raise BadInput(f"{named} is refused: it would load {str(what)[:80]!r}.", HINT)
+        for name, what in _loaded(stream):
+            if name in _REFUSED or (
+                what is not None and what not in allowed and not _harmless(what)
+            ):
+                raise BadInput(f"{named} is refused: it would load {(what or name)[:80]!r}.", HINT)
+            plain = plain and name not in _NEWER and (what is None or what in allowed)
     except (ValueError, KeyError, EOFError, OverflowError, UnicodeError) as error:
         raise BadInput(f"{named} is damaged or no model file.", str(error)[:120]) from error
+    return plain
 
 
-def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> None:
+def _loaded(stream: IO[bytes]) -> Iterator[tuple[str, str | None]]:
+    """(name, what it would import) of every instruction; what, as "module name", or None.
+
+    Newer pickles import by two texts pushed just before, or remembered from earlier on.
+    """
+    pushed: list[Any] = [None, None]
+    memory: dict[int, Any] = {}
+    for code, argument, _ in pickletools.genops(stream):
+        what = argument if code.name == "GLOBAL" else None
+        if code.name == "STACK_GLOBAL":
+            texts = all(isinstance(text, str) for text in pushed)
+            what = " ".join(pushed) if texts else "something hidden"
+        yield code.name, what
+        if code.name == "MEMOIZE":
+            memory[len(memory)] = pushed[-1]
+        elif code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            memory[int(argument or 0)] = pushed[-1]
+        elif code.name not in ("FRAME", "PROTO"):
+            remembered = code.name in ("GET", "BINGET", "LONG_BINGET")
+            text = memory.get(int(argument or 0)) if remembered else argument
+            said = remembered or "UNICODE" in code.name
+            pushed = [pushed[-1], text if said else None]
+
+
+def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> bool:
+    """Whether every pickle in it can be read as it is; see `scan`."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if len(entries) > ENTRY_LIMIT or sum(e.file_size for e in entries) > limit:
@@ -123,9 +156,11 @@ def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> None:
         main = [e for e in pickles if e.filename.endswith("/data.pkl")]
         if len(main) != 1 or any(e.file_size > PICKLE_LIMIT_BYTES for e in pickles):
             raise BadInput(f"{path} is not a model file of torch.", "Is it an archive with one?")
+        plain = True
         for entry in pickles:
             with archive.open(entry) as stream:
-                scan(stream, str(path), allowed)
+                plain = scan(stream, str(path), allowed) and plain
+    return plain
 
 
 def _scan_legacy(path: Path, allowed: frozenset[str]) -> None:
@@ -177,7 +212,8 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
 
     try:
         if zipfile.is_zipfile(path):
-            _scan_zip(path, allowed, limit)
+            if not _scan_zip(path, allowed, limit):
+                return _without_extras(path, allowed)
         else:
             with path.open("rb") as stream:
                 if stream.read(1) not in (b"\x80", b""):
@@ -199,6 +235,21 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
     ) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise BadInput(f"{path} is damaged or no model file.", reason[:160]) from error
+
+
+def _harmless(name: str) -> bool:
+    from rvc.hub import extras
+
+    return name in extras.HARMLESS
+
+
+def _without_extras(path: Path, allowed: frozenset[str]) -> Any:
+    from rvc.hub import extras
+
+    content, found = extras.load(path, allowed)
+    if found:
+        LOG.warning("%s: left out, as it is not needed: %s.", path, ", ".join(sorted(set(found))))
+    return content
 
 
 def check_tensors(tensors: Any, named: str, limit: int = LIMIT_BYTES) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ class Transfer:
         if status == 429 or status >= 500:
             raise Temporary(f"the server answered {status}", _wait(answer))
         if status in (401, 403):
-            raise Unusable(f"the server answered {status}: it is private, or asks for a login")
+            raise Unusable(links.locked(answer.url, status))
         if status not in (200, 206):
             raise Unusable(f"the server answered {status}")
         start = self._where(answer, start)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rvc import Report
+from rvc import Report, failures
 from rvc.audio import formats
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.infer import infer, voice
@@ -17,6 +19,8 @@ from rvc.params import BatchInfer
 
 LOG = logging.getLogger(__name__)
 SUFFIX = "_output"
+SHARES = {"Reading": (0.0, 0.05), "Pitch": (0.05, 0.3), "Voice": (0.3, 0.95)}  # of a recording
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # no other recording would fare better
 
 
 @dataclass(frozen=True)
@@ -38,26 +42,30 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
     """
     work = list(tasks(p))
     done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    skipped = 0
+    failed = [_failure(Path(e.filename), e) for e in _folders_refused(p)]
+    skipped, total = 0, len(work) + len(failed)
     for number, task in enumerate(work):
         if task.target.exists() and not p.overwrite:
             skipped += 1
             continue
-        loaded = voice.load(task.pth, task.index, p, report)
+        within = _within(report, number, work)
         try:
-            done.append(
-                {"file": str(task.source)}
-                | infer.convert(task.source, task.target, loaded, p, _within(report, number, work))
-            )
+            loaded = voice.load(task.pth, task.index, p, report)
+        except VoiceError as error:
+            error.result = {"converted": done, "failed": failed}
+            raise
+        try:
+            made = infer.convert(task.source, task.target, loaded, p, within)
+            done.append({"file": str(task.source)} | made)
         except Cancelled as error:
             error.result = {"converted": done, "failed": failed}
             raise
-        except (VoiceError, RuntimeError, ValueError, MemoryError) as error:
-            LOG.error("%s: %s", task.source, error)
-            failed.append({"file": str(task.source), "cause": str(error)})
+        except (VoiceError, OSError, RuntimeError, ValueError, MemoryError) as error:
+            failed.append(_failure(task.source, error))
+            if isinstance(error, OSError) and error.errno in HOPELESS:
+                break
         report(number + 1, len(work), task.source.name)
-    _raise_failures(failed, done, len(work))
+    _raise_failures(failed, done, total)
     already = f" {skipped} were already there (--overwrite converts them again)." if skipped else ""
     return {
         "converted": done,
@@ -67,12 +75,23 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
     }
 
 
+def _failure(source: Path, error: Exception) -> dict[str, str]:
+    """What became of a recording, or a folder, that gave nothing."""
+    cause = failures.explain(error).message if isinstance(error, OSError) else str(error)
+    LOG.error("%s: %s", source, cause)
+    return {"file": str(source), "cause": cause}
+
+
 def _within(report: Report, number: int, work: list[Task]) -> Report:
-    """Progress of one recording as a part of all."""
+    """Progress of one recording as a part of all; it never goes back."""
+    furthest = 0.0
 
     def share_of_all(done: float, total: float, note: str = "") -> None:
-        share = 0.98 * done / total if note == "Voice" and total else 0.0
-        report(number + share, len(work), work[number].source.name)
+        nonlocal furthest
+        begin, end = SHARES.get(note, (furthest, furthest))
+        share = begin + (end - begin) * min(1.0, done / total if total else 0.0)
+        furthest = max(furthest, share)
+        report(number + furthest, len(work), work[number].source.name)
 
     return share_of_all
 
@@ -81,7 +100,7 @@ def _raise_failures(failed: list[dict[str, str]], done: list[dict[str, Any]], to
     if failed:
         more = "".join(f"\n  {f['file']}: {f['cause']}" for f in failed[1:20])
         error = StageFailed(
-            f"{len(failed)} of {total} recordings could not be converted, the others are done. "
+            f"{len(failed)} of {total} recordings could not be converted, {len(done)} are done. "
             f"{failed[0]['file']}: {failed[0]['cause']}{more}",
             "Repair or remove them and run it again: what is done is not done twice.",
         )
@@ -129,12 +148,13 @@ def recordings(p: BatchInfer, pattern: str) -> list[Path]:
     """
     if not p.input_folder.is_dir():
         raise BadInput(f"{p.input_folder} is not a folder.", "Check --input-folder.")
-    found = p.input_folder.rglob("*") if p.recursive else p.input_folder.iterdir()
+    refused: list[OSError] = []
+    found = _paths(p, refused.append)
     results = p.output_folder.resolve()
     apart = results != p.input_folder.resolve()
     chosen = [
         path
-        for path in sorted(found)
+        for path in found
         if formats.is_sound_name(path)
         and not path.name.startswith(".")
         and path.is_file()
@@ -142,9 +162,27 @@ def recordings(p: BatchInfer, pattern: str) -> list[Path]:
         and not (apart and results in path.resolve().parents)
         and (apart or not path.stem.endswith(SUFFIX))
     ]
+    if not chosen and refused:
+        raise failures.explain(refused[0])
     if not chosen:
         raise BadInput(
             f"{p.input_folder} holds no recording that fits {pattern!r}.",
             "Check --pattern and --recursive.",
         )
     return chosen
+
+
+def _paths(p: BatchInfer, refused: Callable[[OSError], object]) -> list[Path]:
+    """All files of the input folder, in order; `refused` gets why a folder cannot be listed."""
+    found: list[Path] = []
+    for top, folders, names in os.walk(p.input_folder, onerror=refused):
+        if not p.recursive:
+            folders.clear()
+        found += [Path(top, name) for name in names]
+    return sorted(found)
+
+
+def _folders_refused(p: BatchInfer) -> list[OSError]:
+    refused: list[OSError] = []
+    _paths(p, refused.append)
+    return refused

@@ -26,7 +26,6 @@ from rvc.params import Applied, Conversion
 
 GivenPitch = Callable[[int], np.ndarray]  # number of frames -> (T,) Hz
 ExportPitch = Callable[[np.ndarray], None]  # gets (T,) Hz
-ISOLATED_DB = -60.0  # split_audio: silence lies this far below the loudest moment
 
 
 def convert(
@@ -96,15 +95,15 @@ def stream(
         for number, (wave, levels) in enumerate(
             zip(recording.waves, recording.levels, strict=True)
         ):
-            threshold = segment.silence_threshold(levels)
-            pieces = pieces_of(levels, len(wave), threshold, p.split_audio)
+            loud = segment.sounding(levels, p.gate_db)
+            pieces = segment.plan(levels, len(wave), loud=loud, isolated=p.split_audio)
             f0_hz = _pitch(pipeline, wave, pieces, p, report, given_f0)
             if export_f0 is not None and number == 0:
                 export_f0(f0_hz[: -(-len(wave) // FRAME)])
             f0_hz = control(f0_hz, contour.median_hz(f0_hz))
             line = Timeline(recording.spool(), length)
             sounds.append(_sound(pipeline, wave, pieces, f0_hz, line, report))
-            masks.append(levels > threshold)
+            masks.append(loud)
         if save_memory:
             voice.release_embedder()
         return finish(recording, sounds, masks, voice.rate, p, report)
@@ -119,15 +118,6 @@ def _formants(p: Conversion) -> Callable[[np.ndarray], np.ndarray] | None:
     from rvc.audio.effects import formant_shift
 
     return lambda wave: formant_shift(wave, RATE, p.formant_qfrency, p.formant_timbre)
-
-
-def pieces_of(
-    levels_db: np.ndarray, samples: int, threshold_db: float, isolated: bool
-) -> list[Piece]:
-    """What of a signal is converted, and in which pieces; arguments as of `segment.plan`."""
-    if isolated and len(levels_db):
-        threshold_db = max(threshold_db, float(levels_db.max()) + ISOLATED_DB)
-    return segment.plan(levels_db, samples, threshold_db=threshold_db, isolated=isolated)
 
 
 def pitch_control(voice: Voice, p: Applied) -> PitchControl:

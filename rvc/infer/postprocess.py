@@ -10,6 +10,7 @@ import numpy as np
 from rvc import Report
 from rvc.audio import encode
 from rvc.audio.dsp import Loudness, TruePeak
+from rvc.audio.levels import Envelope, envelope_gain, widened
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import BLOCK, Spool
 from rvc.infer import segment
@@ -19,14 +20,12 @@ from rvc.params import Conversion
 CEILING_DB = -1.2  # dBTP, a little below the -1 that is promised
 LOSSY_CEILING_DB = -2.0  # coders overshoot
 LOUDER = 5  # times that the gain is raised to make up for what the limiter takes
-LOUDEST_GAIN = 10 ** (30 / 20)  # of the envelope: nothing is lifted by more
 HOLD = 3  # frames of 10 ms that stay open around sound
-FRAME_RATE = 100
 
 
 def gate(loud: np.ndarray) -> np.ndarray:
     """(F,) bool, True where the recording sounds -> (F,) gain per 10 ms: 0 in its silence."""
-    opened = segment.widened(loud, HOLD).astype(np.float32)
+    opened = widened(loud, HOLD).astype(np.float32)
     around = np.pad(opened, 1, mode="edge")
     return (around[:-2] + 2 * around[1:-1] + around[2:]) / 4
 
@@ -42,47 +41,11 @@ def curve(gain: np.ndarray, every: float, start: int, count: int, offset: float)
     return out
 
 
-class Envelope:
-    """Power of a signal in windows of one second, every half second, as it streams by."""
-
-    def __init__(self, rate: int) -> None:
-        self.half = rate // 2
-        self.rest = np.zeros(0, np.float32)
-        self.energies: list[float] = []
-
-    def add(self, wave: np.ndarray) -> None:
-        """Take the next block (T,)."""
-        wave = np.concatenate([self.rest, wave])
-        count = len(wave) // self.half
-        halves = wave[: count * self.half].reshape(count, self.half)
-        self.energies += np.square(halves, dtype=np.float64).sum(axis=1).tolist()
-        self.rest = wave[count * self.half :]
-
-    def rms(self) -> np.ndarray:
-        """(K,) RMS around 0 s, 0.5 s, 1 s ... ; the end counts as followed by silence."""
-        last = float(np.square(self.rest, dtype=np.float64).sum())
-        energy = np.array([0.0, *self.energies, last, 0.0])
-        power: np.ndarray = (energy[:-1] + energy[1:]) / (2 * self.half)
-        rms: np.ndarray = np.sqrt(power)
-        return rms
-
-
-def envelope_gain(rms_in: np.ndarray, rms_out: np.ndarray, keep: float) -> np.ndarray:
-    """(K,) gain at every half second that brings the result's envelope to the input's.
-
-    Args:
-        keep: 1 leaves the result as it is, 0 gives it the input's envelope.
-    """
-    count = min(len(rms_in), len(rms_out))
-    ratio = rms_in[:count] / np.maximum(rms_out[:count], 1e-6)
-    return np.minimum(ratio ** (1 - keep), LOUDEST_GAIN) if keep < 1 else np.ones(count)
-
-
 def shaped(
     sound: Spool, loud: np.ndarray, wave_16k: Spool, rate: int, keep: float, into: Spool
 ) -> Spool:
     """Apply the gate and, for keep < 1, the recording's envelope."""
-    gate_gain, every = gate(loud), rate / FRAME_RATE
+    gate_gain, every = gate(loud), rate / segment.FRAME_RATE
 
     def gated() -> Iterator[tuple[int, np.ndarray]]:
         for start, block in sound.blocks():
@@ -90,14 +53,14 @@ def shaped(
 
     levels = np.ones(0)
     if keep < 1:
-        recorded, converted = Envelope(segment.RATE), Envelope(rate)
+        recorded, converted = (Envelope(r, segment.FRAME_RATE) for r in (segment.RATE, rate))
         for _, block in wave_16k.blocks():
             recorded.add(block)
         for _, block in gated():
             converted.add(block)
-        levels = envelope_gain(recorded.rms(), converted.rms(), keep)
+        levels = envelope_gain(recorded.power(), converted.power(), keep)
     for start, block in gated():
-        into.append(block * curve(levels, rate // 2, start, len(block), 0.0))
+        into.append(block * curve(levels, every, start, len(block), every / 2))
     sound.close()
     return into
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 Stereo = Literal["mono", "mid", "each"]
-PEAK = 0.95  # louder recordings are scaled down to this before anything hears them
+PEAK = 0.95  # louder recordings are scaled down to this before anything hears them ...
+TAP = 10  # ... but not because of what is louder for less than so many times 10 ms
 PREPARE = 16 * RATE  # samples prepared at a time ...
 AROUND = RATE // 2  # ... with as many more on both sides: filters have forgotten them by then
 
@@ -134,17 +135,20 @@ class SpooledRecording:
         return Mixer(self.rate, self.channels, layout, side=self.side is not None)
 
     def prepare(self, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
-        """Bring every 16 kHz signal to at most PEAK, apply `shape` to it, remove rumble.
+        """Bring every 16 kHz signal down to PEAK, apply `shape` to it, remove rumble.
+
+        A single tap that is louder than all the rest is cut off at full scale instead.
 
         Args:
             shape: changes (T,) at 16 kHz without changing its length; it may look AROUND far.
         """
-        gain = min(1.0, PEAK / self.peak) if self.peak > 0 else 1.0
+        gain = self._gain()
         for number, raw in enumerate(self.waves):
             ready, levels = self.spool(), []
             for start in range(0, len(raw), PREPARE):
                 before = min(start, AROUND)
-                wave = raw.read(start - before, start + PREPARE + AROUND) * np.float32(gain)
+                wave = raw.read(start - before, start + PREPARE + AROUND)
+                wave = np.clip(wave * np.float32(gain), -1, 1)
                 shaped = dsp.highpass(wave if shape is None else shape(wave), RATE)
                 ready.append(shaped[before : before + PREPARE])
                 # neither rumble nor what a filter lets ring on is sound
@@ -153,3 +157,16 @@ class SpooledRecording:
             raw.close()
             self.waves[number] = ready
             self.levels.append(np.concatenate(levels))
+
+    def _gain(self) -> float:
+        """What brings the loudest sound, taps left aside, down to PEAK."""
+        if self.peak <= PEAK:
+            return 1.0
+        count, loudest = 0, [0.0]
+        for raw in self.waves:
+            for _, block in raw.blocks():
+                edges = np.arange(0, len(block), segment.FRAME)
+                peaks = np.maximum.reduceat(np.abs(block), edges)
+                loudest = sorted([*loudest, *peaks], reverse=True)[: TAP * len(self.waves)]
+                count += len(peaks)
+        return min(1.0, PEAK / max(loudest[min(len(loudest) - 1, count // 2)], 1e-9))

@@ -10,13 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rvc.audio.levels import exceeded, floor_db, held, widened
+
 Span = tuple[int, int | None]  # first and past-the-last frame of a file; None is the end
 WHOLE: Span = (0, None)
 RATE = 16_000
 FRAME = 160  # samples per pitch frame, 10 ms
+FRAME_RATE = RATE // FRAME
 GRID = 320  # samples per embedder frame, 20 ms
 SILENT_DB = -60.0  # at most this loud is silence ...
-BELOW_LOUD_DB = 20.0  # ... and in quiet recordings only what lies this far below their loud parts
+BELOW_LOUD_DB = 20.0  # ... and beside quiet sound only what lies this far below it
+NEIGHBOURS_S = 2.0, 10.0  # before and after a moment, which tell what is quiet there
+ABOVE_FLOOR_DB = 9.0  # what is less above the noise of a quiet place is no sound
+LEAST_SNR_DB = 15.0  # less between loud and low may be a voice without pauses ...
+USUAL_DB = 6.0  # ... where it is usually so much above the low
+EVENT_S = 0.1  # what is loud for less than this in all is a tap, which tells nothing
+HYSTERESIS_DB = 6.0  # below the level at which sound begins it still goes on ...
+GOES_ON_S = 0.2  # ... for so long
 MARGIN_S = 0.16  # kept around everything that is not silent
 SKIP_S = 0.30  # shorter silences are not worth a cut
 PIECE_S = 8.0
@@ -55,26 +65,39 @@ def levels(wave_16k: np.ndarray) -> np.ndarray:
     return out
 
 
-def silence_threshold(levels_db: np.ndarray) -> float:
-    """The level in dBFS at or below which a frame of this recording counts as silent."""
-    sounding = levels_db[levels_db > SILENT_DB]
-    if not len(sounding):
-        return SILENT_DB
-    loud = float(np.percentile(sounding, 95))
-    return min(SILENT_DB, loud - BELOW_LOUD_DB)
+def sounding(levels_db: np.ndarray, gate_db: str = "auto") -> np.ndarray:
+    """(F,) levels -> (F,) bool: where the recording holds more than silence.
+
+    Args:
+        gate_db: "auto" goes by the neighbourhood of each moment; a number is the level in dBFS up
+            to which all is silent; "off" calls nothing silent.
+    """
+    if gate_db == "off":
+        return np.ones(len(levels_db), bool)
+    threshold_db = _threshold(levels_db) if gate_db == "auto" else float(gate_db)
+    kept = levels_db > threshold_db - HYSTERESIS_DB
+    return held(levels_db > threshold_db, kept, round(GOES_ON_S * FRAME_RATE))
 
 
-def sounding(levels_db: np.ndarray, threshold_db: float) -> np.ndarray:
-    """(F,) levels -> (F,) bool: loud enough, or within MARGIN_S of what is."""
-    return widened(levels_db > threshold_db, round(MARGIN_S * RATE / FRAME))
+def _threshold(levels_db: np.ndarray) -> np.ndarray:
+    """(F,) the level in dBFS at or below which each frame counts as silent.
 
-
-def widened(mask: np.ndarray, reach: int) -> np.ndarray:
-    """(F,) bool -> (F,) bool: True within `reach` frames of a True."""
-    if not len(mask):
-        return mask
-    near = np.convolve(mask.astype(np.float32), np.ones(2 * reach + 1))
-    return near[reach : reach + len(mask)] > 0.5
+    The quietest neighbourhood that holds sound decides, near or wide, before or after.
+    """
+    lowest = np.full(len(levels_db), SILENT_DB)
+    least = min(round(EVENT_S * FRAME_RATE), max(1, len(levels_db) // 2))
+    noise, usual = (
+        floor_db(levels_db, round(2 * NEIGHBOURS_S[-1] * FRAME_RATE), percent)
+        for percent in (5.0, 50.0)
+    )
+    for seconds in NEIGHBOURS_S:
+        for loud in exceeded(levels_db, round(seconds * FRAME_RATE), least):
+            steady = (noise >= loud - LEAST_SNR_DB) & (usual > noise + USUAL_DB)
+            own = np.maximum(
+                loud - BELOW_LOUD_DB, np.where(steady, -np.inf, noise + ABOVE_FLOOR_DB)
+            )
+            lowest = np.where(loud > SILENT_DB, np.minimum(lowest, own), lowest)
+    return lowest
 
 
 def stretches(active: np.ndarray, shortest_gap: int) -> list[tuple[int, int]]:
@@ -111,7 +134,7 @@ def plan(
     samples: int,
     piece_s: float | None = None,
     context_s: float = CONTEXT_S,
-    threshold_db: float | None = None,
+    loud: np.ndarray | None = None,
     isolated: bool = False,
 ) -> list[Piece]:
     """Pieces that cover everything but the silent stretches of a recording.
@@ -120,19 +143,17 @@ def plan(
         levels_db: of every 10 ms, as `levels` gives them.
         samples: length of the recording at 16 kHz.
         piece_s, context_s: longest piece (None: PIECE_S), and what is heard before and after it.
-        threshold_db: silence; None chooses it by `silence_threshold`.
+        loud: (F,) bool, where it holds more than silence; None asks `sounding`.
         isolated: no piece hears anything beyond the stretch between two silences it lies in.
     """
-    if threshold_db is None:
-        threshold_db = silence_threshold(levels_db)
-    active = sounding(levels_db, threshold_db)
+    active = widened(sounding(levels_db) if loud is None else loud, round(MARGIN_S * FRAME_RATE))
     pad = len(active) % 2
     if pad:
         active = np.append(active, active[-1])
     active = np.repeat(active.reshape(-1, 2).any(axis=1), 2)
-    gap = round(SKIP_S * RATE / FRAME)
+    gap = round(SKIP_S * FRAME_RATE)
     piece_s = PIECE_S if piece_s is None else piece_s
-    longest = max(2, round(piece_s * RATE / FRAME) // 2 * 2)
+    longest = max(2, round(piece_s * FRAME_RATE) // 2 * 2)
     context = round(context_s * RATE) // GRID * GRID
     silent = min(context, round(SILENT_CONTEXT_S * RATE) // GRID * GRID)
     pieces, levels_db = [], np.append(levels_db, levels_db[-1:])

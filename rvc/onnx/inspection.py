@@ -35,6 +35,44 @@ def open_model(path: Path, more: frozenset[str] = frozenset(), again: str = AGAI
     Raises:
         BadInput: missing, too large, damaged, or with anything that no such model has.
     """
+    model = _read(path, again)
+    found = unexpected(model, OPERATORS | more)
+    if found:
+        raise BadInput(f"{path} is refused: it has {found}.", again)
+    return model
+
+
+def refuse_reaching(path: Path) -> None:
+    """Nothing, where a network of somebody else's making stays within its own file.
+
+    Its operators may be any that onnxruntime has: they compute and do nothing else.
+
+    Raises:
+        BadInput: missing, too large, damaged, or it reads other files.
+    """
+    model = _read(path, "Fetch the voice again.")
+    graphs, reaching = [model.graph, *model.functions], False
+    while graphs and not reaching:
+        graph = graphs.pop()
+        tables = list(getattr(graph, "initializer", ()))
+        for node in graph.node:
+            for attribute in node.attribute:
+                tables += [attribute.t, *attribute.tensors]
+                graphs += [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+        reaching = any(table.external_data or table.data_location for table in tables)
+    if reaching:
+        raise BadInput(
+            f"{path} is refused: it reaches beyond its own file.",
+            "Do not use it unless you know where it comes from.",
+        )
+
+
+def _read(path: Path, again: str) -> Any:
+    """The model without what lies in other files.
+
+    Raises:
+        BadInput: missing, too large or damaged.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -43,13 +81,9 @@ def open_model(path: Path, more: frozenset[str] = frozenset(), again: str = AGAI
     if path.stat().st_size > LIMIT_BYTES:
         raise BadInput(f"{path} is larger than any ONNX model.", "Choose another file.")
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        return onnx.load(str(path), load_external_data=False)
     except (DecodeError, RecursionError) as error:
         raise BadInput(f"{path} is damaged or no ONNX file.", again) from error
-    found = unexpected(model, OPERATORS | more)
-    if found:
-        raise BadInput(f"{path} is refused: it has {found}.", again)
-    return model
 
 
 def unexpected(model: Any, operators: frozenset[str] = OPERATORS) -> str:

@@ -45,6 +45,24 @@ OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_tuple)]
 
 
+def _gate(value: Any) -> Any:
+    """ "auto", "off" or a level in dBFS, as text.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = str(value).strip().lower()
+    try:
+        if text not in ("auto", "off") and not -120 <= float(text) <= 0:
+            raise ValueError
+    except ValueError:
+        raise ValueError("auto, off or a level from -120 to 0 dBFS") from None
+    return text
+
+
+GateDb = Annotated[str, BeforeValidator(_gate)]
+
+
 def option(
     default: Any = ...,
     help: str = "",
@@ -209,6 +227,17 @@ class Replacing(Params):
                 f"{target} is there already.",
                 "Give --overwrite to replace it, or choose another name.",
             )
+
+
+class Gating(Params):
+    """What counts as silence."""
+
+    gate_db: GateDb = option(
+        "auto",
+        "Level in dBFS up to which sound is taken for silence; auto follows what lies around each "
+        "moment, off takes nothing for silence.",
+        "Advanced",
+    )
 
 
 class Embedding(Params):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from rvc import plugins
 from rvc.embedders import EmbedderOrAuto
 from rvc.f0 import Method
-from rvc.params.base import Hardware, OptionalPath, OptionalText, Params, Paths, option
+from rvc.params.base import Gating, Hardware, OptionalPath, OptionalText, Params, Paths, option
 
 BITRATE_HELP = (
     "Bit rate of MP3, OGG, OPUS and M4A in kbit/s, as near as the format comes; 160 for one "
@@ -64,7 +64,7 @@ class Applied(Hardware):
     seed: int | None = option(None, "Repeats a conversion byte for byte.", "Advanced", ge=0)
 
 
-class Convert(Applied):
+class Convert(Applied, Gating):
     """How a voice is applied to recordings, and what is written."""
 
     split_audio: bool = option(

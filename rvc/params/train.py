@@ -10,6 +10,7 @@ from rvc.nets import VocoderName
 from rvc.params.base import (
     ALL_CORES,
     Embedding,
+    Gating,
     Hardware,
     OptionalPath,
     Params,
@@ -19,7 +20,17 @@ from rvc.params.base import (
 )
 
 
-class Preprocess(Params):
+class Speakers(Params):
+    """Whose voices a folder holds."""
+
+    speakers: Literal["folders", "one"] = option(
+        "folders",
+        "Whose voice the sub-folders hold: a speaker's each, or all one's (chapters, albums).",
+        "Advanced",
+    )
+
+
+class Preprocess(Gating, Speakers):
     """Cut recordings into training slices."""
 
     model_name: str = option(help="Name of the voice in the making.")
@@ -27,11 +38,6 @@ class Preprocess(Params):
         help="Folder with recordings; one sub-folder per speaker if several.", reads=True
     )
     sample_rate: SampleRate = option(help="Sample rate of the voice in Hz.")
-    speakers: Literal["folders", "one"] = option(
-        "folders",
-        "Whose voice the sub-folders hold: a speaker's each, or all one's (chapters, albums).",
-        "Advanced",
-    )
     cpu_cores: int = option(
         ALL_CORES, "Processes to use; all cores by default.", "Advanced", ge=1, le=64
     )
@@ -164,7 +170,7 @@ class Distil(Hardware):
     batch_size: int = option(8, "Clips per step; 0 finds the largest that fits.", ge=0, le=64)
 
 
-class DatasetReport(Params):
+class DatasetReport(Speakers):
     """Judge a folder of recordings before training on it."""
 
     folder: Path = argument(help="Folder with recordings.", reads=True)

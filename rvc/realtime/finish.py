@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rvc.audio.levels import LOUDEST_GAIN
 from rvc.errors import BadInput
-from rvc.infer.postprocess import LOUDEST_GAIN
 from rvc.infer.segment import FRAME
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from rvc.nets.config import VoiceSettings
 from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.params.train import Train
-from rvc.train import export, index, metrics, preflight, report
+from rvc.train import index, metrics, preflight, report
 from rvc.train.dataset import Dataset, Sampler
 from rvc.train.distributed import Ranks
 from rvc.train.eta import ShortestStep
 from rvc.train.material import Material
 from rvc.train.plausibility import shortest_step_s
-from rvc.train.state import State, optimiser
+from rvc.train.state import LATEST, SPEAKERS, State, optimiser
 from rvc.train.step import Recipe, train_step
 from rvc.train.trainer import TrainStep
 
@@ -110,7 +110,7 @@ def begin(p: Train, m: Material, chosen: Device, folder: Path, parts: Parts = ST
         log.info("Training starts from nothing.")
         return networks(p, m, chosen, m.n_speakers, parts)
     files = [read_checkpoint(file) for file in (first.g, first.d)]
-    table = files[0].model.get(pretrained.SPEAKERS)
+    table = files[0].model.get(SPEAKERS)
     s = networks(p, m, chosen, max(m.n_speakers, 0 if table is None else len(table)), parts)
     for net, file, path in zip((s.g, s.d), files, (first.g, first.d), strict=True):
         wrong = pretrained.adapt(net, file.model, path)
@@ -132,7 +132,7 @@ def _go_on(s: State, files: list[Checkpoint], path: Path) -> None:
     ]
     s.epoch = files[0].iteration + 1
     number = pretrained.PAIR.match(path.name)
-    s.step = int(number[1]) if number and int(number[1]) != export.LATEST else 0
+    s.step = int(number[1]) if number and int(number[1]) != LATEST else 0
     word = "with" if all(taken) else "without"
     log.info("It goes on after epoch %d %s the optimisers' memory.", s.epoch - 1, word)
 

@@ -14,7 +14,7 @@ import io
 import logging
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -181,10 +181,11 @@ def remove(folder: Path) -> None:
 
 
 SHOWN = 3
+FREE = ("batch_size", "clips", "balance")
 
 
 def identity_of(p: Train, m: Material, ranks: Ranks) -> dict[str, Any]:
-    """What must be the same when a training goes on, JSON-ready."""
+    """What tells whether a training is the same when it goes on, JSON-ready."""
     several = len({clip.speaker for clip in m.learn}) > 1
     return {
         "sample_rate": p.sample_rate,
@@ -199,20 +200,18 @@ def identity_of(p: Train, m: Material, ranks: Ranks) -> dict[str, Any]:
     } | ({"balance": p.balance} if several else {})
 
 
-def require_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Make sure that a saved training and the one asked for are the same.
+def require_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Make sure that what a saved training learnt can go on; returns what may differ and does.
+
+    Batch size, clips and balance may: what was learnt holds, only the result is no longer that of
+    one uninterrupted training. Another network, embedder or seed is another training.
 
     Raises:
-        Mismatch: they are not; the message lists the differences.
+        Mismatch: it cannot; the message lists the differences.
     """
-    wrong = [
-        f"{key.replace('_', ' ')} was {saved.get(key)!r} and is now {value!r}"
-        for key, value in now.items()
-        if key not in ("clips", "balance") and saved.get(key) != value
-    ]
-    if "balance" in saved and saved["balance"] != now.get("balance"):  # older trainings had none
-        wrong.append(f"balance was {saved['balance']!r} and is now {now.get('balance')!r}")
-    wrong += changed(saved.get("clips", {}), now["clips"])
+    wrong = _differences(saved, now, [key for key in now if key not in FREE])
+    notes = _differences(saved, now, [k for k in FREE if k in saved and k in now and k != "clips"])
+    notes += changed(saved.get("clips", {}), now["clips"])
     if wrong:
         raise Mismatch(
             f"The saved training cannot go on: {'; '.join(wrong)}.",
@@ -220,6 +219,17 @@ def require_same(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             "training with --cleanup --custom-pretrained and copies of its G_ and D_ files; or "
             "begin anew with --cleanup.",
         )
+    return notes
+
+
+def _differences(
+    saved: Mapping[str, Any], now: Mapping[str, Any], keys: Iterable[str]
+) -> list[str]:
+    return [
+        f"{key.replace('_', ' ')} was {saved.get(key)!r} and is now {now[key]!r}"
+        for key in keys
+        if saved.get(key) != now[key]
+    ]
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

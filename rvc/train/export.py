@@ -13,9 +13,7 @@ from rvc.nets import checkpoint, voice_file
 from rvc.nets.config import VoiceSettings
 from rvc.params.train import Train
 from rvc.train import preflight
-from rvc.train.state import State
-
-LATEST = 2333333  # Applio's number for "only the latest"
+from rvc.train.state import LATEST, State
 
 
 def export(

@@ -27,6 +27,10 @@ def run(p: params.Index, report: Report = silent) -> dict[str, Any]:
     """
     folder = config.experiment(p.model_name)
     with lock.hold(folder):
+        if not (folder / manifest.FILE).exists():  # another program's
+            from rvc.dataset import adopt
+
+            adopt.adopt(folder)
         return build(folder, p.index_algorithm, report)
 
 

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from rvc.config import KIT, command, paths
 from rvc.errors import BadInput, Mismatch, MissingModel
 from rvc.nets import voice_file
+from rvc.nets.checkpoint import read_checkpoint
 from rvc.nets.config import slug
 from rvc.params.train import Train
+from rvc.train.state import LATEST, SPEAKERS
 
 PAIR = re.compile(r"^G_(\d+)\.pth$")
 LEAST_FITTING = 0.5
-SPEAKERS = "emb_g.weight"
+CONTENT = "enc_p.emb_phone.weight"
+SHOWN = 3  # misfitting layers named
 
 
 @dataclass(frozen=True)
@@ -77,25 +80,42 @@ def _custom(p: Train) -> Start:
 def pair(folder: Path) -> Start | None:
     """The newest G_ and D_ files of an unfinished training by Applio or RVC.
 
-    Newest by time: the number of an "only latest" file (2333333) says nothing.
+    Newest by their own count: copying changes the times, and the number of an "only latest" file
+    says nothing but that.
     """
     pairs = [
         Start(file, file.with_name(f"D_{found[1]}.pth"), own=True)
         for file in folder.glob("G_*.pth")
         if (found := PAIR.match(file.name)) and file.with_name(f"D_{found[1]}.pth").is_file()
     ]
-    return max(pairs, key=lambda start: start.g.stat().st_mtime, default=None)
+    if len(pairs) < 2:
+        return pairs[0] if pairs else None
+    numbered = {_number(start.g): start for start in pairs}
+    latest = numbered.pop(LATEST, None)
+    furthest = numbered[max(numbered)] if numbered else None
+    if latest is None or furthest is None:
+        return latest or furthest
+    epochs = [read_checkpoint(start.g).iteration for start in (furthest, latest)]
+    return latest if epochs[1] >= epochs[0] else furthest
+
+
+def _number(file: Path) -> int:
+    found = PAIR.match(file.name)
+    return int(found[1]) if found else 0
 
 
 def adapt(net: nn.Module, given: Mapping[str, Tensor], named: Path) -> list[str]:
     """Load what fits; returns a phrase for every part that did not.
 
-    A speaker table of another length is cut, or lengthened with its mean.
+    A speaker table of another length is cut, or lengthened with its mean; the layer that takes
+    the embedder's features begins anew where those have another width. Nothing is changed where
+    the file is of another network.
 
     Raises:
-        Mismatch: most of the network would stay untrained.
+        Mismatch: it was made for another rate, vocoder or width of the network.
     """
     own = voice_file.public_names(net.state_dict())  # the network's own tensors, not copies
+    _refuse_strangers(own, given, named)
     misfits, fitting = [], 0
     for key, old in own.items():
         new = given.get(key)
@@ -112,14 +132,35 @@ def adapt(net: nn.Module, given: Mapping[str, Tensor], named: Path) -> list[str]
             fitting += old.numel()
         else:
             misfits.append(f"{key}: {tuple(new.shape)} there, {tuple(old.shape)} here")
-    total = sum(value.numel() for value in own.values())
-    if fitting < LEAST_FITTING * total:
-        raise Mismatch(
-            f"{named} does not fit this voice: only {fitting / total:.0%} of it could be used "
-            f"({misfits[0]}).",
-            "It was made for another sample rate or vocoder.",
-        )
     return misfits
+
+
+def _refuse_strangers(own: Mapping[str, Tensor], given: Mapping[str, Tensor], named: Path) -> None:
+    """Nothing, where `given` is the same network as `own`.
+
+    Raises:
+        Mismatch: see `adapt`; the message names layers that tell.
+    """
+    shared = [key for key in own if key in given and key not in (SPEAKERS, CONTENT)]
+    wrong = [
+        f"{key}: {tuple(given[key].shape)} there, {tuple(own[key].shape)} here"
+        for key in shared
+        if given[key].shape != own[key].shape
+    ]
+    decoder = [{key for key in side if key.startswith("dec.")} for side in (own, given)]
+    wrong += [f"{key} is not in it" for key in sorted(decoder[0] - decoder[1])]
+    wrong += [f"{key} is not here" for key in sorted(decoder[1] - decoder[0])]
+    total = sum(value.numel() for value in own.values())
+    fitting = sum(own[key].numel() for key in shared)
+    if not wrong and fitting < LEAST_FITTING * total:
+        wrong = [f"only {fitting / total:.0%} of the network is in it"]
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise Mismatch(
+            f"{named} does not fit this voice: {'; '.join(wrong[:SHOWN])}{more}.",
+            "It was made for another sample rate or vocoder. Take one made for this, or "
+            "begin without it: --no-pretrained, and --cleanup where it is the voice's own.",
+        )
 
 
 def adopt_optimiser(optim: torch.optim.Optimizer, net: nn.Module, saved: Any) -> bool:

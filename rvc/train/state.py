@@ -15,6 +15,9 @@ from rvc.nets.discriminators import Discriminators
 from rvc.nets.synthesizer import Synthesizer
 from rvc.train.metrics import Averages
 
+LATEST = 2333333  # Applio's number for "only the latest"
+SPEAKERS = "emb_g.weight"
+
 
 @dataclass
 class State:
@@ -77,6 +80,30 @@ class State:
         self.attempt = saved["attempt"]
         self.epoch_means.restore(saved["epoch_means"])
         self.window_means.restore(saved["window_means"])
+
+
+def with_speakers(saved: Mapping[str, Any], s: State) -> Mapping[str, Any]:
+    """A saved training whose speaker table has as many rows as that of `s`.
+
+    Further speakers begin as the mean of those there are, with no momentum.
+    """
+    table = saved["g"][SPEAKERS]
+    missing = s.g.emb_g.weight.shape[0] - len(table)
+    if missing <= 0:
+        return saved
+    grown = torch.cat([table, table.mean(0, keepdim=True).expand(missing, -1)])
+    number = [name for name, _ in s.g.named_parameters()].index(SPEAKERS)
+    optim = saved["optim_g"]
+    moments = {
+        key: torch.cat([value, value.new_zeros(missing, *value.shape[1:])]) if value.ndim else value
+        for key, value in optim["state"].get(number, {}).items()
+    }
+    state = optim["state"] | ({number: moments} if moments else {})
+    return {
+        **saved,
+        "g": {**saved["g"], SPEAKERS: grown},
+        "optim_g": {**optim, "state": state},
+    }
 
 
 def optimiser(net: torch.nn.Module, settings: VoiceSettings, device: torch.device) -> AdamW:

@@ -24,7 +24,7 @@ from rvc.train.eta import Eta
 from rvc.train.material import Material, material, minutes, voice_meta
 from rvc.train.metrics import MetricsWriter
 from rvc.train.plausibility import ParameterWatch
-from rvc.train.state import State
+from rvc.train.state import SPEAKERS, State, with_speakers
 from rvc.train.step import Recipe
 from rvc.train.stopping import Stop
 from rvc.train.trainer import Trainer
@@ -46,6 +46,10 @@ def run(p: Train, report: Report = silent, parts: Parts | None = None) -> Result
     parts = parts or STANDARD
     chosen = device.choose(p.gpu, p.precision, "train")
     with lock.hold(folder):
+        if not (folder / manifest.FILE).exists():  # another program's
+            from rvc.dataset import adopt
+
+            adopt.adopt(folder)
         if len(chosen.numbers) > 1:
             from rvc.train import launch
 
@@ -77,8 +81,8 @@ def train(
         parts.judge_slices(folder, report)
     p = _with_batch(p, m, recipe, chosen, saved, parts)
     identity = checkpoint.identity_of(p, m, ranks)
-    s = _state(p, m, chosen, folder, identity, saved, parts)
-    scores = saved.get("scores", ()) if saved else ()
+    s, changed = _state(p, m, chosen, folder, identity, saved, parts)
+    scores = saved.get("scores", ()) if saved and not changed else ()
     del saved  # as large as the training itself
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
     with Stop() as stop:
@@ -87,7 +91,7 @@ def train(
             log.info("Deleted %d files of earlier training.", len(gone))
         trainer = _trainer(p, m, folder, recipe, s, identity, report, stop, scores, parts)
         _announce(p, m, trainer.steps_per_epoch, s)
-        if fresh:
+        if fresh or changed:
             trainer.save(s)  # bad first steps roll back to this
         if ranks.first and export.missing(s, p, folder):
             trainer.export(s)
@@ -189,15 +193,24 @@ def _state(
     identity: Mapping[str, Any],
     saved: Mapping[str, Any] | None,
     parts: Parts,
-) -> State:
-    """Where the training stands: the saved state, or a beginning."""
+) -> tuple[State, bool]:
+    """Where the training stands: the saved state, or a beginning; and whether its data changed."""
     if saved is None:
-        return build.begin(p, m, chosen, folder, parts)
-    checkpoint.require_same(saved["identity"], identity)
-    s = build.networks(p, m, chosen, len(saved["g"]["emb_g.weight"]), parts)
-    s.unpack(saved)
+        return build.begin(p, m, chosen, folder, parts), False
+    notes = checkpoint.require_same(saved["identity"], identity)
+    s = build.networks(p, m, chosen, max(m.n_speakers, len(saved["g"][SPEAKERS])), parts)
+    s.unpack(with_speakers(saved, s))
+    if notes:
+        s.done = 0
+        s.epoch_means.clear()
+        log.warning(
+            "Going on with a difference: %s. Epoch %d begins again, and the result will not be "
+            "that of one uninterrupted training.",
+            "; ".join(notes),
+            s.epoch,
+        )
     log.info("Going on in epoch %d after step %d.", s.epoch, s.step)
-    return s
+    return s, bool(notes)
 
 
 def _announce(p: Train, m: Material, steps: int, s: State) -> None:

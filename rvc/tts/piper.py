@@ -15,7 +15,7 @@ from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.hub import fetch
 from rvc.hub.catalog import Asset
-from rvc.onnx import runtime
+from rvc.onnx import inspection, runtime
 from rvc.tts import espeak, sentences
 
 NAME = re.compile(r"^([a-z]{2,3})_([A-Z]{2})-([\w]+)-(x_low|low|medium|high)$")
@@ -70,6 +70,7 @@ def speak(
     """
     path = find(voice, report)
     config = _config(path)
+    inspection.refuse_reaching(path)
     try:
         session = runtime.session(path)
         rate = int(config["audio"]["sample_rate"])

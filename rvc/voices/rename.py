@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc import Report, config, params, silent
-from rvc.dataset import filelist, lock
+from rvc.dataset import lock
 from rvc.errors import BadInput
 from rvc.voices import trash
 
@@ -35,7 +35,6 @@ def run(p: params.RenameVoice, report: Report = silent) -> dict[str, Any]:
         for file in sorted(new.iterdir()):
             if file.is_file() and (name := _renamed(file, old.name, new.name)):
                 file.rename(new / name)
-        filelist.move(new, old)
     return {"message": f"{old.name} is called {new.name} now.", "name": new.name}
 
 

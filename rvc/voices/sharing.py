@@ -149,6 +149,10 @@ def _listed(url: str) -> list[str]:
     """Names of the files in a repository."""
     try:
         with links.get(url, None, fetch.trusted()) as answer:
+            if answer.status_code in (401, 403):
+                raise DownloadFailed(
+                    f"{url} could not be read: {links.locked(url, answer.status_code)}."
+                )
             answer.raise_for_status()
             text = answer.raw.read(LISTING_LIMIT_BYTES, decode_content=True)
         rows: Any = json.loads(text)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rvc.audio import dsp
-from rvc.infer import postprocess
+from rvc.audio import dsp, levels
 
 
 @pytest.mark.parametrize("rate", [16_000, 32_000, 44_100, 48_000])
@@ -35,22 +34,49 @@ def test_true_peak_sees_between_the_samples() -> None:
 
 
 def test_envelope_brings_the_results_level_to_the_inputs() -> None:
-    rate = 1000
+    rate = 2205  # no whole number of samples per step
     rng = np.random.default_rng(0)
-    source, made = postprocess.Envelope(rate), postprocess.Envelope(2 * rate)
+    source, made = levels.Envelope(rate, 100), levels.Envelope(2 * rate, 100)
     for part in np.array_split(rng.standard_normal(10 * rate) * 0.5, 7):
         source.add(part)
     made.add(rng.standard_normal(20 * rate) * 0.1)
-    gain = postprocess.envelope_gain(source.rms(), made.rms(), 0.0)
-    assert np.allclose(gain[1:-2], 5, rtol=0.15)
-    assert np.allclose(postprocess.envelope_gain(source.rms(), made.rms(), 1.0), 1)
-    halfway = postprocess.envelope_gain(source.rms(), made.rms(), 0.5)
-    assert np.allclose(halfway[1:-2], 5**0.5, rtol=0.1)
-    mute = postprocess.Envelope(2 * rate)
+    assert len(source.power()) == len(made.power()) == 1000
+    gain = levels.envelope_gain(source.power(), made.power(), 0.0)
+    assert np.exp(np.log(gain).mean()) == pytest.approx(5, rel=0.1)
+    assert np.allclose(levels.envelope_gain(source.power(), made.power(), 1.0), 1)
+    halfway = levels.envelope_gain(source.power(), made.power(), 0.5)
+    assert np.exp(np.log(halfway).mean()) == pytest.approx(5**0.5, rel=0.1)
+    mute = levels.Envelope(2 * rate, 100)
     mute.add(np.zeros(20 * rate))
-    assert postprocess.envelope_gain(source.rms(), mute.rms(), 0.0).max() <= 32, (
-        "never noise lifted"
-    )
+    gain = levels.envelope_gain(source.power(), mute.power(), 0.0)
+    assert gain.max() <= 32, "never noise lifted"
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.7])
+def test_the_gain_follows_a_step_within_50_ms_and_never_lifts_far_above_the_input(
+    keep: float,
+) -> None:
+    source, made = np.full(400, 10**-5.9), np.full(400, 10**-3.0)
+    source[200:] = 10**-2.0
+    made[195:] = 10**-2.5  # the network begins a little early
+    gain = levels.envelope_gain(source, made, keep)
+    result = made * gain**2
+    nearby = np.array([source[max(0, k - 6) : k + 7].max() for k in range(400)])
+    lifted = gain > 1
+    assert (result[lifted] <= nearby[lifted] * 10**1.2 * 1.01).all()
+    wanted = made**keep * source ** (1 - keep)
+    settled = (np.arange(400) < 190) | (np.arange(400) > 205)
+    assert np.allclose(10 * np.log10(result[settled] / wanted[settled]), 0, atol=1.5)
+
+
+def test_power_of_steps_is_that_of_their_own_samples() -> None:
+    meter = levels.Envelope(1050, 100)
+    wave = np.arange(1050, dtype=np.float32) / 1050
+    for part in np.array_split(wave, 11):
+        meter.add(part)
+    edges = np.arange(101) * 1050 // 100
+    right = [np.mean(np.square(wave[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    assert np.allclose(meter.power(), right, rtol=1e-5)
 
 
 def test_pauses_do_not_count() -> None:

@@ -67,6 +67,29 @@ def test_cut_lies_at_the_quietest_point() -> None:
     assert 3.2 * RATE <= first[1] <= 3.4 * RATE
 
 
+def test_quiet_speech_is_kept_beside_a_noisy_part_and_cut_at_its_own_pauses() -> None:
+    noisy = spoken(*[(2, -20), (2, -53)] * 8)
+    quiet = spoken(*[(2, -55), (0.6, -85)] * 8)
+    wave = np.concatenate([noisy, quiet])
+    assert kept(slicer.phrases(wave, RATE), len(wave))[len(noisy) : -RATE].all()
+    assert len(slicer.phrases(quiet, RATE)) == 8
+
+
+def test_one_tap_among_quiet_phrases_changes_no_cut_of_the_others() -> None:
+    wave = spoken(*[(2, -55), (0.6, -85)] * 8)
+    before = slicer.phrases(wave, RATE)
+    wave[RATE // 2 : RATE // 2 + 480] = 0.5
+    assert slicer.phrases(wave, RATE) == before
+
+
+def test_the_gate_of_the_slicer_can_be_set_and_switched_off() -> None:
+    wave = spoken((2, -20), (3, -65), (2, -20))
+    size = len(wave)
+    assert kept(slicer.phrases(wave, RATE, "off"), size).all()
+    assert kept(slicer.phrases(wave, RATE, "-70"), size).all()
+    assert not kept(slicer.phrases(wave, RATE, "-60"), size).all()
+
+
 def test_silence_gives_nothing() -> None:
     assert slicer.automatic(np.zeros(5 * RATE, np.float32), RATE) == []
 

@@ -105,6 +105,29 @@ def test_a_second_speaker_is_suspected_and_named(clean: Path, tmp_path: Path) ->
     assert result["grade"] == "poor"
 
 
+def test_speakers_in_folders_of_their_own_are_no_strangers(clean: Any, tmp_path: Path) -> None:
+    found = [listen(path) for path in sorted(clean.iterdir())]
+    for i in range(6):
+        found.append(listen(save(tmp_path / "m", f"male{i}.wav", speech(5, 50 + i, MALE))))
+    owners = {one.key: int(one.key.startswith("male")) for one in found}
+    result = judged(found, owners)
+    assert result["different"] == []
+    assert result["speakers_s"] == {"0": pytest.approx(70, 0.01), "1": pytest.approx(30, 0.01)}
+
+
+def test_what_was_left_out_is_said_and_folders_may_be_chapters(clean: Any, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for chapter in "ab":
+        save(tmp_path / "set" / chapter, "0.wav", speech(5, ord(chapter)))
+    (tmp_path / "set" / "notes.txt").write_text("no sound")
+    (tmp_path / "set" / "#recycle").mkdir()
+    result = report(tmp_path / "set", tmp_path)
+    assert "#recycle/, 1 other file(s) (1 .txt)" in result["message"]
+    assert result["left_out"]["other_files"] == {".txt": 1}
+    assert set(result["speakers_s"]) == {"0", "1"}
+    assert set(report(tmp_path / "set", tmp_path, speakers="one")["speakers_s"]) == {"0"}
+
+
 @pytest.mark.parametrize("change", ["mp3", "quiet", "trimmed"])
 def test_copies_are_found_however_they_are_stored(clean: Path, tmp_path: Path, change: str) -> None:
     wave, _ = io.load(clean / "03.wav")

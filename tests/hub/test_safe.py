@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import collections
 import contextlib
+import datetime
 import hashlib
 import io
 import json
+import os
+import pathlib
 import pickle
 import shutil
 import zipfile
@@ -27,7 +31,7 @@ from rvc.embedders import embedder as embedder_weights
 from rvc.embedders import fairseq
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import VoiceError
-from rvc.hub import safe
+from rvc.hub import extras, safe
 from rvc.nets.voice_file import read_voice
 from rvc.onnx import cache
 from rvc.retrieval import faissfile, reader_child
@@ -127,6 +131,68 @@ def test_hostile_embedders_are_refused_in_both_forms(home: Path, kept: Path, nam
     with pytest.raises(VoiceError):
         fairseq.convert(home / "one.pt")
     assert not (kept / "ran").exists()
+
+
+HARMLESS = {
+    "a numpy number": {"epoch": np.int64(5)},
+    "numpy numbers inside": {"info": {"losses": [1.5, np.float32(0.5)], "best": (np.bool_(1), 2)}},
+    "an array": {"losses": np.arange(3.0)},
+    "a date": {"date": datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)},
+    "a path and a set": {"data": pathlib.PurePosixPath("/a/b"), "tags": {"x"}},
+    "a namespace": {"args": argparse.Namespace(lr=1, when=datetime.date(2024, 1, 1))},
+    "plain": {"epoch": 5},
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_harmless_metadata_costs_no_weights(
+    home: Path, kept: Path, caplog: pytest.LogCaptureFixture, kind: str, protocol: int
+) -> None:
+    content = torch.load(kept / "good.pth", weights_only=True)
+    torch.save(content | HARMLESS[kind] | {"author": "Ann"}, home / "v.pth",
+               pickle_protocol=protocol)  # fmt: skip
+    voice, before = read_voice(home / "v.pth"), read_voice(kept / "good.pth")
+    assert all(torch.equal(voice.weights[key], before.weights[key]) for key in before.weights)
+    assert voice.settings == before.settings
+    assert voice.meta["author"] == "Ann"
+    json.dumps(voice.meta)
+    assert ("left out" in caplog.text) == (kind != "plain")
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_harm_beside_harmless_metadata_is_refused(
+    home: Path, kept: Path, protocol: int, hidden: bool
+) -> None:
+    """In any protocol, also where the name is fetched from the pickle's memory."""
+    content = torch.load(kept / "good.pth", weights_only=True)
+    harm = hostile.Command(os.system, f"touch {home / 'ran'}")
+    content |= {"date": datetime.date(2024, 1, 1), "a": harm, "b": harm}
+    if hidden:
+        content |= {"system": "system", "posix": "posix", "nt": "nt", "c": harm}
+    torch.save(content, home / "v.pth", pickle_protocol=protocol)
+    with pytest.raises(VoiceError, match="would load '(posix|nt) system'"):
+        read_voice(home / "v.pth")
+    assert not (home / "ran").exists()
+
+
+def test_the_reader_of_extras_refuses_by_itself(home: Path) -> None:
+    """Without the scan in front of it: other names, and changes to what may be called."""
+    for harm in (
+        hostile.Command(os.system, f"touch {home / 'ran'}"),
+        hostile.Command(eval, f"open({str(home / 'ran')!r}, 'w')"),
+    ):
+        torch.save({"a": harm}, home / "v.pth", pickle_protocol=4)
+        with pytest.raises(pickle.UnpicklingError, match="would load"):
+            extras.load(home / "v.pth", safe.ALLOWED)
+    change = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb."
+    with zipfile.ZipFile(home / "v.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", change)
+        archive.writestr("archive/version", b"3\n")
+    with pytest.raises(pickle.UnpicklingError, match="change a function"):
+        extras.load(home / "v.pth", safe.ALLOWED)
+    assert not (home / "ran").exists()
 
 
 @pytest.mark.parametrize("sample", hostile.SAMPLES)

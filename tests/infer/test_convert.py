@@ -20,7 +20,7 @@ from rvc.f0 import contour
 from rvc.infer import postprocess, segment
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks, DecoderNoise, PositionalNoise, SourceNoise, TorchDecoder
-from rvc.infer.convert import convert, pieces_of, pitch_control
+from rvc.infer.convert import convert, pitch_control
 from rvc.infer.pipeline import Phase, lead_in_hz
 from rvc.infer.voice import Voice
 from rvc.nets import refinegan
@@ -33,6 +33,7 @@ from tests.fakes import FakeEmbedder
 from tests.infer.conftest import sung
 
 RATE = 40_000
+GATES = ("auto", "off", -80, "-60.5")
 
 
 @pytest.mark.parametrize(
@@ -253,6 +254,47 @@ def test_volume_envelope_follows_the_recording(voice: Voice) -> None:
     assert fall(free) > -30
 
 
+def steps_db(wave: np.ndarray, rate: int, step_s: Any = 0.03) -> Any:
+    size = round(step_s * rate)
+    cut = wave[: len(wave) // size * size].reshape(-1, size)
+    return 10 * np.log10(np.mean(np.square(cut, dtype=np.float64), axis=1) + 1e-12)
+
+
+def test_a_quiet_pick_up_is_not_lifted_to_the_loud_entry_behind_it(voice: Voice) -> None:
+    humming(voice, 0.5)
+    word = sung(3) / np.sqrt(np.mean(sung(3) ** 2))
+    song = np.concatenate([word * 10 ** (-58 / 20), word * 10 ** (-20 / 20)]).astype(np.float32)
+    out, rate = convert(voice, song, 16_000, seed=0, volume_envelope=0)
+    given, made = steps_db(song, 16_000), steps_db(out, rate)
+    nearby = np.array([given[max(0, k - 2) : k + 3].max() for k in range(len(made))])
+    assert (made <= nearby + 12).all()
+    assert made[110:].mean() == pytest.approx(given[110:].mean(), abs=3)
+    assert made[10:90].mean() == pytest.approx(given[10:90].mean(), abs=3)
+
+
+@pytest.mark.parametrize("peak", [0.5, 40.0])
+def test_one_tap_changes_nothing_of_the_rest(voice: Voice, peak: float) -> None:
+    wave = sung(4, level=10 ** (-51 / 20))
+    tapped = wave.copy()
+    tapped[800:1280] = np.random.default_rng(0).uniform(-peak, peak, 480)
+    shares = []
+    for sound in (wave, tapped):
+        out, rate = convert(voice, sound, 16_000, seed=0)
+        shares.append(np.mean(np.abs(out[rate // 2 :]) > 1e-5))
+    assert shares[1] == pytest.approx(shares[0], abs=0.05)
+    assert shares[0] > 0.5
+
+
+def test_the_gate_of_a_conversion_can_be_set_and_switched_off(voice: Voice) -> None:
+    humming(voice, 0.5)
+    room = (np.random.default_rng(0).standard_normal(16_000) * 10 ** (-70 / 20)).astype(np.float32)
+    loudest = {g: np.abs(convert(voice, room, 16_000, seed=0, gate_db=g)[0]).max() for g in GATES}
+    assert [level > 1e-4 for level in loudest.values()] == [False, True, True, False]
+    for wrong in ("loud", "5", "-500", "nan"):
+        with pytest.raises(ValueError, match="dBFS"):
+            Conversion(gate_db=wrong)
+
+
 def test_export_rate_and_loud_input(voice: Voice) -> None:
     out, rate = convert(voice, 4 * sung(1), 16_000, export_rate="48000", seed=0)
     assert (rate, len(out)) == (48_000, 48_000)
@@ -286,7 +328,7 @@ def test_pitch_options(voice: Voice) -> None:
 def test_split_audio_hears_each_stretch_alone(voice: Voice, fake_networks: FakeEmbedder) -> None:
     wave = sung(6)
     wave[2 * 16_000 : 4 * 16_000] = 0
-    pieces = pieces_of(segment.levels(wave), len(wave), -60.0, isolated=True)
+    pieces = segment.plan(segment.levels(wave), len(wave), isolated=True)
     assert len(pieces) == 2
     assert pieces[0].high <= 2.4 * 16_000
     assert pieces[1].low >= 3.6 * 16_000

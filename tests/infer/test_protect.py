@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rvc import Voice, convert, f0
-from rvc.audio import io
+from rvc.audio import io, levels
 from rvc.infer import segment
 from rvc.tools import demo
 
@@ -46,7 +46,7 @@ def unvoiced(speech: np.ndarray) -> np.ndarray:
 def voiced(speech: np.ndarray, unvoiced: np.ndarray) -> np.ndarray:
     """(frames,) bool: with pitch, and away from what has none."""
     pitch = f0.load("swift-f0")(speech)[: len(unvoiced)]
-    return ~segment.widened(pitch == 0, BESIDE)
+    return ~levels.widened(pitch == 0, BESIDE)
 
 
 def db(rows: np.ndarray, mask: np.ndarray) -> float:

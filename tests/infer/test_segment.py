@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,89 @@ def test_little_is_heard_of_a_silence_and_all_of_a_neighbour() -> None:
     assert silent.last - silent.stop == round(segment.SILENT_CONTEXT_S * segment.RATE)
     assert inner.last - inner.stop == round(segment.CONTEXT_S * segment.RATE)
     assert all((p.last - p.first) % segment.GRID == 0 for p in pieces)
+
+
+def quiet_voice(seconds: Any = 12) -> Any:
+    """Words of 0.3 s at -61 dBFS with pauses between them, near no number that decides."""
+    rng = np.random.default_rng(5)
+    wave = rng.standard_normal(seconds * RATE) * 10 ** (-58 / 20)
+    t = np.arange(len(wave)) / RATE
+    return (wave * (0.02 + np.square(np.sin(np.pi * t / 0.6)))).astype(np.float32)
+
+
+def burst(wave: np.ndarray, at_s: Any, seconds: Any, level: Any) -> Any:
+    loud = wave.copy()
+    a, b = int(at_s * RATE), int((at_s + seconds) * RATE)
+    loud[a:b] += level * np.random.default_rng(1).uniform(-1, 1, b - a)
+    return loud
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [(0.02, 0.03, 0.5)],
+        [(6, 0.03, 1.0)],
+        [(2, 0.03, 0.5), (2.3, 0.03, 0.5), (6, 0.05, 1.0)],
+        [(5, 0.8, 0.5)],
+    ],
+)
+def test_taps_and_a_cough_say_nothing_about_a_quiet_voice(events: Any) -> None:
+    wave = quiet_voice()
+    alone = segment.sounding(segment.levels(wave))
+    assert 0.5 < alone.mean() < 1
+    for event in events:
+        wave = burst(wave, *event)
+    beside = segment.sounding(segment.levels(wave))
+    far = np.ones(len(alone), bool)
+    for at, seconds, _ in events:
+        far[int(100 * at) - 40 : int(100 * (at + seconds)) + 40] = False
+    assert np.abs(alone[far].mean() - beside[far].mean()) < 0.05
+
+
+def test_a_quiet_voice_after_a_loud_one_is_heard_and_the_loud_ones_pauses_are_not() -> None:
+    loud = speech_like(8, gaps=[(3, 4)])
+    loud += 10 ** (-66 / 20) * np.random.default_rng(2).standard_normal(len(loud))
+    quiet = quiet_voice(8)
+    heard = segment.sounding(segment.levels(np.concatenate([loud, quiet]).astype(np.float32)))
+    assert heard[820:1580].mean() > 0.9 * segment.sounding(segment.levels(quiet))[20:780].mean()
+    assert not heard[330:390].any()
+
+
+@pytest.mark.parametrize("noise_db", [-64, -70, -78])
+def test_room_tone_behind_the_tail_of_a_loud_phrase_and_beside_a_breath_is_silence(
+    noise_db: Any,
+) -> None:
+    rng = np.random.default_rng(4)
+    wave = rng.standard_normal(40 * RATE) * 10 ** (noise_db / 20)
+    t = np.arange(3 * RATE) / RATE
+    wave[5 * RATE : 8 * RATE] += 0.1 * rng.standard_normal(3 * RATE) * 10 ** (-20 * t / 20)
+    wave[20 * RATE : 20 * RATE + 6400] += 10 ** (-54 / 20) * rng.standard_normal(6400)
+    heard = segment.sounding(segment.levels(wave.astype(np.float32)))
+    assert heard[500:690].all()
+    assert heard[2000:2040].all()
+    far = np.ones(4000, bool)
+    far[475:850] = far[1975:2065] = False
+    assert not heard[far].any()
+
+
+def test_sound_ends_lower_than_it_begins() -> None:
+    levels = np.full(1000, -90.0)
+    levels[400:600] = -30.0
+    levels[600:700] = -63.0  # goes on, though it could not begin
+    heard = segment.sounding(levels)
+    assert heard[400:615].all()
+    assert not heard[:400].any()
+    assert not heard[640:].any(), "but noise in a pause does not go on for ever"
+    wobbling = np.where(np.arange(1000) % 4 < 2, -58.0, -62.0)
+    assert segment.sounding(wobbling, "-60")[:-2].all()
+
+
+def test_the_gate_can_be_set_and_switched_off() -> None:
+    wave = speech_like(3)
+    levels = segment.levels(wave)
+    assert segment.sounding(np.full(50, -150.0), "off").all()
+    assert not segment.sounding(levels, "0").any()
+    assert segment.sounding(np.full(50, -80.0), "-90").all()
+    assert not segment.sounding(np.full(50, -80.0)).any()
+    whole = segment.plan(levels, len(wave), loud=segment.sounding(np.full(300, -150.0), "off"))
+    assert sum(p.stop - p.start for p in whole) == len(wave)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,15 @@ from rvc import Report
 from rvc.dataset import manifest
 from rvc.device import choose
 from rvc.errors import BadInput, Mismatch, MissingModel, StageFailed, VoiceError
-from rvc.nets import voice_file
+from rvc.nets import config, voice_file
+from rvc.nets.synthesizer import Synthesizer
 from rvc.train import build, checkpoint, preflight, pretrained, trainer
 from rvc.train.material import material
 from rvc.train.pretrained import adopt_optimiser, older_order
 from tests.train import tiny
 from tests.train.make import RATE
+
+NARROW = {key: value for key, value in tiny.SMALL.items() if "resblock" not in key}
 
 
 @pytest.fixture
@@ -164,6 +169,49 @@ def test_base_model_for_something_else_is_refused(
         tiny.run(tiny.params(**given))
 
 
+@pytest.mark.parametrize(
+    ("rate", "vocoder"),
+    [(40000, "HiFi-GAN"), (32000, "HiFi-GAN"), (48000, "MRF HiFi-GAN"), (24000, "RefineGAN")],
+)
+def test_a_pair_of_another_rate_or_vocoder_is_refused_by_its_layers(rate: int, vocoder: str) -> Any:
+    def network(rate: int, vocoder: str, **changed: Any) -> Any:
+        settings = replace(config.load(rate, vocoder), **{**NARROW, **changed})
+        return Synthesizer(settings, 8, True, 1, vocoder)
+
+    given = voice_file.public_names(network(48000, "HiFi-GAN").state_dict())
+    net = network(rate, vocoder)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    with pytest.raises(Mismatch, match=r"G\.pth does not fit this voice: .*dec\.") as caught:
+        pretrained.adapt(net, given, Path("G.pth"))
+    assert "another sample rate or vocoder" in caught.value.hint
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+    assert pretrained.adapt(network(48000, "HiFi-GAN"), given, Path("G.pth")) == []
+    with pytest.raises(Mismatch, match="there, .* here"):
+        pretrained.adapt(network(48000, "HiFi-GAN", filter_channels=32), given, Path("G.pth"))
+
+
+def _furthest(folder: Path) -> str:
+    found = pretrained.pair(folder)
+    assert found is not None
+    return found.g.name
+
+
+def test_the_furthest_pair_is_taken_whatever_was_copied_last(tmp_path: Path) -> None:
+    for at, (number, epoch) in enumerate([(12000, 120), (400, 4), (8000, 80)]):
+        for kind in "DG":
+            file = tmp_path / f"{kind}_{number}.pth"
+            torch.save({"model": {"a": torch.ones(1)}, "iteration": epoch}, file)
+            os.utime(file, (1_700_000_000 + at, 1_700_000_000 + at))
+    assert _furthest(tmp_path) == "G_12000.pth"
+    for epoch, right in ((90, "G_12000.pth"), (130, "G_2333333.pth")):
+        for kind in "DG":
+            torch.save(
+                {"model": {"a": torch.ones(1)}, "iteration": epoch},
+                tmp_path / f"{kind}_2333333.pth",
+            )
+        assert _furthest(tmp_path) == right
+
+
 def test_more_speakers_than_the_base_model_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +264,7 @@ def test_optimiser_in_the_older_order(folder: Path) -> None:
 
 def test_training_before_the_other_stages_says_so(folder: Path) -> None:
     (folder / "manifest.json").unlink()
+    shutil.rmtree(folder / "extracted")
     with pytest.raises(StageFailed, match="extract"):
         tiny.run(tiny.params())
     with pytest.raises(BadInput, match="nobody"):

@@ -206,23 +206,45 @@ def test_a_signal_saves_and_ends(
     assert tiny.saved(folder)["step"] >= 3
 
 
-def test_another_balance_is_refused_but_not_where_it_was_never_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tiny.voice(tmp_path, monkeypatch, clips=2, speakers=2)
-    tiny.run(tiny.params(total_epoch=1))
-    with pytest.raises(Mismatch, match="balance was 10 and is now 3"):
-        tiny.run(tiny.params(total_epoch=2, balance=3))
-    saved = tiny.saved(folder)
-    del saved["identity"]["balance"]
-    checkpoint.save(folder, saved)
-    assert tiny.run(tiny.params(total_epoch=2, balance=3))["epoch"] == 2
+@pytest.mark.parametrize(
+    ("change", "word", "steps"),
+    [
+        ({"batch_size": 1}, "batch size was 2 and is now 1", 12),
+        ({"batch_size": 4}, "batch size was 2 and is now 4", 3),
+        ({"balance": 3}, "balance was 10 and is now 3", 6),
+    ],
+)
+def test_another_batch_size_or_balance_goes_on_with_a_note(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, Any],
+    word: str,
+    steps: int,
+) -> Any:
+    folder = tiny.voice(tmp_path, monkeypatch, clips=6, speakers=2)
+    with pytest.raises(Cancelled):
+        tiny.run(tiny.params(total_epoch=2), StopAt(4))  # in the middle of an epoch
+    learnt = tiny.saved(folder)["g"]["dec.conv_pre.bias"]
+    seen = []
+
+    def step(s: Any, batch: Any, recipe: Any) -> Any:
+        seen.append(s.g.dec.conv_pre.bias.detach().clone())
+        return train_step(s, batch, recipe)
+
+    result = tiny.run(tiny.params(total_epoch=2, **change), step=step)
+    assert torch.equal(seen[0], learnt), "what was learnt is kept"
+    assert (result["epoch"], result["step"]) == (2, 4 + 2 * steps)
+    assert word in caplog.text
+    assert "Epoch 1 begins again" in caplog.text
+    caplog.clear()
+    assert tiny.run(tiny.params(total_epoch=3, **change))["epoch"] == 3
+    assert "difference" not in caplog.text, "said once"
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"batch_size": 3}, "batch size was 2 and is now 3"),
         ({"seed": 5}, "seed was 1234 and is now 5"),
         ({"vocoder": "MRF HiFi-GAN"}, "vocoder was 'HiFi-GAN' and is now 'MRF HiFi-GAN'"),
     ],
@@ -238,7 +260,9 @@ def test_another_recipe_is_refused(
     assert (folder / checkpoint.NAME).read_bytes() == before
 
 
-def test_other_data_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_goes_on_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tiny.voice(tmp_path, monkeypatch)
     tiny.run(tiny.params(total_epoch=1))
     clip(folder, "0_1_0", f0_hz=222.0, seed=77)
@@ -248,11 +272,46 @@ def test_other_data_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Monke
     extracted = manifest.require(folder, "extract")
     extracted.outputs.append("0_9_0")
     manifest.record(folder, extracted)
-    with pytest.raises(Mismatch) as caught:
-        tiny.run(tiny.params(total_epoch=2))
+    assert tiny.run(tiny.params(total_epoch=2))["epoch"] == 2
     for words in ("1 clips added (0_9_0)", "1 clips removed (0_3_0)", "1 clips changed (0_1_0)"):
-        assert words in caught.value.message
-    assert "--cleanup" in caught.value.hint
+        assert words in caplog.text
+
+
+def test_a_further_speaker_joins_a_saved_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    folder = tiny.voice(tmp_path, monkeypatch)
+    tiny.run(tiny.params(total_epoch=1))
+    before = tiny.saved(folder)
+    lines = (folder / "filelist.txt").read_text().splitlines()
+    lines += [clip(folder, f"1_{i}_0", f0_hz=222.0, speaker=1, seed=i) for i in range(3)]
+    (folder / "filelist.txt").write_text("\n".join(lines))
+    extracted = manifest.require(folder, "extract")
+    extracted.outputs += [f"1_{i}_0" for i in range(3)]
+    manifest.record(folder, extracted)
+    rows = []
+
+    def step(s: Any, batch: Any, recipe: Any) -> Any:
+        rows.append(s.g.emb_g.weight.detach().clone())
+        return train_step(s, batch, recipe)
+
+    assert tiny.run(tiny.params(total_epoch=2), step=step)["epoch"] == 2
+    assert torch.equal(rows[0][0], before["g"]["emb_g.weight"][0])
+    assert rows[0].shape[0] == 2
+    assert len(tiny.saved(folder)["g"]["emb_g.weight"]) == 2
+
+
+@pytest.mark.parametrize("written", ["relative", "absolute", "by Applio"])
+def test_a_renamed_experiment_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    folder = tiny.voice(tmp_path, monkeypatch)
+    listed = (folder / "filelist.txt").read_text()
+    home = {"relative": "", "absolute": f"{folder}/", "by Applio": "logs/v/"}[written]
+    (folder / "filelist.txt").write_text(listed.replace(f"{folder}/", home))
+    tiny.run(tiny.params(total_epoch=1))
+    folder.rename(folder.with_name("w"))
+    assert tiny.run(tiny.params(total_epoch=2, model_name="w"))["epoch"] == 2
 
 
 def test_what_was_read_to_go_on_is_not_kept_beside_the_training(

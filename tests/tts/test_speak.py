@@ -176,6 +176,18 @@ def test_piper_voices_are_named_or_refused(home: Path, piper_voice: Path) -> Non
         piper.speak("Hello", str(piper_voice))
 
 
+def test_a_piper_voice_that_reads_other_files_is_refused(home: Path, piper_voice: Path) -> None:
+    model = onnx.load(str(piper_voice))
+    table = model.graph.initializer[0]
+    table.data_location = TensorProto.EXTERNAL
+    entry = table.external_data.add()
+    entry.key, entry.value = "location", "../../etc/passwd"
+    table.ClearField("raw_data")
+    piper_voice.write_bytes(model.SerializeToString())
+    with pytest.raises(BadInput, match="beyond its own file"):
+        piper.speak("Hello", str(piper_voice))
+
+
 def test_piper_voices_are_fetched_once_from_the_users_mirror(
     home: Path, piper_voice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

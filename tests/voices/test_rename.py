@@ -38,14 +38,6 @@ def test_files_of_the_name_follow_and_others_stay(home: Path, anna: Path) -> Non
     assert voice.index is not None
 
 
-def test_the_file_list_of_a_training_finds_its_clips_again(home: Path, anna: Path) -> None:
-    lines = "logs/anna/sliced_audios/0_1_0.wav|logs/anna/f0/0.npy|logs/annabel/x|0"
-    (anna / "filelist.txt").write_text(lines)
-    rename("anna", "zoe")
-    moved = (home / "logs" / "zoe" / "filelist.txt").read_text()
-    assert moved == "logs/zoe/sliced_audios/0_1_0.wav|logs/zoe/f0/0.npy|logs/annabel/x|0"
-
-
 def test_a_taken_name_is_refused_and_nothing_moves(home: Path, anna: Path) -> None:
     (home / "logs" / "bob").mkdir()
     before = sorted(f.name for f in anna.iterdir())

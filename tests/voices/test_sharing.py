@@ -268,3 +268,54 @@ def test_what_asks_for_a_login_is_said_to_be_private(host: Host) -> None:
     host.faults.append(closed)
     with pytest.raises(DownloadFailed, match="private"):
         download(f"{host.url}/a/b/blob/main/Zoe.pth")
+
+
+def test_a_token_opens_private_repositories_and_goes_to_nobody_else(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = hosts.Host(dict(host.files))
+    try:
+        monkeypatch.setattr(fetch, "trusted", lambda: frozenset(
+            links.place(url) for url in (host.url, elsewhere.url)))  # fmt: skip
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+
+        def moved(handler: Any, content: Any) -> None:
+            handler.send_response(302)
+            handler.send_header("Location", f"{elsewhere.url}/cdn/Zoe.pth")
+            handler.end_headers()
+
+        host.faults.append(moved)
+        assert download(f"{host.url}/a/b/blob/main/Zoe.pth")["name"] == "Zoe"
+        assert host.asked[0][1]["Authorization"] == "Bearer hf_secret"
+        assert "Authorization" not in elsewhere.asked[0][1]
+    finally:
+        elsewhere.close()
+    assert links.credentials("https://huggingface.co/a/b") == {"Authorization": "Bearer hf_secret"}
+    for other in ("https://hf-mirror.com/a/b", "http://huggingface.co/a", "https://example.com/a"):
+        assert links.credentials(other) == {}
+
+
+@pytest.mark.parametrize(("token", "word"), [("", "set HF_TOKEN"), ("hf_x", "may not read it")])
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("path", ["a/b/blob/main/Zoe.pth", "a/b"])
+def test_what_is_gated_is_told_the_way_in(
+    host: Any, monkeypatch: pytest.MonkeyPatch, token: Any, word: str, status: Any, path: Any
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    host.faults.append(lambda handler, _: handler.send_error(status))
+    with pytest.raises(DownloadFailed, match=f"answered {status}.*{word}"):
+        download(f"{host.url}/{path}")
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks://127.0.0.1:1", "SOCKS5://127.0.0.1:1", "socks9://a:1"])
+def test_a_socks_proxy_is_named_at_once(
+    host: Any, monkeypatch: pytest.MonkeyPatch, proxy: Any
+) -> None:
+    monkeypatch.setattr(links, "find_spec", lambda _: None)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    with pytest.raises(DownloadFailed, match="SOCKS") as caught:
+        download(f"{host.url}/a/b/blob/main/Zoe.pth")
+    assert "ALL_PROXY" in caught.value.hint
+    assert not host.asked

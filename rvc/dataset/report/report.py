@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,20 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
         BadInput: no such folder, or no recordings in it. Cancelled: from `report`.
     """
     began = time.monotonic()
-    dataset = scan(p.folder)
+    dataset = scan(p.folder, one=p.speakers == "one")
     unheard = [Unheard(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
     known = workers.spread(unheard, measure, _crashed, p.cpu_cores, report, NOTE)
     by_key = {one.key: one for one in known}
     found = [by_key[one.key] for one in unheard]
-    result = judged(found)
+    speakers = {one.key: one.speaker for one in dataset.recordings}
+    result = judged(found, speakers)
+    if left_out := dataset.left_out():
+        result["message"] += f" {left_out}"
+    result["left_out"] = {
+        "other_files": dataset.endings,
+        "system_folders": dataset.system_folders,
+        "unreadable": dataset.unreadable,
+    }
     folder = p.output_folder or config.paths().logs / "reports" / _plain(p.folder)
     folder.mkdir(parents=True, exist_ok=True)
     result["plot"] = _drawn(found, p.folder.resolve().name, result, folder / "report.png")
@@ -45,19 +53,30 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     return result
 
 
-def judged(found: Sequence[Measured]) -> dict[str, Any]:
-    """The report of these recordings, JSON-ready; `message` is the verdict."""
+def judged(found: Sequence[Measured], speakers: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The report of these recordings, JSON-ready; `message` is the verdict.
+
+    Args:
+        speakers: whose each recording is; strange voices are looked for within one's own.
+    """
     good = [one for one in found if not one.cause]
+    owners = {one.key: (speakers or {}).get(one.key, 0) for one in found}
     total = verdict.totals(found)
-    copies, groups = duplicates.copies(good), duplicates.groups(good)
+    copies = duplicates.copies(good)
+    own = [[one for one in good if owners[one.key] == n] for n in sorted(set(owners.values()))]
+    groups = [strange for mine in own if (strange := duplicates.groups(mine)) is not None]
     said = verdict.findings(found, total, copies, groups)
-    odd = {*groups.keys, *groups.partly} if groups else set()
+    odd = {key for strange in groups for key in (*strange.keys, *strange.partly)}
     return {
         "message": verdict.sentence(total, said),
         "grade": {"bad": "poor", "warning": "usable", "note": "good"}[
             said[0].severity if said else "note"
         ],
         "totals": total,
+        "speakers_s": {
+            str(n): round(sum(one.seconds for one in good if owners[one.key] == n), 2)
+            for n in sorted(set(owners.values()))
+        },
         "findings": [asdict(one) for one in said],
         "copies": [list(pair) for pair in copies],
         "different": sorted(odd),

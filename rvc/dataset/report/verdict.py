@@ -95,14 +95,14 @@ def findings(
     found: Sequence[Measured],
     total: dict[str, Any],
     copies: Sequence[tuple[str, str]],
-    groups: duplicates.Groups | None,
+    groups: Sequence[duplicates.Groups],
 ) -> list[Finding]:
     """Everything worth saying, the worst first."""
     result = [
         *_amount(total),
         *_quality(total),
         *_music(found),
-        *_voices(groups),
+        *(_voices(strange) for strange in groups),
         *_files(found, copies),
         *_range(total),
     ]
@@ -159,16 +159,14 @@ def _music(found: Sequence[Measured]) -> list[Finding]:
     return [Finding("bad" if share > 0.5 else "warning", text)]
 
 
-def _voices(groups: duplicates.Groups | None) -> list[Finding]:
-    if groups is None:
-        return []
+def _voices(groups: duplicates.Groups) -> Finding:
     names = groups.keys + [f"parts of {key}" for key in groups.partly]
     if groups.other_speaker:
         low, high = groups.pitch_hz
         text = f"a second speaker is suspected ({low:.0f} and {high:.0f} Hz): {_some(names)}"
-        return [Finding("bad", text)]
+        return Finding("bad", text)
     text = "some recordings sound different, as from a second speaker, microphone or room"
-    return [Finding("warning", f"{text}: {_some(names)}")]
+    return Finding("warning", f"{text}: {_some(names)}")
 
 
 def _files(found: Sequence[Measured], copies: Sequence[tuple[str, str]]) -> list[Finding]:
