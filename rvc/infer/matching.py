@@ -159,6 +159,15 @@ def index_of(path: Path | str | None, width: int, voice: Path) -> Retriever | No
     return retriever
 
 
+def never_trained(meta: dict[str, Any], number: int) -> str:
+    """A sentence about a speaker that no recording was of; "" where there is nothing to say."""
+    heard = meta.get("trained_speakers")
+    if not isinstance(heard, list) or number in heard:
+        return ""
+    few = ", ".join(map(str, heard[:8])) + (" ..." if len(heard) > 8 else "")
+    return f"speaker {number} was never trained; its recordings were of {few}"
+
+
 def speaker_names(meta: dict[str, Any], count: int) -> list[str]:
     """Names by position where the file has them, else numbers."""
     named = meta.get("speakers")

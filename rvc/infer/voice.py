@@ -131,10 +131,12 @@ class Voice:
         Raises:
             BadInput: the voice has no such speaker.
         """
-        if sid in self.speakers:
-            return self.speakers.index(sid)
-        if sid.strip().isdecimal() and int(sid) < len(self.speakers):
-            return int(sid)
+        named = sid in self.speakers
+        if named or (sid.strip().isdecimal() and int(sid) < len(self.speakers)):
+            number = self.speakers.index(sid) if named else int(sid)
+            if said := matching.never_trained(self.file.meta, number):
+                LOG.warning("%s: %s.", self.path, said)
+            return number
         few = ", ".join(self.speakers[:8]) + (" ..." if len(self.speakers) > 8 else "")
         raise BadInput(f"{self.path} has no speaker {sid!r}.", f"It has: {few}.")
 

@@ -101,6 +101,7 @@ def voice_meta(m: Material) -> dict[str, Any]:
         "embedder_model": str(m.embedder["name"]),
         "embedder": m.embedder,
         "speakers_id": len({clip.speaker for clip in m.learn}),
+        "trained_speakers": sorted({clip.speaker for clip in m.learn}),
         "median_f0_hz": median_hz(np.concatenate([np.load(clip.voiced) for clip in m.learn])),
     }
     return meta | ({"speakers": m.speakers} if m.speakers else {})

@@ -349,6 +349,19 @@ def test_a_voice_without_pitch_and_other_speakers(
         convert(voice, sung(1), 16_000, sid="3")
 
 
+def test_a_speaker_that_was_never_trained_is_named(
+    fake_networks: FakeEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = voices.Voice(tiny.voice(tmp_path / "v.pth", n_speakers=6), gpu="-")
+    assert made.speaker("3") == 3
+    assert caplog.text == "", "nothing is known of it"
+    made.file.meta["trained_speakers"] = [0, 5]
+    assert made.speaker("5") == 5
+    assert caplog.text == ""
+    assert made.speaker("3") == 3
+    assert "speaker 3 was never trained; its recordings were of 0, 5" in caplog.text
+
+
 def test_bad_arrays_and_wrong_embedders(
     voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
