@@ -99,8 +99,9 @@ def _within(report: Report, number: int, work: list[Task]) -> Report:
 def _raise_failures(failed: list[dict[str, str]], done: list[dict[str, Any]], total: int) -> None:
     if failed:
         more = "".join(f"\n  {f['file']}: {f['cause']}" for f in failed[1:20])
+        verb = "is" if len(done) == 1 else "are"
         error = StageFailed(
-            f"{len(failed)} of {total} recordings could not be converted, {len(done)} are done. "
+            f"{len(failed)} of {total} recordings could not be converted, {len(done)} {verb} done. "
             f"{failed[0]['file']}: {failed[0]['cause']}{more}",
             "Repair or remove them and run it again: what is done is not done twice.",
         )

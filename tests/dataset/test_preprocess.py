@@ -580,7 +580,8 @@ def test_an_unreadable_recording_is_named(data: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(io, "info", refuse)
     result = run(data)
     assert [f["file"] for f in result["failures"]] == ["b.wav"]
-    assert "b.wav cannot be read: Permission denied" in result["message"]
+    assert "Not allowed to" in result["message"]
+    assert "b.wav" in result["message"]
 
 
 @pytest.mark.parametrize("kind", ["silent", "empty", "dangling"])

@@ -88,6 +88,7 @@ def heard(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hearing:
     """(options) -> (what the embedder hears, the pitch that is found) of the three vowels."""
     ear = Ear(tiny.EMBED_WIDTH)
     monkeypatch.setattr(EmbedderManager, "load", lambda *a, **k: ear)
+    monkeypatch.setattr(EmbedderManager, "home", lambda *a, **k: tmp_path)
     monkeypatch.setattr(accelerate, "embedder", lambda *a: None)
     monkeypatch.setenv("RVC_NO_GRAPHS", "1")
     source, pth, curve = (tmp_path / n for n in ("vowels.wav", "v.pth", "f0.csv"))

@@ -122,6 +122,7 @@ def test_through_pipes(home: Path, take: Path, tmp_path: Path) -> None:
         "from rvc.onnx import accelerate\nfrom tests import fakes\n"
         "accelerate.embedder = lambda *a: None\n"
         "EmbedderManager.load = lambda *a, **k: fakes.FakeEmbedder(32)\n"
+        "import pathlib; EmbedderManager.home = lambda *a, **k: pathlib.Path(sys.path[0])\n"
         "f0.load = lambda n, d: fakes.FakePitch()\nimport core; core.main(sys.argv[1:])"
     )
     words = ["infer", "--input-path", "-", "--output-path", "-", "--pth-path", str(pth)]

@@ -27,7 +27,7 @@ from rvc.errors import (
     VoiceError,
 )
 from rvc.hub import links
-from rvc.server import fence, machine, progress, routes
+from rvc.server import fence, machine, progress, uploads
 from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
@@ -312,7 +312,7 @@ def test_datasets_stay_in_their_folder(client: TestClient, home: Path, dataset: 
 def test_too_large_an_upload_leaves_nothing(
     client: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    monkeypatch.setattr(routes, "MAX_UPLOAD_BYTES", 10)
+    monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 10)
     answer = client.post("/api/files?name=a.wav", content=content)
     assert answer.status_code == 400
     assert "1 GB" in answer.json()["hint"]

@@ -110,8 +110,6 @@ def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(
     assert page.locator("job-panel[data-stale]").count() == 0
     upload(page, recording(tmp_path / "second.wav", 2.0))
     page.locator("job-panel[data-stale] .stale").wait_for()
-    reload(page)
-    page.locator("job-panel[data-stale] .stale").wait_for()
     page.locator("#convert").click()
     panel(page, "done", says="Converted second.wav.")
     assert page.locator("job-panel[data-stale]").count() == 0
@@ -139,7 +137,7 @@ def test_results_are_kept_compared_and_used_again(
     takes = page.locator("#takes .result-row")
     takes.nth(1).wait_for()
     assert "+5 st" in takes.nth(0).inner_text()
-    assert "st" not in takes.nth(1).locator(".chips").inner_text()
+    assert "+5 st" not in takes.nth(1).locator(".chips").inner_text()
     for take in takes.all():
         take.get_by_role("button", name="Compare").click()
     page.locator("#takes ab-player").get_by_role("button", name="first anna.wav").click()

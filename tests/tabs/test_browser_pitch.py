@@ -123,7 +123,7 @@ def test_an_octave_on_a_selection_is_heard_in_the_result(
 
     page.locator("#convert").click()
     panel(page, "done", says="say demo", limit_ms=LIMIT_MS)
-    measure = load("fcpe")
+    measure = load("swift-f0")
     heard = measure(io.load(server.home / "assets" / "audios" / "say demo.wav", 16000)[0])
     said = measure(io.load(spoken, 16000)[0])
     count = min(len(heard), len(said))

@@ -128,7 +128,7 @@ def test_a_folder_with_a_broken_file_is_a_table(
     page.locator("#convert-all").click()
     failed = panel(page, "failed", says="1 of 2 recordings", limit_ms=LIMIT_MS)
     said = failed.locator(".notice > p").first.inner_text()
-    assert said == "1 of 2 recordings could not be converted, the others are done."
+    assert said == "1 of 2 recordings could not be converted, 1 is done."
     rows = failed.locator("table.files tr")
     good, bad = sorted((row.inner_text(), row) for row in rows.all())
     assert good[0].startswith("✓ speech.wav")

@@ -66,7 +66,7 @@ def test_the_life_of_a_voice(visit: Visit, server: Server, monkeypatch: pytest.M
     library.locator("input[type=file]").set_input_files(files)
     told(page, "Imported demo")
     demo = card(page, "demo")
-    assert "24 kHz · lite · epoch" in demo.inner_text()
+    demo.get_by_text("24 kHz · lite · epoch").wait_for()
     assert "Index" in demo.inner_text()
 
     demo.get_by_role("button", name="Listen: demo").click()
