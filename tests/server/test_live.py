@@ -254,7 +254,8 @@ def test_bypass_mute_and_recording(client: TestClient, home: Path) -> None:
         page.until("done", did="mute")
         page.played.clear()
         page.say(tone(1.2))
-        level = np.sqrt(np.mean(np.concatenate(page.played)[-FRAME * 10 :] ** 2))
+        frames = np.concatenate(page.played)[-FRAME * 30 :].reshape(30, FRAME)
+        level = np.median(np.sqrt(np.mean(frames**2, axis=1)))  # one may hold a seam: busy machine
         assert level == pytest.approx(0.3 / np.sqrt(2), rel=0.03)
         page.do("record", what="off")
         made = page.until("done", did="record")["done"]
