@@ -9,7 +9,6 @@ cache, then once more with a warm one, then stays on it with nothing to do. Noth
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +20,6 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rvc.config import KIT  # noqa: E402
 from tests.tabs import browsing  # noqa: E402
 
 HEAVIEST = 8
@@ -83,7 +81,6 @@ def main() -> None:
     seconds = parser.parse_args().idle_s
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
-        shutil.copytree(KIT / "demo", home / "logs" / "demo")
         began = time.perf_counter()
         server = browsing.Server(home, program=["app.py"])
         print(f"the program answers after {time.perf_counter() - began:.2f} s")

@@ -79,22 +79,18 @@ def main(tabs: list[str]) -> None:
 
 
 def furnish(home: Path) -> None:
-    """The shipped voice and recording where a person's own would lie."""
-    for name, folder in {"demo.pth": "logs/demo", "demo.index": "logs/demo"}.items():
-        (home / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(KIT / "demo" / name, home / folder)
-    for folder in ("assets/audios", "assets/datasets/anna"):
-        (home / folder).mkdir(parents=True)
-        shutil.copy(KIT / "demo" / "sample.flac", home / folder)
+    """The shipped recording where those of a training would lie."""
+    (home / "assets/datasets/anna").mkdir(parents=True)
+    shutil.copy(KIT / "demo" / "sample.flac", home / "assets/datasets/anna")
 
 
 def convert(server: browsing.Server) -> list[str]:
     """Two results of the shipped recording, the later one with other settings; their jobs."""
-    audios, voice = server.home / "assets" / "audios", server.home / "logs" / "demo"
+    audios, voice = server.home / "assets" / "audios", KIT / "demo"
     made: list[str] = []
     for name, changes in {"sample demo.wav": {}, "sample demo 2.wav": {"pitch": 3}}.items():
         values = {
-            "input_path": str(audios / "sample.flac"), "output_path": str(audios / name),
+            "input_path": str(voice / "sample.flac"), "output_path": str(audios / name),
             "pth_path": str(voice / "demo.pth"), "index_path": str(voice / "demo.index"),
             "f0_method": "fcpe",
         }  # fmt: skip

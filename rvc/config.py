@@ -124,9 +124,12 @@ def user_data(platform: str) -> Path:
     return Path(base) / "rvc-voice"
 
 
-def kit() -> Path | None:
-    """The folder of what ships with the program, where the program's own folders are in use."""
-    return KIT if paths().root == own_root() else None
+SHIPPED = KIT  # where lists find the voice and the recording to begin with
+
+
+def kit() -> Path:
+    """The folder of the voice and the recording that ship, which every list of them ends with."""
+    return SHIPPED
 
 
 def tidy(name: str) -> str:

@@ -156,7 +156,7 @@ class Page:
         root = paths().audios
         found = [f for f in root.iterdir() if is_sound_name(f)] if root.is_dir() else []
         found.sort(key=lambda f: -f.stat().st_mtime)
-        found += sorted((kit() or root / "-").glob("*/sample.flac"))
+        found += sorted(kit().glob("*/sample.flac"))
         return [(f.name, str(f)) for f in found]
 
     def voices(self) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import core  # noqa: E402
+from rvc import config  # noqa: E402
 
 pytest.register_assert_rewrite("tests.tabs.browsing")
 
@@ -32,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "home"
     root.mkdir()
     monkeypatch.setenv("RVC_HOME", str(root))
+    monkeypatch.setattr(config, "SHIPPED", root / "nothing")
     return root
 
 

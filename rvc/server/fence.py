@@ -44,7 +44,10 @@ class Fence:
 
     def inputs(self) -> tuple[Path, ...]:
         here = paths()
-        return (*self.outputs(), here.assets.resolve(), here.models.resolve(), dropped().resolve())
+        return (
+            *self.outputs(), here.assets.resolve(), here.models.resolve(), dropped().resolve(),
+            kit().resolve(),
+        )  # fmt: skip
 
     def check(self, p: Given) -> Given:
         """Refuse parameters whose paths leave the folders that are open.
@@ -84,8 +87,7 @@ class Fence:
         Raises:
             NotFound: missing, outside the output folders, or not a kind that is served.
         """
-        shipped = kit()  # the sample recording, to be heard beside its conversion
-        for root in (*self.outputs(), *([shipped.resolve()] if shipped else [])):
+        for root in (*self.outputs(), kit().resolve()):  # the shipped sample is heard, too
             try:
                 file = (root / name).resolve()
                 if _inside(file, (root,)) and file.suffix in SERVED and file.is_file():

@@ -50,7 +50,7 @@ class Recordings:
         found, more = _walk(root)
         found.sort(key=lambda row: -row["changed_s"])
         if not folder:
-            found += [_row(f) for f in sorted((kit() or root / "-").glob("*/sample.flac"))]
+            found += [_row(f) for f in sorted(kit().glob("*/sample.flac"))]
         return {"recordings": found[:limit], "count": len(found), "more": more}
 
     def facts(self, path: str) -> dict[str, Any]:
@@ -78,8 +78,7 @@ class Recordings:
         return {"seconds": sum(_seconds(row["path"], row["changed_s"]) for row in rows)}
 
     def _tells_of(self, file: Path) -> bool:
-        shipped = kit()
-        return self.fence.may_read(file) or bool(shipped and file.is_relative_to(shipped))
+        return self.fence.may_read(file) or file.resolve().is_relative_to(kit().resolve())
 
     def remove(self, path: str) -> dict[str, str]:
         """Take a recording of ours away, so that `restore` can bring it back for a month.

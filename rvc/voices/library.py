@@ -64,7 +64,7 @@ def voices() -> list[Voice]:
     files = tuple((p, _mark(p)) for p in seen if is_voice(p))
     marks = ((p, _mark(p)) for p in seen if p.suffix == ".index")
     indexes = tuple((p, mark) for p, mark in marks if mark[1] > 0)
-    shipped = sorted((kit() or root / "-").glob("*/demo.pth"))
+    shipped = sorted(kit().glob("*/demo.pth"))
     return [*_sorted(files, indexes), *(Voice(p.stem, p, p.with_suffix(".index"), facts(p))
                                         for p in shipped)]  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +27,8 @@ RATE = 24000
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The real program, with the demo voice as the user's own and two seconds of speech."""
+    """The real program, with two seconds of speech."""
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(KIT / "demo", home / "logs" / "demo")
     wave, rate = soundfile.read(KIT / "demo" / "sample.flac")
     soundfile.write(home / "speech.wav", wave[: 2 * rate], rate)
     running = Server(home, program=["app.py"])

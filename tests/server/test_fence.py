@@ -18,12 +18,13 @@ from gradio import networking
 from starlette.testclient import TestClient
 
 import app
-from rvc import jobs, server, tasks
+from rvc import config, jobs, server, tasks
 from rvc.config import REPOSITORY
-from rvc.errors import BadInput
+from rvc.errors import BadInput, NotFound
 from rvc.params import ImportVoice, Infer, ModelConvert, ModelEdit, Tensorboard, Tts
 from rvc.params.base import base_type, reads, writes
-from rvc.server import fence
+from rvc.server import fence, recordings
+from rvc.voices import library
 from tests.hub.hosts import Host
 
 HERE = "http://127.0.0.1:6969"
@@ -284,3 +285,23 @@ def test_versions_with_known_holes_are_not_installed() -> None:
     least = {"gradio": (6, 7), "torch": (2, 10)}
     for name, version in least.items():
         assert tuple(int(part) for part in pinned[name].split(".")[:2]) >= version
+
+
+@pytest.mark.parametrize("confined", [False, True])
+def test_what_ships_is_offered_and_may_be_used_wherever_the_data_lies(
+    home: Path, monkeypatch: pytest.MonkeyPatch, confined: bool
+) -> None:
+    monkeypatch.setattr(config, "SHIPPED", config.KIT)
+    guard = fence.Fence(confined)
+    (voice,) = library.voices()
+    (row,) = recordings.Recordings(guard).listing()["recordings"]
+    assert (voice.name, row["name"]) == ("demo", "sample.flac")
+    made = home / "assets" / "audios" / "made.wav"
+    asked = Infer(input_path=row["path"], output_path=made, pth_path=voice.pth)
+    assert guard.check(asked).pth_path == voice.pth
+    assert guard.served("demo/sample.flac") == Path(row["path"])
+    assert recordings.Recordings(guard).facts(row["path"])["seconds"] > 10
+    passed = Path(row["path"]).parent / ".." / ".." / ".." / "config.py"
+    if confined:
+        with pytest.raises(NotFound):
+            recordings.Recordings(guard).facts(str(passed))

@@ -31,6 +31,11 @@ REPOSITORY = Path(__file__).parents[2]
 LIMIT_MS = 120_000  # a page needs a second, and half a minute where ten others want the processor
 START_LIMIT_S = 180.0
 SHAPE: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"}
+BARE = [
+    "-c",
+    "from pathlib import Path; from rvc import config; config.SHIPPED = Path('nothing');"
+    "import app; app.main()",
+]  # the program without the voice that ships
 FAKES = ["-m", "tests.tts.fake_engines", "app"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ SECONDS = 3.3  # there the speaker pauses
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(KIT / "demo", home / "logs" / "demo")
     running = Server(home, program=["app.py"])
     yield running
     running.stop()

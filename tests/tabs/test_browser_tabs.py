@@ -72,7 +72,6 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, host: Host) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(KIT / "demo", home / "logs" / "demo")
     running = Server(home, program=["app.py"], HF_ENDPOINT=host.url, RVC_OFFLINE="", NO_PROXY="*")
     yield running
     running.stop()
@@ -223,7 +222,9 @@ def test_two_voices_are_blended(page: Watched, server: Server) -> None:
     assert file == (server.home / "logs" / "halfway" / "halfway.pth").read_bytes()
 
 
-def test_voices_come_in_by_link_and_by_hand(page: Watched, server: Server, host: Host) -> None:
+def test_voices_come_in_by_link_and_by_hand(
+    page: Watched, server: Server, host: Host, tmp_path: Path
+) -> None:
     voices = tab(page, "voices")
     incoming = unfold(page, voices, "Voice from a link")
     link = incoming.get_by_label("Model link")
@@ -239,10 +240,13 @@ def test_voices_come_in_by_link_and_by_hand(page: Watched, server: Server, host:
     voices.locator(".voice-card", has_text="zoe").wait_for()
     incoming = unfold(page, voices, "Voice from a file or folder")
     drop = incoming.locator(".drop-voice input[type=file]")
-    drop.set_input_files([str(KIT / "demo" / "demo.pth"), str(KIT / "demo" / "demo.index")])
+    files = {end: tmp_path / f"nina.{end}" for end in ("pth", "index")}
+    for end, file in files.items():
+        shutil.copy(KIT / "demo" / f"demo.{end}", file)
+    drop.set_input_files(list(files.values()))
     holds(incoming.get_by_label("Source"), ".*dropped.*")
     page.locator("#do-import-voice").click()
-    incoming.locator("job-panel[data-state=done]", has_text="demo").wait_for(timeout=LIMIT_MS)
+    incoming.locator("job-panel[data-state=done]", has_text="nina").wait_for(timeout=LIMIT_MS)
 
 
 def test_small_tools_show_what_they_found(page: Watched, server: Server, speech: Path) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Locator
 from rvc.config import KIT
 from rvc.nets.voice_file import read_voice
 from rvc.voices import sample
-from tests.tabs.browsing import Server, Visit, Watched, holds
+from tests.tabs.browsing import BARE, Server, Visit, Watched, holds
 
 pytest_plugins = ["tests.tabs.browsing"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -27,7 +27,7 @@ LIMIT_MS = 240_000  # of work that takes seconds on a quiet machine
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("home"), program=["app.py"])
+    running = Server(tmp_path_factory.mktemp("home"), program=BARE)
     yield running
     running.stop()
     assert "Traceback" not in running.log.read_text()

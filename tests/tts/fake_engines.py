@@ -112,10 +112,11 @@ def main() -> None:
     tasks.VERBS.update(VERBS)
     if sys.argv[1] == "app":
         import app
-        from rvc import jobs
+        from rvc import config, jobs
         from rvc.realtime import remote
         from rvc.server import machine
 
+        config.SHIPPED = paths().root / "nothing"
         remote.PROGRAM = ("-m", "tests.realtime.fake_remote")
         jobs.RUNNER = ["-m", "tests.tts.fake_engines"]
         machine.LOOK = (
