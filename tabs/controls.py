@@ -106,13 +106,16 @@ class Form:
 
 
 def read(params: type[Model], values: Mapping[str, Any]) -> Model:
-    """Validate; fields the class does not have are left out.
+    """Validate; fields the class does not have are left out, and an empty text is no value.
 
     Raises:
         BadInput: names every option that is wrong, in the words of the command line.
     """
+    fields = params.model_fields
+    given = {k: v for k, v in values.items() if k in fields}
+    given |= {k: None for k, v in given.items() if v == "" and fields[k].default is None}
     try:
-        return params(**{k: v for k, v in values.items() if k in params.model_fields})
+        return params(**given)
     except ValidationError as error:
         raise BadInput(complaint(error.errors()), "Correct the named settings.") from error
 
@@ -244,7 +247,7 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
         usual = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
         step = FINE.get(name, usual)
         return gr.Slider(low, high, value, step=step, buttons=[], **text)
-    if kind in (int, float):
+    if kind in (int, float) and not optional:  # Gradio's number field makes 0 of nothing
         precision = 0 if kind is int else None
         return gr.Number(value, precision=precision, minimum=low, maximum=high, **text)
     return gr.Textbox("" if value is None else str(value), max_lines=1, **text)

@@ -158,9 +158,9 @@ def write(title: str, values: dict[str, Any], folder: Path | None = None) -> Pat
     Raises:
         BadInput: a name that cannot be used, or a value outside its range.
     """
-    controls.read(Sound, values)
+    checked = controls.read(Sound, values)
     folder = folder or paths().assets / "presets"
     file = named(folder, f"{title.strip()}.json")
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(file, values, indent=1)
+    files.write_json(file, {k: getattr(checked, k) for k in values}, indent=1)
     return file

@@ -185,6 +185,8 @@ def test_a_song_becomes_a_cover_whose_stems_are_mixed_again(
     mixer.wait_for(timeout=LIMIT_MS)
     names = mixer.locator(".stem-name").all_inner_texts()
     assert names == ["Original", "Voice in the song", "Converted voice", "Accompaniment"]
+    left = page.evaluate("document.querySelector('#tab-songs job-panel').job.params.index_rate")
+    assert left is None  # what nobody gave is not sent as 0
     mixer.get_by_role("button", name="Mute: Accompaniment").click()
     mixer.get_by_role("button", name="Mix again with these gains").click()
     page.wait_for_function(

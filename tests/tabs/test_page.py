@@ -141,3 +141,17 @@ def test_the_pitch_can_be_set_in_parts_of_a_semitone() -> None:
     slider = controls.component("pitch", declared, str, {})
     assert slider.step <= 0.01
     assert controls.read(params.Convert, {"pitch": -0.32}).pitch == -0.32
+
+
+@pytest.mark.parametrize(("field", "typed"), [("index_rate", "0.4"), ("seed", "7")])
+def test_a_number_that_nobody_gave_stays_ungiven(field: str, typed: str) -> None:
+    """Gradio's number field would send 0, which is a seed and a strength like any other."""
+    with gr.Blocks():
+        form = controls.form(params.Infer, str)
+    control = form.fields[field]
+    assert isinstance(control, gr.Textbox)
+    needed = {"input_path": "a.wav", "output_path": "b.wav", "pth_path": "v.pth"}
+    assert getattr(controls.read(params.Infer, needed | {field: control.value}), field) is None
+    assert getattr(controls.read(params.Infer, needed | {field: typed}), field) == float(typed)
+    with pytest.raises(BadInput, match=field.replace("_", ".")):
+        controls.read(params.Infer, needed | {field: "much"})
