@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from rvc.errors import BadInput
 from rvc.params import Params
 from rvc.params.base import base_type, choices, complaint, group_of, limits
+from tabs.events import QUIET
 from tabs.i18n import Translate
 
 LABELS = {  # where the name of a parameter, read aloud, would not tell a newcomer enough
@@ -188,8 +189,7 @@ def _fill(
         made = special() if special else component(name, declared, t, start)
         made.elem_classes = [*made.elem_classes, f"is-{name}"]  # for its tooltip and complaints
         built.fields[name] = made
-        below = [n for n in names if inside.get(n, ("",))[0] == name]
-        if not below:
+        if not (below := [n for n in names if inside.get(n, ("",))[0] == name]):
             return
         value = inside[below[0]][1]
         shown = _start(name, declared, start) == value
@@ -199,9 +199,7 @@ def _fill(
             lambda now, value=value: gr.Column(visible=now == value),
             built.fields[name],
             column,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
     _grid([n for n in names if n not in inside], place)
@@ -210,8 +208,8 @@ def _fill(
 def _grid(names: list[str], place: Any) -> None:
     """Controls in as many even columns as there is room for (the style sheet decides)."""
     with gr.Column(elem_classes="grid"):
-        for name in names:
-            place(name)
+        for each in names:
+            place(each)
 
 
 def text_of(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:
@@ -245,9 +243,8 @@ def component(name: str, declared: FieldInfo, t: Translate, start: Mapping[str, 
     optional = value is None and not declared.is_required()  # a slider always has a value
     if None not in (low, high) and not optional and high - low <= WIDE:
         usual = 1 if kind is int else next((s for span, s in STEPS if high - low <= span), 1)
-        step = FINE.get(name, usual)
-        return gr.Slider(low, high, value, step=step, buttons=[], **text)
+        return gr.Slider(low, high, value, step=FINE.get(name, usual), buttons=[], **text)
     if kind in (int, float) and not optional:  # Gradio's number field makes 0 of nothing
-        precision = 0 if kind is int else None
-        return gr.Number(value, precision=precision, minimum=low, maximum=high, **text)
+        whole = 0 if kind is int else None
+        return gr.Number(value, precision=whole, minimum=low, maximum=high, **text)
     return gr.Textbox("" if value is None else str(value), max_lines=1, **text)
