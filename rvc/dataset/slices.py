@@ -122,9 +122,7 @@ def _parts(raw: Uncut, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]
         start = _border(raw.path, raw.start, rate) if raw.start else 0
         stop = _border(raw.path, raw.stop, rate) if raw.stop else None
         held, at = np.zeros(0, np.float32), start
-        for block in io.blocks(
-            raw.path, block_s=PART_S, start=start, stop=stop, strict=False, account=account
-        ):
+        for block in io.blocks(raw.path, True, PART_S, start, stop, strict=False, account=account):
             held = np.concatenate([held, block.wave]) if len(held) else block.wave
             if raw.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
                 cut = len(held) - slicer.quietest(held[-round(2 * REACH_S * rate) :], rate)

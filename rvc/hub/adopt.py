@@ -15,7 +15,7 @@ from rvc.errors import BadInput
 from rvc.files import replacing
 from rvc.hub import catalog, sha256
 from rvc.hub.catalog import Asset
-from rvc.hub.safe import is_page
+from rvc.hub.foreign import is_page
 
 log = logging.getLogger(__name__)
 

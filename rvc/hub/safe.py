@@ -1,7 +1,5 @@
 """Open model files that strangers made: they stay data, whatever they try to be.
 
-What is no model at all - a pointer, a web page, half a download - is called by its name.
-
 A pickle is scanned for what it would import before torch reads it, and torch then reads it with
 its restricted unpickler. Sizes are checked before anything is allocated.
 """
@@ -21,57 +19,6 @@ from rvc.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<body")
-AGAIN = "Download it again."
-UNPACK = "Unpack it first, then import the folder."
-STARTS = (  # first bytes, what it is, what to do
-    (b"version https://git-lfs", "a pointer of Git LFS to the file, not the file itself", AGAIN),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
-    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
-    (b"\x1f\x8b", "packed with gzip", UNPACK),
-    (b"\xfd7zXZ", "packed with xz", UNPACK),
-    (b"BZh", "packed with bzip2", UNPACK),
-    (b"%PDF", "a PDF document", "Choose a .pth file."),
-    (b"RIFF", "a recording", "Choose a .pth file."),
-    (b"fLaC", "a recording", "Choose a .pth file."),
-    (b"ID3", "a recording", "Choose a .pth file."),
-)
-LOOK_BYTES = 1 << 16
-
-
-def is_page(start: bytes) -> bool:
-    """Whether a file begins like a web page."""
-    return start[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES)
-
-
-def refuse_foreign(path: Path) -> None:
-    """Nothing, where a file may be a model or an archive with one.
-
-    Raises:
-        BadInput: it is something else; the message says what.
-    """
-    with path.open("rb") as stream:
-        start = stream.read(LOOK_BYTES)
-    said = _foreign(path, start)
-    if said is not None:
-        raise BadInput(f"{path} is {said[0]}.", said[1])
-
-
-def _foreign(path: Path, start: bytes) -> tuple[str, str] | None:
-    if not start:
-        return "empty (0 bytes)", AGAIN
-    if is_page(start):
-        return "a web page, not a model file", "Download the file itself; is it shared publicly?"
-    for first, what, advice in STARTS:
-        if start.startswith(first):
-            return what, advice
-    if not any(start):
-        return "filled with zeros at its beginning: its content never came", AGAIN
-    if start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(path):
-        return "cut off: the end of the file is missing", AGAIN
-    return None
 
 
 LOG = logging.getLogger(__name__)
@@ -198,12 +145,17 @@ def load(path: Path | str, extra: Iterable[str] = (), limit: int = LIMIT_BYTES) 
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path} does not exist.", "Check the path.")
-    refuse_foreign(path)
-    if path.stat().st_size > limit:
-        raise BadInput(f"{path} is larger than {limit >> 20} MB.", HINT)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    return _read_pickle(path, ALLOWED | frozenset(extra), limit)
+    try:
+        if path.stat().st_size > limit:
+            raise BadInput(f"{path} is larger than {limit >> 20} MB.", HINT)
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        return _read_pickle(path, ALLOWED | frozenset(extra), limit)
+    except BadInput:
+        from rvc.hub import foreign
+
+        foreign.refuse(path)  # it may be no model at all
+        raise
 
 
 def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:

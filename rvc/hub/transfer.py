@@ -15,7 +15,7 @@ from rvc import Report, files
 from rvc.errors import DownloadFailed, StorageFailed
 from rvc.hub import links, renamed, sha256
 from rvc.hub.catalog import Asset
-from rvc.hub.safe import is_page
+from rvc.hub.foreign import is_page
 from rvc.hub.speed import Speed
 
 log = logging.getLogger(__name__)

@@ -11,21 +11,20 @@ import json
 import logging
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
 from rvc import memory, tasks, turns
 from rvc.config import load_settings
 from rvc.errors import BadInput, Cancelled
+from rvc.jobs.outputs import JobLog, Outputs, sink_of_thread
 from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS, STATUS, write
 from rvc.jobs.report import Progress, perform
 from rvc.jobs.surroundings import Surroundings
@@ -35,10 +34,7 @@ THREADS = 4  # jobs begun at a time: one computes, the others load or let it pas
 ENGINE = "infer"  # the verb whose engine is loaded beforehand
 WAKE_S = 1.0
 
-Tell = Callable[..., None]
-
 log = logging.getLogger("rvc.jobs")
-_sink = threading.local()  # `.file` is the log of the job of this thread
 
 
 class NotBegun(Exception):
@@ -62,44 +58,6 @@ class Job:
     @property
     def key(self) -> tuple[bool, int]:
         return self.long, self.number
-
-
-class Outputs:
-    """Where this process and its libraries write: standard output and error, as the turn goes.
-
-    Attributes:
-        server: the server's pipe, which nothing else writes to.
-        own: the process's own log, while no job has the turn.
-    """
-
-    def __init__(self) -> None:
-        self.server = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        self.own = os.dup(2)
-        self.lock = threading.Lock()
-        self.lead(self.own)
-
-    def lead(self, number: int) -> None:
-        """From now on what is printed goes to this file."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        for standard in (1, 2):
-            os.dup2(number, standard)
-
-    def tell(self, **values: Any) -> None:
-        """A line for the server, if it is still there."""
-        with self.lock, suppress(OSError, ValueError):
-            self.server.write(json.dumps(values) + "\n")
-            self.server.flush()
-
-
-class JobLog(logging.Handler):
-    """Writes each record into the log of the job whose thread it comes from."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        file: IO[str] = getattr(_sink, "file", None) or sys.stderr
-        with suppress(OSError, ValueError):
-            file.write(self.format(record) + "\n")
-            file.flush()
 
 
 class Worker:
@@ -170,13 +128,13 @@ class Worker:
     def _do(self, job: Job) -> None:
         folder = job.file.parent
         with (folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as sink:
-            _sink.file = sink
+            sink_of_thread.file = sink
             try:
                 self._in_turn(job, sink)
             except Cancelled as stopped:  # before it had begun
                 write(folder / STATUS, {"state": "cancelled", "error": stopped.as_dict()})
             finally:
-                _sink.file = None
+                sink_of_thread.file = None
 
     def _in_turn(self, job: Job, sink: IO[str]) -> None:
         """Do a job, computing only when it is its turn."""

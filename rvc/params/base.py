@@ -13,14 +13,8 @@ from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+import pydantic
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from rvc import config
@@ -80,9 +74,8 @@ def option(
         writes: it names a file or folder that is written.
         limits: bounds and patterns, as pydantic takes them.
     """
-    return Field(
-        default, description=help, json_schema_extra=_extra(group, reads, writes), **limits
-    )
+    extra = _extra(group, reads, writes)
+    return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
 def with_default(params: type[Params], name: str, default: Any) -> Any:
@@ -112,20 +105,19 @@ class Params(BaseModel):
         frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
     )
 
-    @field_validator("model_name", mode="before", check_fields=False)
+    @pydantic.field_validator("model_name", mode="before", check_fields=False)
     @classmethod
     def _tidy_name(cls, value: Any) -> Any:
         """One voice has one name, whatever blanks somebody typed around it."""
         return (config.tidy(value) or value) if isinstance(value, str) else value
 
-    @model_validator(mode="before")
+    @pydantic.model_validator(mode="before")
     @classmethod
     def _pasted(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        named = [name for name in values if name in cls.model_fields]
-        named = [name for name in named if _is_path(cls.model_fields[name])]
-        return {**values, **{name: _meant(values[name]) for name in named}}
+        paths = (n for n, f in cls.model_fields.items() if n in values and _is_path(f))
+        return {**values, **{name: _meant(values[name]) for name in paths}}
 
     def implied_outputs(self) -> dict[str, Path]:
         """Files written beside an input where nothing else is asked for, by field."""
@@ -204,11 +196,11 @@ def choices(annotation: Any) -> list[Any]:
 
 def limits(field: FieldInfo) -> tuple[Any, Any]:
     """The (lowest, highest) value a field accepts; None where it has no bound."""
-    low, high = (
-        next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None)
-        for key in ("ge", "le")
-    )
-    return low, high
+
+    def bound(key: str) -> Any:
+        return next((getattr(m, key) for m in field.metadata if hasattr(m, key)), None)
+
+    return bound("ge"), bound("le")
 
 
 class Replacing(Params):
@@ -223,10 +215,8 @@ class Replacing(Params):
             BadInput: there is a file, and nobody said that it may go.
         """
         if target.exists() and not self.overwrite:
-            raise BadInput(
-                f"{target} is there already.",
-                "Give --overwrite to replace it, or choose another name.",
-            )
+            hint = "Give --overwrite to replace it, or choose another name."
+            raise BadInput(f"{target} is there already.", hint)
 
 
 class Gating(Params):

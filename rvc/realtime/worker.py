@@ -171,14 +171,14 @@ class Worker:
         if message.get("what", "off") != "off":
             path = Path(str(message["path"]))
             self.recorder = Recorder(path, session.port.rate_out, message["what"])
-            session.taps = [self.recorder]
+            session.taps.append(self.recorder)
         return done
 
     def _end_recording(self) -> Done:
         """Close a recording; says where it is and how long."""
         recorder, self.recorder = self.recorder, None
         if self.session is not None:
-            self.session.taps = []
+            self.session.taps.clear()
         if recorder is None:
             return None
         recorder.close()

@@ -74,8 +74,7 @@ def train(
     m = material(p, folder)
     recipe = build.recipe(p, m, chosen, ranks)
     saved = None if p.cleanup else checkpoint.load(folder)
-    if saved is not None and saved["step"] == 0:
-        saved = None  # nothing was learnt yet, so nothing binds the settings
+    saved = saved if saved and saved["step"] else None  # what learnt nothing binds nothing
     fresh = saved is None
     if fresh and ranks.first:
         parts.judge_slices(folder, report)
@@ -87,8 +86,8 @@ def train(
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
     with Stop() as stop:
         if p.cleanup and ranks.first:  # only now that everything is checked
-            gone = export.clean(folder, p.model_name)
-            log.info("Deleted %d files of earlier training.", len(gone))
+            gone = len(export.clean(folder, p.model_name))
+            log.info("Deleted %d files of earlier training.", gone)
         trainer = _trainer(p, m, folder, recipe, s, identity, report, stop, scores, parts)
         _announce(p, m, trainer.steps_per_epoch, s)
         if fresh or changed:
@@ -124,11 +123,10 @@ def _trainer(
     parts: Parts,
 ) -> Trainer:
     """The trainer of this run; all ranks but the first only learn."""
-    first, meta = recipe.ranks.first, voice_meta(m)
+    first, meta, validation = recipe.ranks.first, voice_meta(m), None
     metrics = MetricsWriter(folder, s.step, parts.summary_writer) if first else None
     data = build.dataset(p, m, recipe.device)
     sampler = build.sampler(p, data, recipe.ranks)
-    validation = None
     if first and m.held:  # it brings embedders and readers of sound with it
         from rvc.train import reference
         from rvc.train.validation import Validation
@@ -203,27 +201,18 @@ def _state(
     if notes:
         s.done = 0
         s.epoch_means.clear()
-        log.warning(
-            "Going on with a difference: %s. Epoch %d begins again, and the result will not be "
-            "that of one uninterrupted training.",
-            "; ".join(notes),
-            s.epoch,
-        )
+        said = "Going on with a difference: %s. Epoch %d begins again, and the result will not be "
+        said += "that of one uninterrupted training."
+        log.warning(said, "; ".join(notes), s.epoch)
     log.info("Going on in epoch %d after step %d.", s.epoch, s.step)
     return s, bool(notes)
 
 
 def _announce(p: Train, m: Material, steps: int, s: State) -> None:
-    people = len({clip.speaker for clip in m.learn})
-    log.info(
-        "%d clips, %.1f minutes, %d speaker%s: %d steps per epoch, %d epochs to go.",
-        len(m.learn),
-        minutes(m.learn),
-        people,
-        "s" * (people > 1),
-        steps,
-        max(0, p.total_epoch - s.epoch + 1),
-    )
+    people, left = len({clip.speaker for clip in m.learn}), max(0, p.total_epoch - s.epoch + 1)
+    heard = f"{len(m.learn)} clips, {minutes(m.learn):.1f} minutes"
+    heard += f", {people} speaker{'s' * (people > 1)}"
+    log.info("%s: %d steps per epoch, %d epochs to go.", heard, steps, left)
     if s.epoch <= p.total_epoch:
         log.info("How long it takes is measured in the first steps.")
 

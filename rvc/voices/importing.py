@@ -13,7 +13,7 @@ from typing import Any
 
 from rvc import Report, config, params, silent
 from rvc.errors import BadInput, Mismatch, VoiceError
-from rvc.hub import safe, sha256
+from rvc.hub import foreign, sha256
 from rvc.nets.voice_file import VoiceFile, read_voice, write_voice
 from rvc.onnx import voice as onnx
 from rvc.retrieval import faissfile, index, reader
@@ -92,7 +92,7 @@ def _found(source: str, room: Path, report: Report, wanted: str | None) -> list[
         return sharing.get(source, room / "link", report, wanted)
     path = Path(source).expanduser()
     if path.is_file():
-        safe.refuse_foreign(path)
+        foreign.refuse(path)
         packed = zipfile.is_zipfile(path) and not sharing.is_torch(path)
         if packed or path.suffix.lower() == ".zip":
             return archive.unpack(path, room / "zip")

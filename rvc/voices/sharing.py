@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -14,7 +15,7 @@ import requests
 
 from rvc import Report, silent
 from rvc.errors import DownloadFailed, MissingModel
-from rvc.hub import fetch, links, safe
+from rvc.hub import fetch, foreign, links
 from rvc.hub.catalog import Asset
 from rvc.hub.transfer import Transfer, Unusable
 from rvc.voices.archive import KINDS, Found, unpack
@@ -150,16 +151,14 @@ def _listed(url: str) -> list[str]:
     try:
         with links.get(url, None, fetch.trusted()) as answer:
             if answer.status_code in (401, 403):
-                raise DownloadFailed(
-                    f"{url} could not be read: {links.locked(url, answer.status_code)}."
-                )
+                why = links.locked(url, answer.status_code)
+                raise DownloadFailed(f"{url} could not be read: {why}.")
             answer.raise_for_status()
             text = answer.raw.read(LISTING_LIMIT_BYTES, decode_content=True)
         rows: Any = json.loads(text)
     except (requests.RequestException, ValueError) as error:
-        raise DownloadFailed(
-            f"{url} could not be read ({type(error).__name__}).", "Check the link and connection."
-        ) from error
+        said = f"{url} could not be read ({type(error).__name__})."
+        raise DownloadFailed(said, "Check the link and connection.") from error
     if not isinstance(rows, list):
         return []
     return [str(r.get("path")) for r in rows if isinstance(r, dict) and r.get("type") == "file"]
@@ -221,9 +220,8 @@ def _fetch(url: str, target: Path, report: Report) -> Found:
     try:
         fetch.with_retries(transfer, url)
     except Unusable as error:
-        raise DownloadFailed(
-            f"{url} could not be downloaded: {error}.", "Check the link; is it shared publicly?"
-        ) from error
+        hint = "Check the link; is it shared publicly?"
+        raise DownloadFailed(f"{url} could not be downloaded: {error}.", hint) from error
     return Found(transfer.named or name, target)
 
 
@@ -232,7 +230,7 @@ def _open(found: Found, folder: Path) -> list[Found]:
     with found.path.open("rb") as stream:
         start = stream.read(4)
     suffix = Path(found.name).suffix.lower()
-    safe.refuse_foreign(found.path)
+    foreign.refuse(found.path)
     if start[:2] == b"PK" and not is_torch(found.path):
         return unpack(found.path, folder)
     if start in INDEX_STARTS:
@@ -247,8 +245,6 @@ def _open(found: Found, folder: Path) -> list[Found]:
 
 def is_torch(path: Path) -> bool:
     """Whether a zip is a model file of torch, rather than an archive of files."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist()[:50])
-    except zipfile.BadZipFile:
-        return False
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/data.pkl") for name in archive.namelist()[:50])
+    return False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rvc.errors import BadInput
-from rvc.hub import safe
+from rvc.hub import foreign, safe
 from tests import tiny
 
 FOREIGN = {
@@ -43,7 +43,7 @@ def test_half_a_download_is_said_to_be_cut_off(tmp_path: Path, share: float) -> 
 
 
 def test_voices_and_archives_are_let_through(tmp_path: Path) -> None:
-    safe.refuse_foreign(tiny.voice(tmp_path / "v.pth"))
+    foreign.refuse(tiny.voice(tmp_path / "v.pth"))
     with zipfile.ZipFile(tmp_path / "v.zip", "w") as packed:
         packed.write(tmp_path / "v.pth", "v.pth")
-    safe.refuse_foreign(tmp_path / "v.zip")
+    foreign.refuse(tmp_path / "v.zip")

@@ -64,6 +64,6 @@ def test_a_voice_of_another_rate_and_vocoder_takes_over_while_one_speaks(
     assert session.figures()["voice"] == str(second)
     levels = [decibels(part) for part in np.split(sound, 24)]
     assert min(levels) > -60, "the old voice goes on until the new one is there"
-    track = session.track
-    assert track is not None
+    assert session.chain is not None
+    track = session.chain.track
     assert track.rate == 40_000
