@@ -48,7 +48,7 @@ def voice_choice(page: Page, name: str = "voice") -> gr.Dropdown:
     return voice
 
 
-def chosen_voice(page: Page, pth: str | None) -> library.Voice:
+def chosen_voice(page: Page, pth: str | None) -> library.ListedVoice:
     """The voice behind a path or name of the list.
 
     Raises:

@@ -122,7 +122,7 @@ async def cancel(job: str, now: bool = False) -> dict[str, Any]:
 
 async def listing() -> list[dict[str, Any]]:
     """Every voice with its facts."""
-    found: list[library.Voice] = await run_in_threadpool(library.voices)
+    found: list[library.ListedVoice] = await run_in_threadpool(library.voices)
     return [voice.as_dict() for voice in found]
 
 

@@ -135,7 +135,7 @@ def batch(page: Page, source: str | None, pth: str | None, values: dict[str, Any
     return page.start("batch-infer", values | where | files)
 
 
-def _files(voice: library.Voice) -> dict[str, Any]:
+def _files(voice: library.ListedVoice) -> dict[str, Any]:
     return {"pth_path": voice.pth, "index_path": voice.index}
 
 

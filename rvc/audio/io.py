@@ -71,7 +71,7 @@ def load(
 
 
 @dataclass(frozen=True)
-class Block:
+class AudioBlock:
     """A stretch of a file: `wave` float32 (T,) or (T, C), its first frame's position, the rate.
 
     `layout` names the places of the channels, such as ("FL", "FR"); () where nobody knows.
@@ -91,7 +91,7 @@ def blocks(
     stop: int | None = None,
     strict: bool = True,
     account: Account | None = None,
-) -> Iterator[Block]:
+) -> Iterator[AudioBlock]:
     """Read a file piece by piece, in constant memory, to the end of what is there.
 
     Args:
@@ -114,7 +114,7 @@ def blocks(
         first, last = max(0, start - position), None if stop is None else max(0, stop - position)
         kept = wave[first:last]
         if len(kept):
-            yield Block(_sane(kept, path, strict), position + first, rate, layout)
+            yield AudioBlock(_sane(kept, path, strict), position + first, rate, layout)
         position += len(wave)
     if position <= start:
         raise BadInput(f"{path} holds no sound: its length is zero.", "Replace or remove it.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from rvc import Report, memory, silent
 from rvc.audio import Account
-from rvc.audio.io import Block
+from rvc.audio.io import AudioBlock
 from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
@@ -53,13 +53,13 @@ def convert(
     if not np.isfinite(wave).all():
         raise BadInput("The sound holds values that are not numbers.", "Record it again.")
     p = p or Conversion(**options)
-    with stream([Block(wave, 0, rate)], voice, p, report) as done:
+    with stream([AudioBlock(wave, 0, rate)], voice, p, report) as done:
         out = np.concatenate(list(done.blocks()))
         return (out[:, 0] if wave.ndim == 1 or out.shape[1] == 1 else out), done.rate
 
 
 def stream(
-    blocks: Iterable[Block],
+    blocks: Iterable[AudioBlock],
     voice: Voice,
     p: Conversion,
     report: Report = silent,

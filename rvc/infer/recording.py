@@ -12,7 +12,7 @@ import numpy as np
 
 from rvc.audio import Account, dsp
 from rvc.audio.dsp import Loudness
-from rvc.audio.io import Block
+from rvc.audio.io import AudioBlock
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.errors import BadInput
@@ -73,7 +73,7 @@ class SpooledRecording:
 
     def read(
         self,
-        blocks: Iterable[Block],
+        blocks: Iterable[AudioBlock],
         on_seconds: Callable[[float], None] = lambda s: None,
         account: Account | None = None,
     ) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 from rvc.infer.segment import RATE
 from rvc.params import Live
 from rvc.realtime.intake import Intake
-from rvc.realtime.mixer import Mixer, Tap
+from rvc.realtime.mixer import OutputMixer, Tap
 from rvc.realtime.ports import Port
 from rvc.realtime.schedule import Schedule
 from rvc.realtime.track import Track
 
 
-class Chain:
+class SignalChain:
     """What lies between what a port pushes and what it pulls.
 
     Args:
@@ -32,7 +32,7 @@ class Chain:
     ) -> None:
         self.port, self.track, self.schedule, self.clock = port, track, schedule, clock
         self.intake = Intake(port.rate_in)
-        self.mixer = Mixer(port, self.intake.held, schedule.pace.delay / 1000)
+        self.mixer = OutputMixer(port, self.intake.held, schedule.pace.delay / 1000)
         self.taps: list[Tap] = []
         self.hops, self.wanted = 0, 0.0
         self.keep_pace()

@@ -23,7 +23,7 @@ ENUMERATED_S = 20
 
 
 @dataclass(frozen=True)
-class Device:
+class SoundDevice:
     """An input, an output or both, as one driver shows it.
 
     Attributes:
@@ -71,7 +71,7 @@ def portaudio() -> ModuleType:
     return found
 
 
-def present(renew: bool = False) -> list[Device]:
+def present(renew: bool = False) -> list[SoundDevice]:
     """The devices there are, as this very process sees them.
 
     Args:
@@ -83,7 +83,7 @@ def present(renew: bool = False) -> list[Device]:
         package._initialize()
     interfaces = [str(api["name"]) for api in package.query_hostapis()]
     found = [
-        Device(
+        SoundDevice(
             number,
             str(item["name"]),
             interfaces[item["hostapi"]],
@@ -97,17 +97,17 @@ def present(renew: bool = False) -> list[Device]:
     return [_grouped(device, found) for device in found]
 
 
-def _grouped(device: Device, others: list[Device]) -> Device:
+def _grouped(device: SoundDevice, others: list[SoundDevice]) -> SoundDevice:
     name = device.name[:CUT].casefold()
     same = tuple(
         other.number
         for other in others
         if other.interface != device.interface and other.name[:CUT].casefold() == name
     )
-    return Device(**{**asdict(device), "same_as": same})
+    return SoundDevice(**{**asdict(device), "same_as": same})
 
 
-def listing() -> list[Device]:
+def listing() -> list[SoundDevice]:
     """The devices there are, seen by a process of its own: a driver that crashes takes it alone.
 
     Raises:
@@ -128,10 +128,12 @@ def listing() -> list[Device]:
             f"The sound devices could not be listed (code {done.returncode}): {said}",
             "Unplug devices one by one.",
         ) from None
-    return [Device(**{**row, "same_as": tuple(row["same_as"])}) for row in rows]
+    return [SoundDevice(**{**row, "same_as": tuple(row["same_as"])}) for row in rows]
 
 
-def chosen(found: list[Device], wanted: str | None, kind: Kind, default: int | None) -> Device:
+def chosen(
+    found: list[SoundDevice], wanted: str | None, kind: Kind, default: int | None
+) -> SoundDevice:
     """The device that is meant by its number, its name or a part of it that no other has.
 
     Args:
@@ -165,7 +167,7 @@ def chosen(found: list[Device], wanted: str | None, kind: Kind, default: int | N
     raise NotFound(f"There is no {word} {wanted!r}.", f"There are: {names}.")
 
 
-def refuse_feedback(source: Device, sink: Device) -> None:
+def refuse_feedback(source: SoundDevice, sink: SoundDevice) -> None:
     """A microphone that records what the output plays would hear the voice itself.
 
     Raises:

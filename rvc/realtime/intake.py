@@ -7,7 +7,7 @@ import numpy as np
 from rvc.infer.segment import RATE
 from rvc.realtime.levels import Glide, Level
 from rvc.realtime.rings import Ring
-from rvc.realtime.sampling import Sampler
+from rvc.realtime.sampling import Resampler
 
 HELD_S = 4
 
@@ -26,7 +26,7 @@ class Intake:
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self.held = Ring(HELD_S * rate)
-        self.to_16k = Sampler(rate, RATE)
+        self.to_16k = Resampler(rate, RATE)
         self.gain, self.level = Glide(1.0, RATE), Level()
         self.chunk_s, self.dropped = 0.0, 0
 

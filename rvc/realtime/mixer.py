@@ -12,12 +12,12 @@ from rvc.realtime.levels import Glide, Level
 from rvc.realtime.outlet import Outlet
 from rvc.realtime.ports import Port
 from rvc.realtime.rings import Ring
-from rvc.realtime.sampling import Sampler
+from rvc.realtime.sampling import Resampler
 
 Tap = Callable[[np.ndarray, np.ndarray], None]
 
 
-class Mixer:
+class OutputMixer:
     """The outputs of a port and the levels of what goes there.
 
     Args:
@@ -36,7 +36,7 @@ class Mixer:
             Outlet(port.rate_monitor, delay_s, port.one_clock) if port.rate_monitor else None
         )
         self.outlets = [o for o in (self.main, self.second) if o is not None]
-        self.raw = {o.rate: Sampler(port.rate_in, o.rate) for o in self.outlets}
+        self.raw = {o.rate: Resampler(port.rate_in, o.rate) for o in self.outlets}
         self.glides = {
             o: {name: Glide(0.0, o.rate) for name in ("voice", "raw")} for o in self.outlets
         }

@@ -18,7 +18,7 @@ import numpy as np
 
 from rvc.errors import VoiceError
 from rvc.realtime import devices, pulse
-from rvc.realtime.devices import SERVED, TRIED_HZ, Device
+from rvc.realtime.devices import SERVED, TRIED_HZ, SoundDevice
 from rvc.realtime.ports import Link
 from rvc.realtime.stream import PERIOD_S, Stream
 
@@ -40,9 +40,9 @@ class DevicePort:
 
     def __init__(
         self,
-        source: Device,
-        sink: Device,
-        monitor: Device | None = None,
+        source: SoundDevice,
+        sink: SoundDevice,
+        monitor: SoundDevice | None = None,
         channel: int = 1,
         exclusive: bool = False,
     ) -> None:
@@ -97,7 +97,7 @@ class DevicePort:
             ],
         }
 
-    def _rate(self, device: Device, kind: devices.Kind) -> int:
+    def _rate(self, device: SoundDevice, kind: devices.Kind) -> int:
         """The device's own rate, or the first usual one that it takes."""
         check = getattr(self.package, f"check_{kind}_settings")
         for rate in (device.rate, *TRIED_HZ):
@@ -230,7 +230,7 @@ class DevicePort:
             return
 
 
-def _same(found: list[Device], device: Device, kind: devices.Kind) -> Device:
+def _same(found: list[SoundDevice], device: SoundDevice, kind: devices.Kind) -> SoundDevice:
     """The device of that name and driver.
 
     Raises:

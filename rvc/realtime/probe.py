@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rvc.realtime.ports import Link
-from rvc.realtime.sampling import Sampler
+from rvc.realtime.sampling import Resampler
 
 BURSTS, BURST_S, EVERY_S, LEAD_S, AFTER_S = 4, 0.1, 0.25, 0.3, 1.2
 LOW_HZ, HIGH_HZ, LEVEL_DB = 300.0, 6000.0, -12.0
@@ -34,7 +34,7 @@ def bursts(rate: int) -> list[np.ndarray]:
         edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (FADE_S * MADE_HZ)
         wave *= np.clip(edge, 0, 1) * 10 ** (LEVEL_DB / 20) / np.sqrt(np.mean(wave**2))
         moments = np.arange(round(BURST_S * rate)) * (MADE_HZ / rate)
-        out.append(Sampler(MADE_HZ, rate)(np.clip(wave, -1, 1).astype(np.float32), 0, moments))
+        out.append(Resampler(MADE_HZ, rate)(np.clip(wave, -1, 1).astype(np.float32), 0, moments))
     return out
 
 

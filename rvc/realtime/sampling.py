@@ -18,7 +18,7 @@ PASSED = 0.91  # of the lower of both Nyquist frequencies
 BATCH = 4096  # samples made at a time
 
 
-class Sampler:
+class Resampler:
     """Reads a signal of one rate at moments that lie anywhere.
 
     Args:

@@ -27,7 +27,7 @@ from rvc.infer.segment import RATE
 from rvc.params import Live
 from rvc.params.base import complaint
 from rvc.realtime import startup
-from rvc.realtime.chain import Chain
+from rvc.realtime.chain import SignalChain
 from rvc.realtime.mixer import Tap
 from rvc.realtime.ports import Port
 from rvc.realtime.schedule import Schedule
@@ -74,7 +74,7 @@ class Session:
         self.taps: list[Tap] = []
         self.thread: threading.Thread | None = None
         self.wrapped = self.silent = False
-        self.chain: Chain | None = None
+        self.chain: SignalChain | None = None
 
     # ---- for whoever controls it
 
@@ -87,7 +87,7 @@ class Session:
         self.state = "starting"
         try:
             engine, costs_ms = startup.prepared(self.live, self.make, self.force)
-            chain = Chain(self.port, Track(engine), Schedule(self.live, costs_ms), self.clock)
+            chain = SignalChain(self.port, Track(engine), Schedule(self.live, costs_ms), self.clock)
             chain.aim(self.live, self.wrapped, self.silent, at_once=True)
             chain.taps = self.taps
             self.chain = chain  # with it there are figures
@@ -197,7 +197,7 @@ class Session:
         """How late it is, and why."""
         return self._begun().schedule
 
-    def _begun(self) -> Chain:
+    def _begun(self) -> SignalChain:
         assert self.chain is not None, "start the session first"
         return self.chain
 

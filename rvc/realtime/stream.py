@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rvc.realtime.devices import Device, Kind
+from rvc.realtime.devices import Kind, SoundDevice
 
 PERIOD_S = 0.02
 SILENT_S = 0.5  # without a callback
@@ -20,7 +20,7 @@ class Stream:
         flags: how often it said that samples were lost.
     """
 
-    device: Device
+    device: SoundDevice
     kind: Kind
     rate: int
     opened: Any = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rvc.infer.segment import FRAME, RATE
-from rvc.realtime.sampling import Sampler
+from rvc.realtime.sampling import Resampler
 
 if TYPE_CHECKING:
     from rvc.realtime.engine import Engine
@@ -28,7 +28,7 @@ class Track:
         self.rate = engine.voice.rate
         self.sound = np.zeros(0, np.float32)
         self.first = self.begin = engine.at * engine.voice.hop
-        self.samplers: dict[int, Sampler] = {}
+        self.samplers: dict[int, Resampler] = {}
 
     def hop(self, skip: bool = False) -> None:
         """Let the engine make its next block."""
@@ -40,7 +40,7 @@ class Track:
 
     def at(self, moments_16k: np.ndarray, rate: int, tail: bool = False) -> np.ndarray:
         """The sound at moments (N,), in samples at 16 kHz, for an output of `rate`."""
-        sampler = self.samplers.setdefault(rate, Sampler(self.rate, rate))
+        sampler = self.samplers.setdefault(rate, Resampler(self.rate, rate))
         sound = np.concatenate([self.sound, self.engine.tail]) if tail else self.sound
         made = sampler(sound, self.first, moments_16k * (self.rate / RATE))
         if self.before is None:

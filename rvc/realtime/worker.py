@@ -46,7 +46,7 @@ AT_ONCE = ("set", "bypass", "mute")  # also while a voice is loaded
 Done = dict[str, Any] | None
 
 
-class Worker:
+class LiveWorker:
     """Does what a parent asks for until it closes the pipe.
 
     Args:
@@ -224,7 +224,7 @@ def _port(message: dict[str, Any]) -> Port:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     writing, sys.stdout = sys.stdout.buffer, sys.stderr  # what anybody prints is no message
-    Worker(sys.stdin.buffer, writing).serve()
+    LiveWorker(sys.stdin.buffer, writing).serve()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 from rvc.errors import BadInput, Mismatch
 from rvc.onnx import inspection, runtime
 from rvc.separation.chunks import Stem
-from rvc.separation.settings import Settings
+from rvc.separation.settings import ModelSettings
 
 HOP = 1024
 DEAF_BINS = 3
@@ -25,7 +25,7 @@ OPERATORS = frozenset(["BatchNormalization"])  # beside those of voices
 SIDES = 4  # left and right, real and imaginary
 
 
-def load(file: Path, settings: Settings) -> tuple[Stem, int]:
+def load(file: Path, settings: ModelSettings) -> tuple[Stem, int]:
     """(what takes the stem out of a chunk (2, T), the chunk's length T) of a graph.
 
     Raises:

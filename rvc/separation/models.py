@@ -23,14 +23,14 @@ from rvc.hub import catalog, fetch, safe, sha256
 from rvc.nets import roformer, unet
 from rvc.separation import settings, spectra
 from rvc.separation.chunks import CHUNK, Chunks, Stem
-from rvc.separation.settings import Settings
+from rvc.separation.settings import ModelSettings
 
 LOG = logging.getLogger(__name__)
 FORMAT = 1  # of what a model makes of a song; a change makes what was kept unused
 LEAD, DRY = "mdx-kara-2", "dereverb-mel"  # what is fetched for lead voices, and against rooms
 SETTINGS = {  # of models in the catalogue, as their makers publish them
-    "mdx-voc-ft": Settings(window=7680, gain=1.021),
-    LEAD: Settings(window=5120, gain=1.065, rest=True),
+    "mdx-voc-ft": ModelSettings(window=7680, gain=1.021),
+    LEAD: ModelSettings(window=5120, gain=1.065, rest=True),
 }
 
 
@@ -68,7 +68,7 @@ def load(
         size = f"{(asset.size or 0) / 1e6:.0f} MB"
         LOG.warning("%s (%s) is fetched once. Its licence: %s.", name, size, asset.licence)
     (found,) = fetch.ensure([asset], report)
-    return _read(found, found.stat().st_mtime_ns, device, SETTINGS.get(name, Settings()))
+    return _read(found, found.stat().st_mtime_ns, device, SETTINGS.get(name, ModelSettings()))
 
 
 @lru_cache(maxsize=1)
@@ -102,7 +102,7 @@ def _magnitudes(file: Path, device: str) -> spectra.Network:
 
 
 @lru_cache(maxsize=3)  # a voice, lead and backing, the room
-def _read(file: Path, changed_ns: int, device: str, how: Settings) -> StemModel:
+def _read(file: Path, changed_ns: int, device: str, how: ModelSettings) -> StemModel:
     """The network of a file that hears sound in chunks."""
     if file.suffix.lower() == ".onnx":
         from rvc.separation import mdx
@@ -117,7 +117,7 @@ def _read(file: Path, changed_ns: int, device: str, how: Settings) -> StemModel:
     return StemModel(voice, _seal([file], *astuple(how)))
 
 
-def _roformer(file: Path, device: str, how: Settings) -> Stem:
+def _roformer(file: Path, device: str, how: ModelSettings) -> Stem:
     weights = safe.load(file)
     if isinstance(weights, dict):  # as trainers save it, or safetensors
         weights = weights.get("state_dict", weights.get("weight", weights))

@@ -21,7 +21,7 @@ LARGEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class ModelSettings:
     """How a network is used.
 
     Attributes:
@@ -38,7 +38,7 @@ class Settings:
     rest: bool = False
 
 
-def beside(model: Path) -> Settings:
+def beside(model: Path) -> ModelSettings:
     """What the file of a model's name and the ending .yaml, .yml or .json says; else defaults.
 
     Raises:
@@ -46,7 +46,7 @@ def beside(model: Path) -> Settings:
     """
     file = next((f for f in map(model.with_suffix, ENDINGS) if f.is_file()), None)
     if file is None:
-        return Settings()
+        return ModelSettings()
     if file.stat().st_size > LARGEST_BYTES:
         raise BadInput(f"{file} is too large for a model's settings.", "Is it the right file?")
     said, stems = _lines(file.read_text(encoding="utf-8", errors="replace"))
@@ -54,7 +54,7 @@ def beside(model: Path) -> Settings:
     names = stems if target in ("", "null", "none") else [target]  # or this stem and no other
     sung = next((i for i, name in enumerate(names) if name in VOICES), None)
     try:
-        return Settings(
+        return ModelSettings(
             hop=_whole(said, "stft_hop_length"),
             window=_whole(said, "mdx_n_fft_scale_set", "n_fft"),
             gain=float(said.get("compensate", 1.0)),

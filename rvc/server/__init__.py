@@ -82,7 +82,7 @@ def create(access: Access | None = None) -> FastAPI:
     live.add(app)
     app.add_middleware(packing.Packed)
     app.add_middleware(
-        gate.Gate,
+        gate.AccessGate,
         hosts=app.state.hosts,
         any_address=not access.local,
         token=access.token,

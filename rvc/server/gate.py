@@ -60,7 +60,7 @@ class TooLarge(HTTPException):
         super().__init__(413, self.message)
 
 
-class Gate:
+class AccessGate:
     """ASGI middleware: Host, Origin, size of the request and, where set, the token.
 
     Args:

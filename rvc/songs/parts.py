@@ -10,7 +10,7 @@ import numpy as np
 
 from rvc import Report
 from rvc.audio import encode
-from rvc.audio.io import Block
+from rvc.audio.io import AudioBlock
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.config import paths
@@ -164,7 +164,7 @@ class Parts:
         song, p = self.song, self.p
         semitones = max(-MOST_SEMITONES, min(MOST_SEMITONES, p.pitch + p.key))
         changes = {"pitch": semitones, "export_rate": "input", "export_format": "WAV"}
-        blocks = (Block(block, start, song.rate) for start, block in sound.blocks())
+        blocks = (AudioBlock(block, start, song.rate) for start, block in sound.blocks())
         places, left, at = mix.places(powers), song.frames, 0
         asked = p.model_copy(update=changes)
         with stream(blocks, loaded, asked, self.report, folder=self.scratch) as done:

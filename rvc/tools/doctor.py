@@ -18,7 +18,7 @@ from rvc import Report, config, silent
 from rvc.errors import NotReady
 from rvc.params import Doctor
 from rvc.tools import checks
-from rvc.tools.checks import Finding
+from rvc.tools.checks import Check
 
 
 def module(name: str) -> Any:
@@ -29,7 +29,7 @@ def module(name: str) -> Any:
         return None
 
 
-def look() -> list[Finding]:
+def look() -> list[Check]:
     """Every check with the facts of this machine."""
     here = config.paths()
     folders = {"data": here.root, "cache": here.cache, "temporary": Path(tempfile.gettempdir())}
@@ -52,7 +52,7 @@ def _writable(folder: Path) -> bool:
 
 
 def run(
-    p: Doctor, report: Report = silent, examine: Callable[[], list[Finding]] = look
+    p: Doctor, report: Report = silent, examine: Callable[[], list[Check]] = look
 ) -> dict[str, Any]:
     """Say what was found.
 

@@ -15,7 +15,7 @@ from typing import Any
 from rvc import config, files
 from rvc.errors import BadInput, NotFound
 from rvc.voices import library, sample
-from rvc.voices.library import Voice
+from rvc.voices.library import ListedVoice
 
 TAGS = "card.json"
 MOST_TAGS, LONGEST_TAG = 12, 32
@@ -33,7 +33,7 @@ def cards() -> list[Card]:
     """Every voice, by name, JSON-ready; the newest or best version of each first."""
     logs = config.paths().logs
     heard = {file.name for file in sample.place().glob("*.flac")}
-    groups: dict[Path, list[Voice]] = {}
+    groups: dict[Path, list[ListedVoice]] = {}
     for voice in library.voices():
         groups.setdefault(_home(voice.pth, logs), []).append(voice)
     return [_card(home, found, logs, heard) for home, found in groups.items()]
@@ -46,7 +46,7 @@ def _home(pth: Path, logs: Path) -> Path:
     return pth.parent
 
 
-def _card(home: Path, voices: list[Voice], logs: Path, heard: set[str]) -> Card:
+def _card(home: Path, voices: list[ListedVoice], logs: Path, heard: set[str]) -> Card:
     loose = home.suffix.lower() in library.KINDS and home == voices[0].pth
     scores = {} if loose else _scores(home / "metrics.jsonl")
     versions = [v for voice in voices if (v := _version(voice, scores, heard))]
@@ -63,7 +63,7 @@ def _card(home: Path, voices: list[Voice], logs: Path, heard: set[str]) -> Card:
     }
 
 
-def _version(voice: Voice, scores: dict[int, dict[str, Any]], heard: set[str]) -> Card | None:
+def _version(voice: ListedVoice, scores: dict[int, dict[str, Any]], heard: set[str]) -> Card | None:
     """One file of a voice; None for one that is there no more."""
     try:
         stat = voice.pth.stat()

@@ -21,7 +21,7 @@ from rvc.voices import archive, heads, library, sharing
 from rvc.voices.archive import Found
 from rvc.voices.duplicates import Present
 from rvc.voices.information import voice_facts
-from rvc.voices.library import Voice
+from rvc.voices.library import ListedVoice
 
 LOG = logging.getLogger(__name__)
 Result = dict[str, Any]
@@ -149,7 +149,7 @@ def read_any(path: Path) -> VoiceFile:
 
 
 def _again(
-    twin: Voice, file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice
+    twin: ListedVoice, file: Found, files: list[Found], indexes: list[Found], p: params.ImportVoice
 ) -> Result:
     """A voice that is here already; it gets the index that it lacks, or that is asked for."""
     name, folder, index = twin.pth.parent.name, twin.pth.parent, twin.index

@@ -25,7 +25,7 @@ RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Voice:
+class ListedVoice:
     """A voice file and the index that belongs to it."""
 
     name: str
@@ -57,7 +57,7 @@ def _hz(said: Any) -> int:
     return round(float(found[1]) * (1000 if found[2] else 1)) if found else 0
 
 
-def voices() -> list[Voice]:
+def voices() -> list[ListedVoice]:
     """Every voice under logs/, by name and epoch; last the one that ships with the program."""
     root = paths().logs
     seen = _files(root, DEEPEST)
@@ -65,7 +65,7 @@ def voices() -> list[Voice]:
     marks = ((p, _mark(p)) for p in seen if p.suffix == ".index")
     indexes = tuple((p, mark) for p, mark in marks if mark[1] > 0)
     shipped = sorted(kit().glob("*/demo.pth"))
-    return [*_sorted(files, indexes), *(Voice(p.stem, p, p.with_suffix(".index"), facts(p))
+    return [*_sorted(files, indexes), *(ListedVoice(p.stem, p, p.with_suffix(".index"), facts(p))
                                         for p in shipped)]  # fmt: skip
 
 
@@ -85,10 +85,12 @@ def _mark(path: Path) -> Mark:
 @functools.lru_cache(maxsize=2)
 def _sorted(
     files: tuple[tuple[Path, Mark], ...], indexes: tuple[tuple[Path, Mark], ...]
-) -> tuple[Voice, ...]:
+) -> tuple[ListedVoice, ...]:
     """The voices among files that have not changed since the last time somebody asked."""
     tables = [index for index, _ in indexes]
-    found = [Voice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark != GONE]
+    found = [
+        ListedVoice(_name(p), p, match(p, tables), facts(p)) for p, mark in files if mark != GONE
+    ]
     heads.keep(p for p, _ in files)
     found.sort(key=lambda v: (EPOCH.sub("", v.name).lower(), -_epoch(v)))
     return tuple(found)
@@ -227,7 +229,7 @@ def _width(index: Path, changed_ns: int, size: int) -> int | None:
     return out
 
 
-def _epoch(voice: Voice) -> int:
+def _epoch(voice: ListedVoice) -> int:
     inside = EPOCH.search(voice.name)
     said = inside[1] or inside[2] if inside else str(voice.facts.get("epoch") or 0)
     return int(said) if said.isdecimal() and len(said) < 10 else 0

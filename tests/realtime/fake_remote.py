@@ -11,7 +11,7 @@ from rvc.params import Live
 from rvc.realtime import startup
 from rvc.realtime.loaded import Loaded
 from rvc.realtime.rings import Ring
-from rvc.realtime.worker import Worker
+from rvc.realtime.worker import LiveWorker
 from tests.realtime.echo import Echo
 
 if TYPE_CHECKING:
@@ -32,4 +32,4 @@ def make(live: Live, start: int = 0, heard: Ring | None = None) -> Engine:
 
 if __name__ == "__main__":
     startup.settle = lambda: None
-    Worker(sys.stdin.buffer, sys.stdout.buffer, make).serve()
+    LiveWorker(sys.stdin.buffer, sys.stdout.buffer, make).serve()

@@ -13,16 +13,16 @@ import soundfile
 
 from rvc.errors import BadInput, Busy, MissingModel, NotFound
 from rvc.realtime import devices, lease, probe
-from rvc.realtime.devices import Device
+from rvc.realtime.devices import SoundDevice
 from rvc.realtime.recorder import Recorder
 from tests.conftest import Finished
 
 FOUND = [
-    Device(0, "Microphone (USB Audio)", "MME", 1, 0, 44100),
-    Device(1, "Speakers (Realtek)", "MME", 0, 2, 44100),
-    Device(2, "CABLE Input (VB-Audio Virtual Cable)", "WASAPI", 0, 2, 48000),
-    Device(3, "Microphone (USB Audio)", "WASAPI", 1, 0, 48000),
-    Device(4, "Microphone Array", "WASAPI", 2, 0, 48000),
+    SoundDevice(0, "Microphone (USB Audio)", "MME", 1, 0, 44100),
+    SoundDevice(1, "Speakers (Realtek)", "MME", 0, 2, 44100),
+    SoundDevice(2, "CABLE Input (VB-Audio Virtual Cable)", "WASAPI", 0, 2, 48000),
+    SoundDevice(3, "Microphone (USB Audio)", "WASAPI", 1, 0, 48000),
+    SoundDevice(4, "Microphone Array", "WASAPI", 2, 0, 48000),
 ]
 
 
@@ -52,7 +52,7 @@ def test_no_other_device_is_taken(
 
 
 def test_a_microphone_that_hears_the_output_is_refused() -> None:
-    heard = Device(5, "Monitor of Speakers (Realtek)", "PulseAudio", 2, 0, 48000)
+    heard = SoundDevice(5, "Monitor of Speakers (Realtek)", "PulseAudio", 2, 0, 48000)
     with pytest.raises(BadInput, match="would hear itself"):
         devices.refuse_feedback(heard, FOUND[1])
     devices.refuse_feedback(heard, FOUND[2])

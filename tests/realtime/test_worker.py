@@ -14,7 +14,7 @@ import pytest
 
 from rvc.realtime.messages import Writer, receive
 from rvc.realtime.remote import Remote
-from rvc.realtime.worker import Worker
+from rvc.realtime.worker import LiveWorker
 from tests.realtime.echo import Echo
 
 WAIT_S = 60
@@ -28,7 +28,7 @@ class Parent:
         self.reading = os.fdopen(ours_in, "rb")
         self.pipe = os.fdopen(ours_out, "wb")
         self.writer = Writer(self.pipe)
-        self.worker = Worker(os.fdopen(theirs_in, "rb"), os.fdopen(theirs_out, "wb"), make)
+        self.worker = LiveWorker(os.fdopen(theirs_in, "rb"), os.fdopen(theirs_out, "wb"), make)
         self.thread = threading.Thread(target=self.worker.serve, daemon=True)
         self.thread.start()
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rvc.errors import BadInput, Mismatch
 from rvc.separation import mdx, models, settings
-from rvc.separation.settings import Settings
+from rvc.separation.settings import ModelSettings
 from tests.nets.golden import FOLDER
 
 BINS, FRAMES, WINDOW = 700, 8, 2048
@@ -47,7 +47,7 @@ def noise(seed: int = 7) -> np.ndarray:
 
 
 def test_the_sound_is_that_of_the_published_program(tmp_path: Path) -> None:
-    stem, chunk = mdx.load(graph(tmp_path / "m.onnx"), Settings(window=WINDOW))
+    stem, chunk = mdx.load(graph(tmp_path / "m.onnx"), ModelSettings(window=WINDOW))
     wanted = np.load(FOLDER / "mdx.npz")["sound"]
     found = stem(noise())
     assert chunk == found.shape[1] == mdx.HOP * (FRAMES - 1)
@@ -57,8 +57,8 @@ def test_the_sound_is_that_of_the_published_program(tmp_path: Path) -> None:
 def test_a_network_of_what_is_to_go_leaves_the_rest(tmp_path: Path) -> None:
     """What lies above the bins that the network hears stays in the voice, too."""
     file = graph(tmp_path / "m.onnx", np.eye(4))
-    given, _ = mdx.load(file, Settings(window=WINDOW, gain=0.5))
-    left, _ = mdx.load(file, Settings(window=WINDOW, gain=0.5, rest=True))
+    given, _ = mdx.load(file, ModelSettings(window=WINDOW, gain=0.5))
+    left, _ = mdx.load(file, ModelSettings(window=WINDOW, gain=0.5, rest=True))
     wave = noise()
     assert np.allclose(given(wave) + left(wave), wave, atol=1e-6)
     spectra = [np.abs(np.fft.rfft(s(wave)[0] * np.hanning(wave.shape[1]))) for s in (given, left)]
@@ -86,27 +86,27 @@ def test_a_model_file_needs_its_window_said(tmp_path: Path) -> None:
 def test_other_graphs_are_refused(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     file = graph(tmp_path / "m.onnx", **changed)
     with pytest.raises((BadInput, Mismatch), match=said):
-        mdx.load(file, Settings(window=WINDOW))
+        mdx.load(file, ModelSettings(window=WINDOW))
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("model:\n  stft_hop_length: 512\n", Settings(hop=512)),
-        ("training:\n  instruments:\n  - other\n  - vocals\n", Settings(stem=1)),
+        ("model:\n  stft_hop_length: 512\n", ModelSettings(hop=512)),
+        ("training:\n  instruments:\n  - other\n  - vocals\n", ModelSettings(stem=1)),
         (
             "training:\n  instruments:\n  - vocals\n  - other\n  target_instrument: other\n",
-            Settings(rest=True),
+            ModelSettings(rest=True),
         ),
-        ("instruments:\n- noreverb\n- reverb\ntarget_instrument: noreverb\n", Settings()),
+        ("instruments:\n- noreverb\n- reverb\ntarget_instrument: noreverb\n", ModelSettings()),
         (
             '{"compensate": 1.035,\n "mdx_n_fft_scale_set": 5120,\n "primary_stem": "Other"}',
-            Settings(window=5120, gain=1.035, rest=True),
+            ModelSettings(window=5120, gain=1.035, rest=True),
         ),
-        ("a: !!python/object/apply:os.system [x]\nn_fft: 6144\n", Settings(window=6144)),
+        ("a: !!python/object/apply:os.system [x]\nn_fft: 6144\n", ModelSettings(window=6144)),
     ],
 )
-def test_settings_are_read_as_text(tmp_path: Path, text: str, wanted: Settings) -> None:
+def test_settings_are_read_as_text(tmp_path: Path, text: str, wanted: ModelSettings) -> None:
     (tmp_path / "m.yaml").write_text(text)
     assert settings.beside(tmp_path / "m.ckpt") == wanted
 

@@ -13,7 +13,7 @@ from rvc.errors import BadInput, Mismatch, NotReady
 from rvc.hub import catalog
 from rvc.params import Doctor
 from rvc.tools import checks, doctor
-from rvc.tools.checks import Finding
+from rvc.tools.checks import Check
 from tests.conftest import Cli
 
 GB = 1 << 30
@@ -69,7 +69,7 @@ def test_precision_says_why_or_what_forbids_it() -> None:
     def refuse(**_: Any) -> device.Device:
         raise Mismatch("GPU 3 does not exist.", "Use another.")
 
-    assert checks.precision(refuse)[0] == Finding(
+    assert checks.precision(refuse)[0] == Check(
         "precision", "fatal", "GPU 3 does not exist.", "Use another."
     )
 
@@ -149,8 +149,8 @@ def test_variables_that_matter_are_told_without_secrets() -> None:
 
 
 def test_the_verdict_is_the_default_conversions() -> None:
-    small = Finding("onnx", "problem", "slow", "pip install x")
-    large = Finding("models", "fatal", "rmvpe is not here.", "fetch it")
+    small = Check("onnx", "problem", "slow", "pip install x")
+    large = Check("models", "fatal", "rmvpe is not here.", "fetch it")
     done = doctor.run(Doctor(), examine=lambda: [small])
     assert done["ready"]
     assert "-> pip install x" in done["message"]

@@ -23,7 +23,7 @@ MUCH_SILENCE = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One thing worth knowing, as a sentence; `bad` ones decide against training as it is."""
 
     severity: Severity
@@ -96,7 +96,7 @@ def findings(
     total: dict[str, Any],
     copies: Sequence[tuple[str, str]],
     groups: Sequence[duplicates.Groups],
-) -> list[Finding]:
+) -> list[Remark]:
     """Everything worth saying, the worst first."""
     result = [
         *_amount(total),
@@ -109,38 +109,38 @@ def findings(
     return sorted(result, key=lambda one: ("bad", "warning", "note").index(one.severity))
 
 
-def _amount(total: dict[str, Any]) -> list[Finding]:
+def _amount(total: dict[str, Any]) -> list[Remark]:
     minutes = total["minutes_of_sound"]
     text = f"{minutes:.1f} minutes of speech"
     if minutes < LITTLE_MIN:
-        return [Finding("bad", f"{text} are too little for a voice; record 10 or more")]
+        return [Remark("bad", f"{text} are too little for a voice; record 10 or more")]
     if minutes < SOME_MIN:
-        return [Finding("warning", f"{text} are little; 10 or more make a better voice")]
+        return [Remark("warning", f"{text} are little; 10 or more make a better voice")]
     if minutes < ENOUGH_MIN:
-        return [Finding("note", f"{text} are enough to begin with; 10 or more are better")]
+        return [Remark("note", f"{text} are enough to begin with; 10 or more are better")]
     return []
 
 
-def _quality(total: dict[str, Any]) -> list[Finding]:
+def _quality(total: dict[str, Any]) -> list[Remark]:
     result = []
     if total["minutes_of_sound"] and total["snr_db"] < FAIR_SNR_DB:
         bad = total["snr_db"] < POOR_SNR_DB
         text = f"the noise lies only {total['snr_db']:.0f} dB below the speech"
-        result.append(Finding("bad" if bad else "warning", text))
+        result.append(Remark("bad" if bad else "warning", text))
     clipped = total["clipped_recordings"]
     if clipped:
         bad = clipped > 0.2 * total["recordings"]
         text = f"{clipped} of {total['recordings']} recordings are clipped"
-        result.append(Finding("bad" if bad else "warning", text))
+        result.append(Remark("bad" if bad else "warning", text))
     band = total["bandwidth_hz"]
     if 0 < band < FULL_HZ:
         text = f"sound ends at {band / 1000:.1f} kHz, so the voice will sound no brighter than that"
-        result.append(Finding("warning" if band < NARROW_HZ else "note", text))
+        result.append(Remark("warning" if band < NARROW_HZ else "note", text))
     if (total["loudness_spread_lu"] or 0) > SPREAD_LU:
         text = f"loudness differs by {total['loudness_spread_lu']:.0f} LU between recordings"
-        result.append(Finding("warning", f"{text}; use --normalization-mode pre"))
+        result.append(Remark("warning", f"{text}; use --normalization-mode pre"))
     if total["silence_share"] > MUCH_SILENCE and total["minutes"]:
-        result.append(Finding("note", f"{total['silence_share']:.0%} of it is silence"))
+        result.append(Remark("note", f"{total['silence_share']:.0%} of it is silence"))
     return result
 
 
@@ -149,47 +149,47 @@ def is_musical(one: Measured) -> bool:
     return not one.cause and one.steady > STEADY_SHARE
 
 
-def _music(found: Sequence[Measured]) -> list[Finding]:
+def _music(found: Sequence[Measured]) -> list[Remark]:
     names = [one.key for one in found if is_musical(one)]
     share = sum(one.seconds for one in found if is_musical(one))
     share /= max(1e-9, sum(one.seconds for one in found))
     if not names:
         return []
     text = f"music, singing or a hum in {_some(names)}; preprocess --separate takes music out"
-    return [Finding("bad" if share > 0.5 else "warning", text)]
+    return [Remark("bad" if share > 0.5 else "warning", text)]
 
 
-def _voices(groups: duplicates.Groups) -> Finding:
+def _voices(groups: duplicates.Groups) -> Remark:
     names = groups.keys + [f"parts of {key}" for key in groups.partly]
     if groups.other_speaker:
         low, high = groups.pitch_hz
         text = f"a second speaker is suspected ({low:.0f} and {high:.0f} Hz): {_some(names)}"
-        return Finding("bad", text)
+        return Remark("bad", text)
     text = "some recordings sound different, as from a second speaker, microphone or room"
-    return Finding("warning", f"{text}: {_some(names)}")
+    return Remark("warning", f"{text}: {_some(names)}")
 
 
-def _files(found: Sequence[Measured], copies: Sequence[tuple[str, str]]) -> list[Finding]:
+def _files(found: Sequence[Measured], copies: Sequence[tuple[str, str]]) -> list[Remark]:
     result = []
     if bad := [one for one in found if one.cause]:
         text = f"{len(bad)} of {len(found)} files cannot be used, first {bad[0].key}"
-        result.append(Finding("warning", text))
+        result.append(Remark("warning", text))
     if cut := [one for one in found if one.losses]:
         text = f"{len(cut)} recordings are damaged or cut off, first {cut[0].key}"
-        result.append(Finding("warning", text))
+        result.append(Remark("warning", text))
     if copies:
         text = f"{len(copies)} pairs share their content, such as {' and '.join(copies[0])}"
-        result.append(Finding("warning", text))
+        result.append(Remark("warning", text))
     return result
 
 
-def _range(total: dict[str, Any]) -> list[Finding]:
+def _range(total: dict[str, Any]) -> list[Remark]:
     high, low = total["f0_hz"]["high"], total["f0_hz"]["low"]
     if not high:
         return []
     if 12 * math.log2(high / low) > 24:
-        return [Finding("note", f"its pitch runs from {low:.0f} to {high:.0f} Hz")]
-    return [Finding("note", f"little above {high:.0f} Hz, so no singing higher than that")]
+        return [Remark("note", f"its pitch runs from {low:.0f} to {high:.0f} Hz")]
+    return [Remark("note", f"little above {high:.0f} Hz, so no singing higher than that")]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -198,7 +198,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names if len(names) <= 3 else names[:2]) + more
 
 
-def sentence(total: dict[str, Any], found: Sequence[Finding]) -> str:
+def sentence(total: dict[str, Any], found: Sequence[Remark]) -> str:
     """The verdict."""
     if not total["minutes_of_sound"]:
         return "Not usable: nothing in it can be heard."
