@@ -88,16 +88,15 @@ def measure(way: str, args: argparse.Namespace) -> dict[str, float]:
     """One cold and one warm conversion in this process; the sound goes to --keep."""
     import numpy as np
 
-    from rvc import Voice, convert
+    from rvc import Voice, convert, infer
     from rvc.audio.io import load
-    from rvc.infer import segment
     from rvc.infer.pipeline import Pipeline
 
     wave, rate = load(args.input)
     wave = wave[: round(args.seconds * rate)]
     voice = Voice(args.pth, args.index, gpu=args.gpu)
     if way == "plain":
-        segment.PIECE_S, voice.decoder.block = 38.0, 1 << 30
+        infer.PIECE_S, voice.decoder.block = 38.0, 1 << 30
     first: list[float] = []
     estimate = Pipeline.pitch
 
@@ -126,15 +125,14 @@ def silence(args: argparse.Namespace) -> dict[str, float]:
     """Time of 30 s of speech with 9 s of silence in it, over that of 30 s without."""
     import numpy as np
 
-    from rvc import Voice, convert
+    from rvc import Voice, convert, infer
     from rvc.audio.io import load
     from rvc.audio.levels import widened
-    from rvc.infer import segment
 
     wave, rate = load(args.input, rate=16_000)
-    level = segment.levels(wave)
+    level = infer.levels(wave)
     loud = widened(level > float(np.percentile(level, 95)) - 40, 16)  # 160 ms around sound
-    loud = np.repeat(loud, segment.FRAME)
+    loud = np.repeat(loud, infer.FRAME)
     dense = np.resize(wave[loud[: len(wave)]], 30 * rate)
     gaps = dense.copy()
     for start in range(3):

@@ -39,7 +39,7 @@ def test_the_rooms_are_the_folders() -> None:
 def test_the_traces_lead_through_files_that_know_the_next(title: str) -> None:
     files = re.findall(r"^- `([^`]+)`:", section(title), re.MULTILINE)
     assert 5 <= len(files) <= LONGEST_TRACE
-    modules = [f.removesuffix(".py").replace("/", ".") for f in files]
+    modules = [f.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for f in files]
     assert all((ROOT / f).is_file() for f in files)
     engine = {v.engine.split(":")[0] for v in tasks.VERBS.values()}
     for number, module in enumerate(modules[1:], 1):

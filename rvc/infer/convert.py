@@ -15,12 +15,11 @@ from rvc.audio.spool import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl
-from rvc.infer import matching, segment
+from rvc.infer import FRAME, GRID, RATE, Piece, fades, matching, mirrored, plan, sounding
 from rvc.infer.blocks import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
 from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import SpooledRecording
-from rvc.infer.segment import FRAME, GRID, RATE, Piece
 from rvc.infer.voice import Voice
 from rvc.params import Applied, Conversion
 
@@ -95,8 +94,8 @@ def stream(
         for number, (wave, levels) in enumerate(
             zip(recording.waves, recording.levels, strict=True)
         ):
-            loud = segment.sounding(levels, p.gate_db)
-            pieces = segment.plan(levels, len(wave), loud=loud, isolated=p.split_audio)
+            loud = sounding(levels, p.gate_db)
+            pieces = plan(levels, len(wave), loud=loud, isolated=p.split_audio)
             f0_hz = _pitch(pipeline, wave, pieces, p, report, given_f0)
             if export_f0 is not None and number == 0:
                 export_f0(f0_hz[: -(-len(wave) // FRAME)])
@@ -177,7 +176,7 @@ def _sound(
         pieces, lambda piece: pipeline.features(samples_of(wave, piece, EMBEDDER_EXTRA))
     ):
         begin, end = piece.start // FRAME, piece.stop // FRAME
-        gain = segment.fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
+        gain = fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
         phase = phase.advanced(f0_hz, begin, voice.glides)
         keep = begin - 1, end + 1  # a frame more on both sides to fade over
         window = Window(features, pitch_of(f0_hz, piece), piece.first // FRAME, keep, phase)
@@ -196,7 +195,7 @@ def samples_of(wave: Spool, piece: Piece, extra: int = 0) -> np.ndarray:
     first, last = piece.first, piece.last + extra
     if first >= piece.low and last <= piece.high:
         return wave.read(first, last)
-    index = segment.mirrored(first, last, piece.low, piece.high)
+    index = mirrored(first, last, piece.low, piece.high)
     begin = int(index.min())
     return np.asarray(wave.read(begin, int(index.max()) + 1)[index - begin])
 
@@ -204,7 +203,7 @@ def samples_of(wave: Spool, piece: Piece, extra: int = 0) -> np.ndarray:
 def pitch_of(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     """Pitch (T,) of [first, last), mirrored like the sound."""
     low, high = piece.low // FRAME, max(piece.low // FRAME + 1, -(-piece.high // FRAME))
-    index = segment.mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
+    index = mirrored(piece.first // FRAME, piece.last // FRAME, low, high)
     return np.asarray(f0_hz[np.minimum(index, len(f0_hz) - 1)])
 
 

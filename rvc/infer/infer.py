@@ -19,9 +19,8 @@ from rvc import Report
 from rvc.audio import Account, Loss, encode, io
 from rvc.audio.spool import scratch
 from rvc.errors import BadInput
-from rvc.infer import voice
+from rvc.infer import WHOLE, Span, voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream
-from rvc.infer.segment import WHOLE, Span
 from rvc.params import Conversion, Infer
 
 LOG = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from rvc.f0 import Extractor, contour
+from rvc.infer import FRAME, GRID
 from rvc.infer.blocks import Blocks, DecoderNoise, LatentNoise, PositionalNoise, SourceNoise
-from rvc.infer.segment import FRAME, GRID
 
 if TYPE_CHECKING:
     from rvc.infer.voice import Voice

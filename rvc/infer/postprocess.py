@@ -13,7 +13,7 @@ from rvc.audio.dsp import Loudness, TruePeak
 from rvc.audio.levels import Envelope, envelope_gain, widened
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import BLOCK, Spool
-from rvc.infer import segment
+from rvc.infer import FRAME_RATE, RATE
 from rvc.infer.recording import SpooledRecording
 from rvc.params import Conversion
 
@@ -45,7 +45,7 @@ def shaped(
     sound: Spool, loud: np.ndarray, wave_16k: Spool, rate: int, keep: float, into: Spool
 ) -> Spool:
     """Apply the gate and, for keep < 1, the recording's envelope."""
-    gate_gain, every = gate(loud), rate / segment.FRAME_RATE
+    gate_gain, every = gate(loud), rate / FRAME_RATE
 
     def gated() -> Iterator[tuple[int, np.ndarray]]:
         for start, block in sound.blocks():
@@ -53,7 +53,7 @@ def shaped(
 
     levels = np.ones(0)
     if keep < 1:
-        recorded, converted = (Envelope(r, segment.FRAME_RATE) for r in (segment.RATE, rate))
+        recorded, converted = (Envelope(r, FRAME_RATE) for r in (RATE, rate))
         for _, block in wave_16k.blocks():
             recorded.add(block)
         for _, block in gated():

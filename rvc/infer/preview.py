@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rvc.audio import Account, io
-from rvc.infer.segment import WHOLE, Span
+from rvc.infer import WHOLE, Span
 
 STEP_S = 0.1
 

@@ -16,8 +16,7 @@ from rvc.audio.io import AudioBlock
 from rvc.audio.resample import StreamResampler
 from rvc.audio.spool import Spool
 from rvc.errors import BadInput
-from rvc.infer import segment
-from rvc.infer.segment import RATE
+from rvc.infer import FRAME, RATE, levels
 
 if TYPE_CHECKING:
     from rvc.audio.mix import Mixer
@@ -144,7 +143,7 @@ class SpooledRecording:
         """
         gain = self._gain()
         for number, raw in enumerate(self.waves):
-            ready, levels = self.spool(), []
+            ready, measured = self.spool(), []
             for start in range(0, len(raw), PREPARE):
                 before = min(start, AROUND)
                 wave = raw.read(start - before, start + PREPARE + AROUND)
@@ -152,11 +151,11 @@ class SpooledRecording:
                 shaped = dsp.highpass(wave if shape is None else shape(wave), RATE)
                 ready.append(shaped[before : before + PREPARE])
                 # neither rumble nor what a filter lets ring on is sound
-                low, high = (segment.levels(w[before : before + PREPARE]) for w in (wave, shaped))
-                levels.append(np.minimum(low, high))
+                low, high = (levels(w[before : before + PREPARE]) for w in (wave, shaped))
+                measured.append(np.minimum(low, high))
             raw.close()
             self.waves[number] = ready
-            self.levels.append(np.concatenate(levels))
+            self.levels.append(np.concatenate(measured))
 
     def _gain(self) -> float:
         """What brings the loudest sound, taps left aside, down to PEAK."""
@@ -165,7 +164,7 @@ class SpooledRecording:
         count, loudest = 0, [0.0]
         for raw in self.waves:
             for _, block in raw.blocks():
-                edges = np.arange(0, len(block), segment.FRAME)
+                edges = np.arange(0, len(block), FRAME)
                 peaks = np.maximum.reduceat(np.abs(block), edges)
                 loudest = sorted([*loudest, *peaks], reverse=True)[: TAP * len(self.waves)]
                 count += len(peaks)

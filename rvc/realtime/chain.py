@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc.infer.segment import RATE
+from rvc.infer import RATE
 from rvc.params import Live
 from rvc.realtime.intake import Intake
 from rvc.realtime.mixer import OutputMixer, Tap

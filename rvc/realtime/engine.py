@@ -18,11 +18,10 @@ import numpy as np
 
 from rvc.f0 import contour
 from rvc.f0.contour import PitchControl, RunningMedian
-from rvc.infer import matching
+from rvc.infer import FRAME, RATE, matching
 from rvc.infer.blocks import PositionalNoise
 from rvc.infer.convert import pitch_control
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
-from rvc.infer.segment import FRAME, RATE
 from rvc.realtime.finish import Effected, Follower, refuse_late
 from rvc.realtime.gate import Gate
 from rvc.realtime.rings import Ring

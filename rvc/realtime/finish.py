@@ -8,7 +8,7 @@ import numpy as np
 
 from rvc.audio.levels import LOUDEST_GAIN
 from rvc.errors import BadInput
-from rvc.infer.segment import FRAME
+from rvc.infer import FRAME
 
 if TYPE_CHECKING:
     from rvc.audio.effects import Chain, PluginEffect

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from rvc.infer import segment
+from rvc.infer import levels
 
 FRAME_RATE = 100
 CLOSES_DB = 6.0  # below the threshold
@@ -44,10 +44,10 @@ class Gate:
 
     def open(self, wave_16k: np.ndarray) -> np.ndarray:
         """The next sound (T * 160,) -> (T,) bool: it sounds, or has just sounded."""
-        levels, opens_db = segment.levels(wave_16k), self.opens_db
-        self.recent.extend(levels.tolist())
-        out = np.zeros(len(levels), bool)
-        for at, level in enumerate(levels):
+        measured, opens_db = levels(wave_16k), self.opens_db
+        self.recent.extend(measured.tolist())
+        out = np.zeros(len(measured), bool)
+        for at, level in enumerate(measured):
             sounds = level >= opens_db or (self.left > 0 and level >= opens_db - CLOSES_DB)
             self.left = HOLD if sounds and level > -120.0 else max(0, self.left - 1)
             out[at] = self.left > 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rvc.infer.segment import RATE
+from rvc.infer import RATE
 from rvc.params import Live
 from rvc.realtime.levels import Glide, Level
 from rvc.realtime.outlet import Outlet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rvc.infer.segment import RATE
+from rvc.infer import RATE
 from rvc.realtime.drift import Drift
 from rvc.realtime.rings import Ring
 

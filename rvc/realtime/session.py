@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from rvc.errors import BadInput, VoiceError
-from rvc.infer.segment import RATE
+from rvc.infer import RATE
 from rvc.params import Live
 from rvc.params.base import complaint
 from rvc.realtime import startup

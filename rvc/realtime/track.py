@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rvc.infer.segment import FRAME, RATE
+from rvc.infer import FRAME, RATE
 from rvc.realtime.sampling import Resampler
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ import soundfile
 import torch
 from torch import Tensor
 
+from rvc import infer
 from rvc.audio import dsp
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
-from rvc.infer import postprocess, segment
+from rvc.infer import postprocess
 from rvc.infer import voice as voices
 from rvc.infer.blocks import Blocks, DecoderNoise, PositionalNoise, SourceNoise, TorchDecoder
 from rvc.infer.convert import convert, pitch_control
@@ -80,7 +81,7 @@ def test_seams_cannot_be_heard(voice: Voice, monkeypatch: pytest.MonkeyPatch) ->
     tiny.deafen(voice.net)
     wave = sung(7)
     whole, _ = convert(voice, wave, 16_000, seed=3)
-    monkeypatch.setattr(segment, "PIECE_S", 3.0)
+    monkeypatch.setattr(infer, "PIECE_S", 3.0)
     cut, _ = convert(voice, wave, 16_000, seed=3)
     assert not np.array_equal(whole, cut), "it was cut elsewhere"
     error = np.abs(whole - cut)
@@ -328,7 +329,7 @@ def test_pitch_options(voice: Voice) -> None:
 def test_split_audio_hears_each_stretch_alone(voice: Voice, fake_networks: FakeEmbedder) -> None:
     wave = sung(6)
     wave[2 * 16_000 : 4 * 16_000] = 0
-    pieces = segment.plan(segment.levels(wave), len(wave), isolated=True)
+    pieces = infer.plan(infer.levels(wave), len(wave), isolated=True)
     assert len(pieces) == 2
     assert pieces[0].high <= 2.4 * 16_000
     assert pieces[1].low >= 3.6 * 16_000

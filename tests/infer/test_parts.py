@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rvc import infer
 from rvc.audio import spool
 from rvc.errors import VoiceError
-from rvc.infer import blocks, convert, pipeline, segment
+from rvc.infer import blocks, convert, pipeline
 
 
 def test_noise_is_a_function_of_seed_and_position_only() -> None:
@@ -94,7 +95,7 @@ def test_blocks_are_decoded_side_by_side_and_the_work_ends_with_who_asked() -> N
 
 
 def test_fades_of_neighbours_add_up_to_one() -> None:
-    left, right = segment.fades(True, True, 5, 10), segment.fades(True, False, 5, 10)
+    left, right = infer.fades(True, True, 5, 10), infer.fades(True, False, 5, 10)
     assert np.allclose(left[-20:] + right[:20], 1)
     assert right[-20:].min() == 1
 
@@ -133,27 +134,27 @@ def test_protection_acts_on_unvoiced_frames_only_and_in_proportion() -> None:
 
 def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them() -> None:
     levels = np.full(3000, -20.0, np.float32)
-    pieces = segment.plan(levels, 3000 * segment.FRAME, piece_s=8)
+    pieces = infer.plan(levels, 3000 * infer.FRAME, piece_s=8)
     assert len(pieces) > 2
     said = {p: float(number % 2) for number, p in enumerate(pieces)}
 
-    def hear(piece: segment.Piece) -> np.ndarray:
+    def hear(piece: infer.Piece) -> np.ndarray:
         return np.full((piece.frames // 2, 3), said[piece], np.float32)
 
     found = list(convert.crossfaded(pieces, hear))
     assert [p for p, _ in found] == pieces
     for (a, x), (b, y) in zip(found[:-1], found[1:], strict=True):
-        offset = (b.first - a.first) // segment.GRID
+        offset = (b.first - a.first) // infer.GRID
         shared = len(x) - offset
-        assert shared == 2 * round(segment.CONTEXT_S * 50)
+        assert shared == 2 * round(infer.CONTEXT_S * 50)
         assert np.array_equal(x[offset:], y[:shared])
         assert np.abs(np.diff(y, axis=0)).max() < 0.02, "a glide of 2 s, no step"
 
 
 def test_pieces_apart_keep_what_they_heard() -> None:
     pieces = [
-        segment.Piece(0, 3200, 0, 6400, 0, 9600),
-        segment.Piece(6400, 9600, 3200, 9600, 0, 9600),
+        infer.Piece(0, 3200, 0, 6400, 0, 9600),
+        infer.Piece(6400, 9600, 3200, 9600, 0, 9600),
     ]
     found = convert.crossfaded(pieces, lambda p: np.full((20, 2), p.start, np.float32))
     assert all((x == p.start).all() for p, x in found)

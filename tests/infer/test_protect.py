@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rvc import Voice, convert, f0
+from rvc import Voice, convert, f0, infer
 from rvc.audio import io, levels
-from rvc.infer import segment
 from rvc.tools import demo
 
-RATE = segment.RATE
+RATE = infer.RATE
 BESIDE = 5  # frames of 10 ms: what is nearer to a consonant is made of both
 
 
@@ -37,7 +36,7 @@ def made(speech: np.ndarray) -> dict[tuple[float, float], Any]:
 @pytest.fixture(scope="module")
 def unvoiced(speech: np.ndarray) -> np.ndarray:
     """(frames,) bool: loud enough to be heard and without pitch."""
-    level = segment.levels(speech)
+    level = infer.levels(speech)
     pitch = f0.load("swift-f0")(speech)[: len(level)]
     return np.asarray((pitch == 0) & (level > level.max() - 35))
 
