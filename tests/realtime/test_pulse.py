@@ -146,10 +146,21 @@ def record(env: dict[str, str], seconds: float) -> np.ndarray:
     return np.frombuffer(data, np.float32)
 
 
+def until_loud(env: dict[str, str], limit_s: float = 30.0) -> np.ndarray:
+    """A second of what the speaker plays, once it is loud throughout; a busy machine takes time."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        heard = record(env, 1.0)
+        parts = np.abs(heard[: len(heard) // 10 * 10].reshape(10, -1)).max(axis=1)
+        if parts.min() > 0.1:
+            return heard
+        assert time.monotonic() < deadline, parts
+
+
 def test_what_is_spoken_is_heard_and_a_loss_is_told_and_made_good(
     sound: dict[str, str], tmp_path: Path
 ) -> None:
-    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(48000 * 40) / 48000)).astype("<f4")
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(48000 * 120) / 48000)).astype("<f4")
     (tmp_path / "tone.raw").write_bytes(tone.tobytes())
     line = ["pacat", "--device=vmic_feed", "--rate=48000", "--channels=1", "--format=float32le"]
     with (tmp_path / "tone.raw").open("rb") as file:
@@ -158,8 +169,7 @@ def test_what_is_spoken_is_heard_and_a_loss_is_told_and_made_good(
     try:
         assert live.figures["state"] == "running"
         assert live.figures["delay_ms"] == 240
-        live.after(1.0)
-        heard = record(sound, 2.0)[44100:]
+        heard = until_loud(sound)
         hz = np.fft.rfftfreq(len(heard), 1 / 44100)
         assert abs(hz[np.argmax(np.abs(np.fft.rfft(heard)))] - 440) <= 1.0
         subprocess.run(["pactl", "suspend-sink", "vspk", "1"], env=sound, check=True)
@@ -167,8 +177,7 @@ def test_what_is_spoken_is_heard_and_a_loss_is_told_and_made_good(
         assert "The output vspk" in str(said["message"])
         subprocess.run(["pactl", "suspend-sink", "vspk", "0"], env=sound, check=True)
         live.until("running", 20.0)
-        live.after(1.0)
-        assert np.abs(record(sound, 1.0)).max() > 0.1
+        until_loud(sound)
     finally:
         live.close()
         player.kill()
