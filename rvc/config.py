@@ -12,7 +12,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -204,7 +203,11 @@ def _of_file_address(address: str) -> str:
         return address
     rest = address.split(":", 1)[1]
     path = rest[2:].partition("/")[1:] if rest.startswith("//") else ("", rest)
-    return url2pathname("".join(path)) if os.name == "nt" else unquote("".join(path))
+    if os.name == "nt":
+        from urllib.request import url2pathname  # it brings half of the network with it
+
+        return url2pathname("".join(path))
+    return unquote("".join(path))
 
 
 def experiment(name: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rvc import Report, config, params, silent
-from rvc.dataset import manifest
+from rvc.dataset import experiment, manifest
 from rvc.errors import BadInput
 from rvc.nets import config as configs
 from rvc.nets.checkpoint import read_checkpoint
@@ -114,7 +114,8 @@ def _settings(p: params.ModelExtract, weights: Weights) -> VoiceSettings:
             f"There is no config.json beside {p.pth_path}, so its rate is unknown.",
             "Give --sample-rate.",
         )
-    return configs.read(beside)
+    rate = configs.read(beside).sample_rate
+    return experiment.settings(p.pth_path.parent, rate, _vocoder(weights))
 
 
 def _beside(path: Path, name: str) -> dict[str, Any]:

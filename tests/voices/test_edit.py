@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from rvc import params, tasks
 from rvc.dataset import manifest
 from rvc.errors import BadInput, Mismatch
-from rvc.nets.voice_file import read_voice
+from rvc.nets import config
+from rvc.nets.synthesizer import Synthesizer
+from rvc.nets.voice_file import public_names, read_voice
 from rvc.retrieval import index
 from rvc.voices import information
 from tests import tiny
@@ -101,6 +104,22 @@ def test_a_small_voice_comes_out_of_a_checkpoint(home: Path, vocoder: str) -> No
         torch.load(path, weights_only=True)["model"]["emb_g.weight"],
         atol=1e-3,
     )
+
+
+def test_a_lite_checkpoint_is_extracted_beside_the_settings_of_its_rate(home: Path) -> None:
+    """preprocess writes them before anybody says which vocoder is to be trained."""
+    folder = home / "logs" / "me"
+    folder.mkdir(parents=True)
+    standard = config.load(24000, "lite")
+    net = Synthesizer(standard, 192, True, 1, "lite")
+    content = {"model": public_names(net.state_dict()), "iteration": 1, "learning_rate": 1e-4}
+    torch.save(content | {"optimizer": {}}, folder / "G_4.pth")
+    shutil.copy(config.CONFIGS / "24000.json", folder / "config.json")
+    done = tasks.run(
+        "model-extract", params.ModelExtract(pth_path=folder / "G_4.pth", model_name="me")
+    )
+    voice = read_voice(done["file"])
+    assert (voice.vocoder, voice.sample_rate, voice.embedder["width"]) == ("lite", 24000, 192)
 
 
 def test_an_extracted_voice_tells_how_its_features_were_made(home: Path) -> None:
