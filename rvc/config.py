@@ -203,11 +203,9 @@ def _of_file_address(address: str) -> str:
         return address
     rest = address.split(":", 1)[1]
     path = rest[2:].partition("/")[1:] if rest.startswith("//") else ("", rest)
-    if os.name == "nt":
-        from urllib.request import url2pathname  # it brings half of the network with it
+    from urllib.request import url2pathname  # it brings half of the network with it
 
-        return url2pathname("".join(path))
-    return unquote("".join(path))
+    return url2pathname("".join(path)) if os.name == "nt" else unquote("".join(path))
 
 
 def experiment(name: str) -> Path:
