@@ -90,22 +90,6 @@ def wanted(p: Effects) -> list[str]:
     return [name for name in CHAIN if getattr(p, name)] if p.post_process else []
 
 
-def apply(wave: np.ndarray, rate: int, p: Effects) -> np.ndarray:
-    """Send a sound through the effects switched on in `p`; its length stays as it is.
-
-    Args:
-        wave: float32 (T,) or (T, C).
-
-    Raises:
-        MissingModel: pedalboard is not installed. VoiceError: it does not work here.
-    """
-    names = wanted(p)
-    if not names or not len(wave):
-        return wave
-    out = Chain(names, p)(np.asarray(wave, np.float32), rate, reset=True)
-    return np.ascontiguousarray(out[: len(wave)], np.float32)
-
-
 class Chain:
     """Some of the effects in a row, for one sound; keeps their state from block to block.
 

@@ -174,12 +174,6 @@ def load(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def remove(folder: Path) -> None:
-    """Forget the saved training."""
-    for name in (NAME, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
-
-
 SHOWN = 3
 FREE = ("batch_size", "clips", "balance")
 

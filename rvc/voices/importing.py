@@ -7,12 +7,14 @@ import logging
 import shutil
 import tempfile
 import zipfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rvc import Report, config, params, silent
-from rvc.errors import BadInput, Mismatch, VoiceError
+from rvc.dataset import lock
+from rvc.errors import BadInput, Busy, Mismatch, VoiceError
 from rvc.hub import foreign, sha256
 from rvc.nets.voice_file import VoiceFile, read_voice, write_voice
 from rvc.onnx import voice as onnx
@@ -123,18 +125,19 @@ def _one(file: Found, files: list[Found], indexes: list[Found], p: params.Import
     if sharing.is_link(p.source):  # a folder is nobody's business, nor is what follows a ?
         origin["source"] = p.source.split("?")[0][:300]
     chosen, others = pair(file, files, voice, indexes, p.index_path is not None)
-    folder = _new_folder(name)
-    try:
-        target = folder / f"{folder.name}{file.path.suffix.lower()}"
-        if as_onnx:
-            shutil.copyfile(file.path, target)
-        else:
-            told = {"imported_from": origin, heads.ORIGIN: origin["sha256"]}
-            write_voice(target, replace(voice, meta=voice.meta | told))
-        table = None if chosen is None else store(chosen.path, folder, voice)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
+    folder, held = _new_folder(name)
+    target = folder / f"{folder.name}{file.path.suffix.lower()}"
+    with held:
+        try:
+            if as_onnx:
+                shutil.copyfile(file.path, target)
+            else:
+                told = {"imported_from": origin, heads.ORIGIN: origin["sha256"]}
+                write_voice(target, replace(voice, meta=voice.meta | told))
+            table = None if chosen is None else store(chosen.path, folder, voice)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
     return {
         "name": folder.name,
         "pth_path": str(target),
@@ -154,12 +157,12 @@ def _again(
     """A voice that is here already; it gets the index that it lacks, or that is asked for."""
     name, folder, index = twin.pth.parent.name, twin.pth.parent, twin.index
     about = "nothing was imported"
-    asked = p.index_path is not None
-    if indexes and (asked or index is None) and folder != config.paths().logs:
+    if indexes and (p.index_path or index is None) and folder != config.paths().logs:
         voice = read_any(twin.pth)
-        chosen, _ = pair(file, files, voice, indexes, asked)
+        chosen, _ = pair(file, files, voice, indexes, p.index_path is not None)
         if chosen is not None:
-            index = Path(store(chosen.path, folder, voice))
+            with lock.hold(folder):
+                index = Path(store(chosen.path, folder, voice))
             about = f"it got the index {chosen.name}"
     return {
         "name": name,
@@ -174,17 +177,18 @@ def _name(file: Found, voice: VoiceFile) -> str:
     return config.as_name(stem, config.as_name(str(voice.meta.get("model_name") or ""), "voice"))
 
 
-def _new_folder(name: str) -> Path:
-    """The new folder `logs/<name>`, or with a number where that is taken, also a moment ago."""
-    folder = config.experiment(name)
-    for number in itertools.count(2):
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            folder = config.experiment(f"{name} {number}")
-        else:
-            break
-    return folder
+def _new_folder(name: str) -> tuple[Path, ExitStack]:
+    """The new folder `logs/<name>`, locked, or with a number where that is taken or worked on."""
+    folder, number = config.experiment(name), itertools.count(2)
+    while True:
+        with ExitStack() as held:
+            try:
+                held.enter_context(lock.hold(folder))
+                folder.mkdir(parents=True)
+            except (FileExistsError, Busy):
+                folder = config.experiment(f"{name} {next(number)}")
+            else:
+                return folder, held.pop_all()
 
 
 def _sentence(done: Result) -> str:

@@ -80,7 +80,7 @@ def test_every_effect_acts_alike_on_a_stream_and_on_the_whole(
     out = through(wave, **options)
     assert len(out) == len(wave)
     assert np.abs(out - wave).max() > 1e-3
-    whole = effects.apply(wave, RATE, Conversion(**options))
+    whole = effects.Chain([name], Conversion(**options))(wave, RATE, reset=True)
     assert np.allclose(out, whole, atol=1e-5)
 
 

@@ -208,9 +208,4 @@ def test_one_process_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket.socket, "bind", refuse)
     monkeypatch.setattr(torch.distributed, "init_process_group", refuse)
     tiny.voice(tmp_path, monkeypatch, clips=4)
-
-    def stop(done: float, total: float, note: str = "") -> None:
-        raise Cancelled("enough")
-
-    with pytest.raises(Cancelled):
-        tiny.run(tiny.params(), stop)
+    assert tiny.run(tiny.params(total_epoch=1))["step"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from rvc import params, tasks
-from rvc.errors import BadInput, Mismatch, VoiceError
+from rvc.dataset import lock
+from rvc.errors import BadInput, Busy, Mismatch, VoiceError
 from rvc.nets.voice_file import read_voice
 from rvc.retrieval import index
 from tests import hostile, tiny
@@ -159,6 +161,18 @@ def test_another_voice_of_the_same_name_is_no_twin(home: Path, outside: Path) ->
     bring(outside / "a.pth")
     tiny.voice(outside / "a.pth", seed=2)
     assert bring(outside / "a.pth")["imported"][0]["name"] == "a 2"
+
+
+def test_a_voice_that_somebody_works_on_is_left_alone(home: Path, outside: Path) -> None:
+    tiny.voice(outside / "a.pth")
+    with ThreadPoolExecutor(1) as other, lock.hold("a"):
+        assert other.submit(bring, outside / "a.pth").result()["imported"][0]["name"] == "a 2"
+    assert names(home) == ["a 2"]
+    table(outside / "added_a_v2.index")
+    with ThreadPoolExecutor(1) as other, lock.hold("a 2"):
+        with pytest.raises(Busy):
+            other.submit(bring, outside / "a.pth").result()
+        assert not list((home / "logs" / "a 2").glob("*.index"))
 
 
 def test_an_index_that_comes_later_joins_the_voice_that_is_here(home: Path, outside: Path) -> None:
