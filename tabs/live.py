@@ -9,8 +9,7 @@ from tabs import controls
 from tabs.page import Page
 
 VERBS = ("realtime",)
-ELSEWHERE = ("pth_path", "index_path", "embedder_model_custom", "monitor", "monitor_gain", "gpu",
-             "seed", "head_room_ms", "minimum_delay_ms", "constant_delay")  # fmt: skip
+ELSEWHERE = ("pth_path", "index_path", "embedder_model_custom", "gpu", "seed")
 ROUTING = "In Discord, OBS or a game, choose the other end of a virtual cable as the microphone."
 
 

@@ -197,3 +197,13 @@ def test_it_works_on_a_phone(visit: Visit, tmp_path: Path) -> None:
         assert min(box["width"], box["height"]) >= 24, name
     found.get_by_role("button", name="Stop", exact=True).tap()
     state(found, "stopped")
+
+
+def test_devices_of_the_machine_have_what_a_browser_has_not(page: Watched) -> None:
+    found = desk(page)
+    second, echo = found.get_by_label("Second output"), found.get_by_label("I have no headphones")
+    assert (second.is_visible(), echo.is_visible()) == (False, True)
+    found.get_by_label("Sound of").select_option("devices")
+    second.wait_for()
+    found.get_by_label("Take the devices for this program alone").wait_for()
+    assert not echo.is_visible()

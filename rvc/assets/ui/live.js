@@ -56,15 +56,22 @@ class LiveDesk extends HTMLElement {
     this.where = this.#select(T("Sound of"), [["browser", T("this browser")], ["devices", T("the devices of this machine")]]);
     this.input = this.#select(T("Microphone"), [["", T("as the system says")]]);
     this.output = this.#select(T("Output"), [["", T("as the system says")]]);
-    this.echo = make("input", "", "", { type: "checkbox" });
-    const echo = make("label", "live-echo");
-    echo.append(this.echo, make("span", "", T("I have no headphones: take the echo out")));
+    this.second = this.#select(T("Second output"), [["", T("none")]]);
+    this.echo = this.#tick(T("I have no headphones: take the echo out"));
+    this.alone = this.#tick(T("Take the devices for this program alone (WASAPI)."));
     this.where.onchange = () => this.#list();
     const box = make("div", "live-devices");
-    box.append(this.where.parentNode, this.input.parentNode, this.output.parentNode, echo);
+    box.append(...[this.where, this.input, this.output, this.second, this.echo, this.alone].map((e) => e.parentNode));
     navigator.mediaDevices?.addEventListener("devicechange", () => this.#list());
     this.#list();
     return box;
+  }
+
+  #tick(text) {
+    const label = make("label", "live-echo");
+    const made = label.appendChild(make("input", "", "", { type: "checkbox" }));
+    label.append(make("span", "", text));
+    return made;
   }
 
   #select(text, options) {
@@ -77,6 +84,7 @@ class LiveDesk extends HTMLElement {
   // The devices there are: the browser's, or those of the machine that the program runs on.
   async #list() {
     const here = this.where.value === "browser";
+    for (const [one, shown] of [[this.echo, here], [this.second, !here], [this.alone, !here]]) one.parentNode.hidden = !shown;
     let found = [];
     try {
       if (here) {
@@ -90,10 +98,10 @@ class LiveDesk extends HTMLElement {
     } catch (error) {
       this.#tell(notice("bad", error.message, error.details?.hint));
     }
-    for (const [select, kind] of [[this.input, 0], [this.output, 1]]) {
+    for (const [select, kind] of [[this.input, 0], [this.output, 1], [this.second, 1]]) {
       const options = found.filter((d) => d[kind]).map((d) => new Option(d[3], d[2]));
       const now = select.value;
-      select.replaceChildren(new Option(T("as the system says"), ""), ...options);
+      select.replaceChildren(new Option(select === this.second ? T("none") : T("as the system says"), ""), ...options);
       if (options.some((o) => o.value === now)) select.value = now;
     }
   }
@@ -132,6 +140,8 @@ class LiveDesk extends HTMLElement {
       } else {
         if (this.input.value) values.settings.input_device = this.input.value;
         if (this.output.value) values.settings.output_device = this.output.value;
+        if (this.second.value) values.settings.monitor_device = this.second.value;
+        if (this.alone.checked) values.settings.exclusive = true;
       }
       this.link.do("start", values);
     } catch (error) {
@@ -269,7 +279,7 @@ class LiveDesk extends HTMLElement {
     this.go.textContent = text[this.state];
     this.dataset.state = this.state;
     for (const one of [this.muted, this.bypassed, this.record, this.measure]) one.disabled = this.state !== "running";
-    for (const one of [this.where, this.input, this.output, this.echo]) one.disabled = this.state !== "stopped";
+    for (const one of [this.where, this.input, this.output, this.second, this.echo, this.alone]) one.disabled = this.state !== "stopped";
   }
 
   #tell(...boxes) {
