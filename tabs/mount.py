@@ -16,6 +16,7 @@ from tabs.page import Page
 
 MAX_FILE = "1gb"
 QUEUE_S = 0.02  # between looks at its queue; by itself Gradio looks a thousand times a second
+UNUSED_S = 1.0  # between looks for progress of its own kind, of which the page has none
 
 
 def show(app: FastAPI, access: Access) -> None:
@@ -64,5 +65,6 @@ def _mount(app: FastAPI, access: Access, language: str) -> Any:
         root_path=access.root_url or access.root_path or None,
     )
     blocks._queue.sleep_when_free = QUEUE_S
+    blocks._queue.progress_update_sleep_when_free = UNUSED_S
     blocks.has_launched = True  # or Gradio lets a request name any file as one it uploaded
     return cast(Mount, app.router.routes[-1]).app
