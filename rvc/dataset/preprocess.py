@@ -16,7 +16,7 @@ from typing import Any
 from rvc import Report, config, failures, params, workers
 from rvc.dataset import experiment, lock, manifest, slice_set, slices
 from rvc.dataset.manifest import Stage
-from rvc.dataset.scan import Dataset, scan
+from rvc.dataset.scan import RecordingSet, scan
 from rvc.dataset.slice_set import Sources
 from rvc.dataset.slices import FOLDERS, Options, Outcome, Uncut, work
 from rvc.errors import BadInput
@@ -83,7 +83,7 @@ def _networks() -> str:
 
 
 def _plan(
-    dataset: Dataset, options: Options, before: Stage, folder: Path
+    dataset: RecordingSet, options: Options, before: Stage, folder: Path
 ) -> tuple[Sources, Sources]:
     """(what can stay as it is, all that an earlier run made), by the recordings' keys."""
     old: Sources = before.details.get("sources", {})
@@ -97,7 +97,7 @@ def _plan(
 
 
 def _make(
-    dataset: Dataset,
+    dataset: RecordingSet,
     options: Options,
     folder: Path,
     done: Sources,
@@ -149,7 +149,7 @@ def _fingerprint(options: Options) -> dict[str, Any]:
     return {**asdict(options), "slicer": slices.VERSION}
 
 
-def _stage(dataset: Dataset, options: Options, done: Sources, seconds: float) -> Stage:
+def _stage(dataset: RecordingSet, options: Options, done: Sources, seconds: float) -> Stage:
     """The record of the whole set."""
     stage = Stage(STAGE, _fingerprint(options), inputs=len(dataset.recordings), seconds=seconds)
     sources = {r.key: done[r.key] for r in dataset.recordings}
@@ -196,7 +196,7 @@ def _failed(stage: Stage) -> str:
     return f"Left out: {counts}. {first}" + (" …" if len(stage.failures) > 3 else "")
 
 
-def _understood(p: params.Preprocess, dataset: Dataset, speakers: list[int]) -> str:
+def _understood(p: params.Preprocess, dataset: RecordingSet, speakers: list[int]) -> str:
     """How folders were taken, where that could have been meant otherwise."""
     if len(speakers) > 1:
         return "Each folder was taken for a speaker; --speakers one takes them for one."
@@ -205,7 +205,7 @@ def _understood(p: params.Preprocess, dataset: Dataset, speakers: list[int]) -> 
 
 
 def _result(
-    p: params.Preprocess, stage: Stage, dataset: Dataset, kept: set[str], before: Stage
+    p: params.Preprocess, stage: Stage, dataset: RecordingSet, kept: set[str], before: Stage
 ) -> dict[str, Any]:
     total = stage.details["total_seconds"]
     sources: Sources = stage.details["sources"]

@@ -35,7 +35,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class RecordingSet:
     """All recordings, in a stable order, and the names of those speakers that have one.
 
     Attributes:
@@ -65,7 +65,7 @@ class Dataset:
         return " ".join([*strangers, *self.unreadable[:3]])
 
 
-def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False) -> Dataset:
+def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False) -> RecordingSet:
     """Find the recordings in `folder` and its sub-folders.
 
     Each folder directly inside is a speaker. A number below 109 is the speaker's id, as in
@@ -105,7 +105,9 @@ def scan(folder: Path, known: Mapping[int, str] | None = None, one: bool = False
         for path, owner in zip(files, owners, strict=True)
     ]
     names = {number: name for name, number in ids.items() if _number(name) is None}
-    return Dataset(recordings, names, endings.total(), dict(endings), sorted(system), unreadable)
+    return RecordingSet(
+        recordings, names, endings.total(), dict(endings), sorted(system), unreadable
+    )
 
 
 def _files(folder: Path, system: list[str], refused: list[OSError]) -> Iterator[Path]:

@@ -21,7 +21,7 @@ JOURNAL = ".extracted.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
+class SliceRecord:
     """What one slice's outputs were made of; equal entries need no new work."""
 
     name: str
@@ -39,13 +39,13 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.file = folder / JOURNAL
         self.lock = threading.Lock()
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, SliceRecord] = {}
         if self.file.is_file():
             for line in self.file.read_text(encoding="utf-8").splitlines():
                 if (entry := _entry(line)) is not None:
                     self.entries[entry.name] = entry
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: SliceRecord) -> None:
         with self.lock:
             self.entries[entry.name] = entry
             with self.file.open("a", encoding="utf-8", newline="\n") as out:
@@ -58,9 +58,9 @@ class Journal:
         files.write_text(self.file, "\n".join(lines) + "\n")
 
 
-def _entry(line: str) -> Entry | None:
+def _entry(line: str) -> SliceRecord | None:
     try:
-        return Entry(**json.loads(line))
+        return SliceRecord(**json.loads(line))
     except (ValueError, TypeError):  # cut off by a crash, or of another version
         return None
 
@@ -126,7 +126,7 @@ class Measure:
         """
         waves = [load_slice(self.folder / "sliced_audios_16k" / f"{n}.wav") for n in names]
         wanted = [
-            Entry(n, digest, self.pitch_key, self.features_key)
+            SliceRecord(n, digest, self.pitch_key, self.features_key)
             for n, (_, digest) in zip(names, waves, strict=True)
         ]
         known = [self.journal.entries.get(n) for n in names]
@@ -146,7 +146,7 @@ class Measure:
                 self.journal.add(entry)
         return redone
 
-    def _has_pitch(self, wanted: Entry, known: Entry | None) -> bool:
+    def _has_pitch(self, wanted: SliceRecord, known: SliceRecord | None) -> bool:
         _, coarse, voiced = paths(self.folder, wanted.name)
         return (
             known is not None
@@ -155,7 +155,7 @@ class Measure:
             and intact(voiced)
         )
 
-    def _has_features(self, wanted: Entry, known: Entry | None) -> bool:
+    def _has_features(self, wanted: SliceRecord, known: SliceRecord | None) -> bool:
         features = paths(self.folder, wanted.name)[0]
         same = known is not None and (known.wave, known.features) == (wanted.wave, wanted.features)
         return same and intact(features)

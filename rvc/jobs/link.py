@@ -14,7 +14,7 @@ from rvc.errors import VoiceError
 
 
 @dataclass
-class Entry:
+class OpenJob:
     """A job that is not finished."""
 
     job: str
@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass
-class Link:
+class WorkerLink:
     """A process and what is known of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Link:
     told: set[str] = field(default_factory=set)
     busy_s: float = field(default_factory=time.monotonic)
 
-    def tell(self, entry: Entry) -> None:
+    def tell(self, entry: OpenJob) -> None:
         """Hand over a job; a process that is gone is noticed by who reads what it says."""
         self.told.add(entry.job)
         assert self.process.stdin is not None
@@ -62,7 +62,7 @@ class Link:
             self.process.stdin.close()
 
 
-def no_start(link: Link) -> dict[str, str]:
+def no_start(link: WorkerLink) -> dict[str, str]:
     said = link.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     error = VoiceError(
         "The process that does such jobs cannot be started: "

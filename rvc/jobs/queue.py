@@ -23,7 +23,7 @@ from rvc import device, processes, tasks
 from rvc.config import load_settings, paths
 from rvc.errors import BadInput
 from rvc.jobs import record
-from rvc.jobs.link import Entry, Link, no_start
+from rvc.jobs.link import OpenJob, WorkerLink, no_start
 from rvc.jobs.worker import WORD
 
 KEEP_HOUSE_S = 5.0
@@ -44,8 +44,8 @@ class Queue:
     def __init__(self, runner: Sequence[str], changed: Callable[[], None]) -> None:
         self.runner, self.changed = list(runner), changed
         self.lock = threading.RLock()
-        self.entries: dict[str, Entry] = {}
-        self.links: dict[str, Link] = {}
+        self.entries: dict[str, OpenJob] = {}
+        self.links: dict[str, WorkerLink] = {}
         self.failures = 0
         self.numbers = 0
         self.closed = threading.Event()
@@ -63,7 +63,7 @@ class Queue:
         """Have a job done whose folder is marked."""
         with self.lock:
             self.numbers += 1
-            entry = Entry(job, verb, device.place(gpu), self.numbers)
+            entry = OpenJob(job, verb, device.place(gpu), self.numbers)
             self.entries[job] = entry
             self._link(entry.place).tell(entry)
 
@@ -99,7 +99,7 @@ class Queue:
             for link in self.links.values():
                 link.close()
 
-    def _link(self, place: str) -> Link:
+    def _link(self, place: str) -> WorkerLink:
         if place in self.links:
             return self.links[place]
         folder = paths().jobs
@@ -108,11 +108,11 @@ class Queue:
         with own_log.open("wb") as sink:
             words = [*self.runner, WORD, str(folder)]
             process = processes.start_worker(words, sink)
-        link = self.links[place] = Link(process, place, own_log)
+        link = self.links[place] = WorkerLink(process, place, own_log)
         threading.Thread(target=self._hear, args=(link,), daemon=True).start()
         return link
 
-    def _hear(self, link: Link) -> None:
+    def _hear(self, link: WorkerLink) -> None:
         """Take note of what a process says, until it has ended."""
         assert link.process.stdout is not None
         for line in link.process.stdout:
@@ -136,7 +136,7 @@ class Queue:
             self._bury(link)
         self.changed()
 
-    def _bury(self, link: Link) -> None:
+    def _bury(self, link: WorkerLink) -> None:
         """A process has ended: hand on what is left of its work."""
         if self.links.get(link.place) is link:
             del self.links[link.place]
@@ -151,7 +151,7 @@ class Queue:
             elif not self.closed.is_set():
                 self._again(entry, link)
 
-    def _is_over(self, entry: Entry, link: Link) -> bool:
+    def _is_over(self, entry: OpenJob, link: WorkerLink) -> bool:
         """Whether a job of a process that has ended is not to be done any more."""
         folder = paths().jobs / entry.job
         state = record.facts(folder)["state"]
@@ -163,7 +163,7 @@ class Queue:
         entry.retried = True
         return lost
 
-    def _again(self, entry: Entry, link: Link) -> None:
+    def _again(self, entry: OpenJob, link: WorkerLink) -> None:
         folder = paths().jobs / entry.job
         if self.failures >= GIVE_UP:
             del self.entries[entry.job]

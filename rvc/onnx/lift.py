@@ -25,7 +25,7 @@ PAGE = 1 << 16  # weights begin at multiples of it, so that every system can map
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LiftRecipe:
     """How a network becomes a graph.
 
     Attributes:
@@ -43,7 +43,7 @@ class Recipe:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def export(recipe: Recipe, file: Path) -> None:
+def export(recipe: LiftRecipe, file: Path) -> None:
     """Write the bare graph without its weights, then the weights one by one beside it."""
     import onnx
 
@@ -73,7 +73,7 @@ def export(recipe: Recipe, file: Path) -> None:
     onnx.save(model, str(file))
 
 
-def _write_weights(model: Any, recipe: Recipe, file: Path) -> None:
+def _write_weights(model: Any, recipe: LiftRecipe, file: Path) -> None:
     """Turn the inputs that are weights into tables in `file`."""
     from onnx import TensorProto, helper
 

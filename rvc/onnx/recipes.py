@@ -16,7 +16,7 @@ from rvc.embedders.whisper import WhisperEncoder
 from rvc.f0 import rmvpe
 from rvc.nets import voice_file
 from rvc.nets.hifigan import Staged
-from rvc.onnx.lift import Recipe
+from rvc.onnx.lift import LiftRecipe
 from rvc.onnx.runtime import Impossible
 
 HUBERT_FRAME = 400  # samples the first frame of an embedder is wide
@@ -37,7 +37,7 @@ class _PositionalDecoder(nn.Module):
         return self.dec.cropped(z, g, source, keep)
 
 
-def decoder(file: str) -> Recipe:
+def decoder(file: str) -> LiftRecipe:
     """The decoder of the voice in `file`."""
     voice = voice_file.read_voice(Path(file))
     dec = voice_file.build(voice, torch.device("cpu")).dec
@@ -53,7 +53,7 @@ def decoder(file: str) -> Recipe:
         examples.append(tuple(inputs))
     axes: dict[str, int | None] = {"z": 2, "g": None, "keep": None}
     axes |= {"source": 2} if voice.use_f0 else {}
-    return Recipe(_PositionalDecoder(dec), axes, examples, lift=True)
+    return LiftRecipe(_PositionalDecoder(dec), axes, examples, lift=True)
 
 
 class _OneWaveEmbedder(nn.Module):
@@ -70,14 +70,14 @@ class _OneWaveEmbedder(nn.Module):
         return out
 
 
-def embedder(name: str, custom: str | None, layer: int | None, projected: bool) -> Recipe:
+def embedder(name: str, custom: str | None, layer: int | None, projected: bool) -> LiftRecipe:
     """An embedder for one wave; arguments are those of EmbedderManager.load."""
     made = EmbedderManager().load(name, custom, layer=layer, projected=projected)
     forget()
     if not isinstance(made.network, SpeechEncoder):
         raise Impossible("this kind of embedder has no graph")
     shape = {"kernels": list(made.network.kernels), "strides": list(made.network.strides)}
-    return Recipe(
+    return LiftRecipe(
         _OneWaveEmbedder(made.network),
         {"wave": 1},
         [(_random(1, n, scale=0.1),) for n in (16_000 + HUBERT_FRAME, 23_456)],
@@ -96,23 +96,23 @@ class _FromMel(nn.Module):
         return self.network.encode(mel)
 
 
-def whisper(name: str, custom: str | None, layer: int | None) -> Recipe:
+def whisper(name: str, custom: str | None, layer: int | None) -> LiftRecipe:
     """A Whisper embedder from log-mel on; arguments are those of EmbedderManager.load."""
     network = EmbedderManager().load(name, custom, layer=layer).network
     forget()
     if not isinstance(network, WhisperEncoder):
         raise Impossible("this kind of embedder has no mel")
     bands = network.mel.bank.shape[0]
-    return Recipe(_FromMel(network), {"mel": 2}, [(_random(1, bands, n),) for n in (116, 150)])
+    return LiftRecipe(_FromMel(network), {"mel": 2}, [(_random(1, bands, n),) for n in (116, 150)])
 
 
-def pitch() -> Recipe:
+def pitch() -> LiftRecipe:
     """RMVPE's network."""
     examples = [(_random(1, rmvpe.BINS, n) - 5,) for n in (64, 96)]
-    return Recipe(rmvpe.read(), {"mel": 2}, examples)
+    return LiftRecipe(rmvpe.read(), {"mel": 2}, examples)
 
 
-RECIPES: dict[str, Callable[..., Recipe]] = {
+RECIPES: dict[str, Callable[..., LiftRecipe]] = {
     "decoder": decoder,
     "embedder": embedder,
     "rmvpe": pitch,

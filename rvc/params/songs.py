@@ -10,10 +10,10 @@ from rvc.params.convert import BITRATE_HELP, Conversion
 
 StemModelName = Literal["kit", "mdx-voc-ft", "bs-roformer-317", "bs-roformer-368"]
 FORMATS = Literal["FLAC", "WAV", "MP3", "OGG", "M4A"]
-SEPARATION = "Separation"
+SEPARATION = "SeparationOptions"
 
 
-class Separation(Hardware):
+class SeparationOptions(Hardware):
     """With which networks a song is taken apart, and how far."""
 
     model: StemModelName = option(
@@ -42,7 +42,7 @@ class Separation(Hardware):
     )
 
 
-class Separate(Separation):
+class Separate(SeparationOptions):
     """Take a song apart: the voice, and all else."""
 
     input_path: Path = option(help="Song, or folder of songs.", reads=True)
@@ -57,7 +57,7 @@ class Separate(Separation):
     overwrite: bool = option(False, "Separate again what is already there.")
 
 
-class Cover(Conversion, Separation):
+class Cover(Conversion, SeparationOptions):
     """Sing a song in another voice: separate it, convert its voice, put both together again."""
 
     input_path: Path = option(help="Song, or folder of songs.", reads=True)

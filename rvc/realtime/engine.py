@@ -38,7 +38,7 @@ MEDIAN_S = 10.0
 SEMITONES_PER_S = 1.0  # that a proposed pitch moves
 
 
-class Timeline:
+class FrameHistory:
     """Values of the newest frames, by position; those that were never set are zero."""
 
     def __init__(self, width: int = 0) -> None:
@@ -78,8 +78,8 @@ class Engine:
         self.voice, self.at = voice, start // FRAME
         self.noise = PositionalNoise(live.seed)
         self.heard = heard or Ring(HEARD_S * RATE, start)
-        self.opened, self.features = Timeline(), Timeline(voice.file.embed_width)
-        self.pitch_hz, self.wanted_hz = Timeline(), Timeline()
+        self.opened, self.features = FrameHistory(), FrameHistory(voice.file.embed_width)
+        self.pitch_hz, self.wanted_hz = FrameHistory(), FrameHistory()
         self.judged, self.played = self.at, self.at - BEFORE  # frames the gate, the networks knew
         self.phase, self.tail = Phase(0.0, self.at), np.zeros(0, np.float32)
         self.median, self.glide = RunningMedian(MEDIAN_S), 0.0

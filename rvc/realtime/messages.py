@@ -19,7 +19,7 @@ LONGEST = 1 << 24  # bytes
 Message = dict[str, Any] | np.ndarray
 
 
-class Writer:
+class MessageWriter:
     """Writes messages; threads may share it."""
 
     def __init__(self, pipe: IO[bytes]) -> None:

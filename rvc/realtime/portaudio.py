@@ -19,7 +19,7 @@ import numpy as np
 from rvc.errors import VoiceError
 from rvc.realtime import devices, pulse
 from rvc.realtime.devices import SERVED, TRIED_HZ, SoundDevice
-from rvc.realtime.ports import Link
+from rvc.realtime.ports import PortCalls
 from rvc.realtime.stream import PERIOD_S, Stream
 
 LOG = logging.getLogger(__name__)
@@ -62,12 +62,12 @@ class DevicePort:
             stream.label = f"{word} {stream.device.name}"
         self.rate_in, self.rate_out = self.streams[0].rate, self.streams[1].rate
         self.rate_monitor = self.streams[2].rate if monitor is not None else 0
-        self.link: Link | None = None
+        self.link: PortCalls | None = None
         self.ending = threading.Event()
         self.watch: threading.Thread | None = None
         self.losses: list[str] = []
 
-    def start(self, link: Link) -> None:
+    def start(self, link: PortCalls) -> None:
         self.link = link
         self._open()
         self.ending.clear()

@@ -11,7 +11,7 @@ import numpy as np
 OUT_HZ = 48_000  # of what is heard of a file
 
 
-class Link(Protocol):
+class PortCalls(Protocol):
     """What a session offers its port. Calls only copy and count; any thread may make them."""
 
     def push(self, wave: np.ndarray) -> None:
@@ -42,7 +42,7 @@ class Port(Protocol):
     one_clock: bool
     live: bool
 
-    def start(self, link: Link) -> None:
+    def start(self, link: PortCalls) -> None:
         """Begin to push and pull.
 
         Raises:
@@ -67,9 +67,9 @@ class Passive:
 
     def __init__(self, rate_in: int, rate_out: int | None = None) -> None:
         self.rate_in, self.rate_out = rate_in, rate_out or rate_in
-        self.link: Link | None = None
+        self.link: PortCalls | None = None
 
-    def start(self, link: Link) -> None:
+    def start(self, link: PortCalls) -> None:
         self.link = link
 
     def stop(self) -> None:

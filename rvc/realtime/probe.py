@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rvc.realtime.ports import Link
+from rvc.realtime.ports import PortCalls
 from rvc.realtime.sampling import Resampler
 
 BURSTS, BURST_S, EVERY_S, LEAD_S, AFTER_S = 4, 0.1, 0.25, 0.3, 1.2
@@ -48,7 +48,7 @@ def played(rate: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbeResult:
     """What was measured.
 
     Attributes:
@@ -70,7 +70,7 @@ class Found:
         }
 
 
-def find(heard: np.ndarray, rate: int) -> Found:
+def find(heard: np.ndarray, rate: int) -> ProbeResult:
     """When the bursts arrive in a recording that began with `played` (same rate)."""
     lags = []
     for number, wave in enumerate(bursts(rate)):
@@ -82,12 +82,12 @@ def find(heard: np.ndarray, rate: int) -> Found:
         if level[peak] > 10 ** (ABOVE_DB / 20) * np.median(level) and level[peak] > 0:
             lags.append((peak - start) / rate)
     if not lags:
-        return Found(None, 0, 0.0)
+        return ProbeResult(None, 0, 0.0)
     middle = float(np.median(lags))
     near = [lag for lag in lags if abs(lag - middle) <= SPREAD_S]
     spread = max(near) - min(near) if near else 0.0
     agree = len(near) > BURSTS // 2
-    return Found(float(np.median(near)) if agree else None, len(near), spread)
+    return ProbeResult(float(np.median(near)) if agree else None, len(near), spread)
 
 
 class ProbeLink:
@@ -130,7 +130,7 @@ class Detour(ProbeLink):
         link: the session, whose time goes on.
     """
 
-    def __init__(self, rate_out: int, link: Link) -> None:
+    def __init__(self, rate_out: int, link: PortCalls) -> None:
         super().__init__(rate_out)
         self.link = link
 

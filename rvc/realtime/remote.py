@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rvc import processes
-from rvc.realtime.messages import Writer, receive
+from rvc.realtime.messages import MessageWriter, receive
 
 PROGRAM = ("-m", "rvc.realtime.worker")
 LAST_LINES = 20
@@ -44,7 +44,7 @@ class Remote:
             **processes.detachment(),
         )
         assert self.process.stdin is not None
-        self.writer = Writer(self.process.stdin)
+        self.writer = MessageWriter(self.process.stdin)
         self.said: deque[str] = deque(maxlen=LAST_LINES)
         self.threads = [threading.Thread(target=f, daemon=True) for f in (self._read, self._listen)]
         for thread in self.threads:

@@ -33,7 +33,7 @@ from rvc.errors import BadInput, VoiceError
 from rvc.failures import explain
 from rvc.params import Live, Realtime
 from rvc.realtime import lease, probe, startup
-from rvc.realtime.messages import Writer, receive
+from rvc.realtime.messages import MessageWriter, receive
 from rvc.realtime.ports import Passive, Port
 from rvc.realtime.recorder import Recorder
 from rvc.realtime.session import Session
@@ -56,7 +56,7 @@ class LiveWorker:
     def __init__(
         self, reading: BinaryIO, writing: BinaryIO, make: MakeEngine = startup.engine
     ) -> None:
-        self.reading, self.writer, self.make = reading, Writer(writing), make
+        self.reading, self.writer, self.make = reading, MessageWriter(writing), make
         self.session: Session | None = None
         self.recorder: Recorder | None = None
         self.held, self.rest = ExitStack(), 0.0

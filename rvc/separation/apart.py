@@ -10,7 +10,7 @@ import numpy as np
 
 from rvc import Report, silent
 from rvc.device import choose
-from rvc.params.songs import Separation
+from rvc.params.songs import SeparationOptions
 from rvc.separation import models, stems
 
 Step = tuple[str, Path | None, tuple[str, str]]  # model, or a file of it; names of its stems
@@ -34,7 +34,7 @@ class Apart:
         return stems.both(self.song, self.kept)
 
 
-def apart(song: stems.Song, wanted: Separation, report: Report = silent) -> list[Apart]:
+def apart(song: stems.Song, wanted: SeparationOptions, report: Report = silent) -> list[Apart]:
     """A song, taken apart as far as is wanted: each step begins with the voice of the one before.
 
     Raises:
@@ -45,13 +45,13 @@ def apart(song: stems.Song, wanted: Separation, report: Report = silent) -> list
     return _steps(song, steps + refinements(wanted), device, report)
 
 
-def refined(voice: stems.Song, wanted: Separation, report: Report = silent) -> list[Apart]:
+def refined(voice: stems.Song, wanted: SeparationOptions, report: Report = silent) -> list[Apart]:
     """A voice, taken apart as far as is wanted: as `apart` does it behind its first step."""
     device = str(choose(wanted.gpu, part="convert").device)
     return _steps(voice, refinements(wanted), device, report)
 
 
-def refinements(wanted: Separation) -> list[Step]:
+def refinements(wanted: SeparationOptions) -> list[Step]:
     """(model, file of it, names of the two stems) of what comes behind the first separation."""
     steps: list[Step] = []
     if wanted.lead or wanted.lead_file:

@@ -80,7 +80,7 @@ def _kit(device: str) -> StemModel:
     vocals, accompaniment = (_magnitudes(file, device) for file in files)
 
     def voice(song: Iterable[np.ndarray], power: float) -> Iterator[np.ndarray]:
-        work = spectra.Separation(vocals, accompaniment, spectra.gain_for(power))
+        work = spectra.VoiceStream(vocals, accompaniment, spectra.gain_for(power))
         return work.voice(song)
 
     return StemModel(voice, _seal(files))

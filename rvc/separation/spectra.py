@@ -63,7 +63,7 @@ def voice_mask(magnitudes: np.ndarray, vocals: Network, accompaniment: Network) 
     return np.concatenate([mask, np.repeat(above, WINDOW // 2 + 1 - BINS, axis=-1)], axis=-1)
 
 
-class Separation:
+class VoiceStream:
     """The voice of one song at 44.1 kHz while it streams by.
 
     Args:

@@ -15,7 +15,7 @@ from rvc.realtime import wire
 from rvc.server import orders
 from rvc.server.guest import Guest
 from rvc.server.orders import Hello, Order
-from rvc.server.stage import Stage
+from rvc.server.stage import LiveProcess
 
 AGAIN_S = 5.0  # a page that is loaded again comes back to its session
 IDLE_S = 60.0  # until the process goes that would start faster
@@ -31,8 +31,8 @@ class Floor:
         began: what it was started with, and has been set since.
     """
 
-    def __init__(self, stage: Stage | None = None) -> None:
-        self.stage = stage or Stage()
+    def __init__(self, stage: LiveProcess | None = None) -> None:
+        self.stage = stage or LiveProcess()
         self.stage.listen = self._play
         self.guests: set[Guest] = set()
         self.owner: Guest | None = None
@@ -53,7 +53,7 @@ class Floor:
         name = order.do
         if guest is not None and self._foreign(guest):
             raise Busy("Another browser is live.", "Take over there, or wait.")
-        if isinstance(order, orders.Start):
+        if isinstance(order, orders.StartOrder):
             return await self._start(order, guest)
         if name == "stop":
             return await self.stop()
@@ -65,7 +65,7 @@ class Floor:
             self.began["live"] |= values.get("values", values)
         return done
 
-    async def _start(self, order: orders.Start, guest: Guest | None) -> dict[str, Any]:
+    async def _start(self, order: orders.StartOrder, guest: Guest | None) -> dict[str, Any]:
         if self.state == "starting":
             raise Busy("It is being started already.", "Wait a moment.")
         if self.state == "running" and guest is None:
@@ -73,7 +73,7 @@ class Floor:
         async with self.turn:
             return await self._begin(order, guest)
 
-    async def _begin(self, order: orders.Start, guest: Guest | None) -> dict[str, Any]:
+    async def _begin(self, order: orders.StartOrder, guest: Guest | None) -> dict[str, Any]:
         rate = order.rate if guest is not None else None
         self._stay()
         self.state, self.began = "starting", {}

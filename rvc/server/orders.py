@@ -59,7 +59,7 @@ class Hello(Order):
     take_over: bool = False
 
 
-class Start(Order):
+class StartOrder(Order):
     """Go live: with a browser's sound (`rate`, over the socket), or with devices."""
 
     do: Literal["start"] = "start"
@@ -86,7 +86,7 @@ class Set(Order):
         return {"values": self.values()}
 
 
-class Voice(Order):
+class VoiceOrder(Order):
     """Go over to another voice, while the old one goes on."""
 
     do: Literal["voice"] = "voice"
@@ -131,16 +131,25 @@ class Probe(Order):
         return {"devices": self.values(devices=True)}
 
 
-class Stop(Order):
+class StopOrder(Order):
     """End the session."""
 
     do: Literal["stop"] = "stop"
 
 
-ORDERS: tuple[type[Order], ...] = (Start, Stop, Set, Voice, Mute, Bypass, Record, Probe)
+ORDERS: tuple[type[Order], ...] = (
+    StartOrder,
+    StopOrder,
+    Set,
+    VoiceOrder,
+    Mute,
+    Bypass,
+    Record,
+    Probe,
+)
 _ANY: TypeAdapter[Order] = TypeAdapter(
     Annotated[
-        Union[Hello, Start, Stop, Set, Voice, Mute, Bypass, Record, Probe],  # noqa: UP007
+        Union[Hello, StartOrder, StopOrder, Set, VoiceOrder, Mute, Bypass, Record, Probe],  # noqa: UP007
         Field(discriminator="do"),
     ]
 )

@@ -25,7 +25,7 @@ COUNT = 1 << 32  # of sequence numbers
 log = logging.getLogger(__name__)
 
 
-class Stage:
+class LiveProcess:
     """Starts the process when it is first needed, and once more after it died.
 
     Args:

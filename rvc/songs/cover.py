@@ -12,10 +12,10 @@ from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.infer import voice as voices
 from rvc.params import Cover, Separate
-from rvc.params.songs import Separation
+from rvc.params.songs import SeparationOptions
 from rvc.separation import stems
 from rvc.songs import separate
-from rvc.songs.parts import Parts
+from rvc.songs.parts import MixParts
 from rvc.songs.separate import Result
 
 LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _one(path: Path, p: Cover, report: Report) -> Result:
     if p.acapella_path is None:  # a bad voice is told before the work
         loaded = voices.load(p.pth_path, p.index_path, p, report)
     with ExitStack() as open_files:
-        work = Parts(stems.scan(path, report), p, report, open_files)
+        work = MixParts(stems.scan(path, report), p, report, open_files)
         encode.check(target, encode.format_of(target), work.song.channels)
         result: Result = {
             "file": str(path),
@@ -91,7 +91,7 @@ def _one(path: Path, p: Cover, report: Report) -> Result:
 
 def _keep_stems(path: Path, folder: Path, p: Cover) -> Result:
     """Write the song's own stems, which lie in the cache."""
-    how = {name: getattr(p, name) for name in Separation.model_fields}
+    how = {name: getattr(p, name) for name in SeparationOptions.model_fields}
     asked = Separate(input_path=path, output_folder=folder, overwrite=p.overwrite, **how)
     made = separate.run(asked)
     return {stem: made[stem] for stem in separate.names_of(p)}

@@ -25,7 +25,7 @@ from rvc.songs.mix import Sides
 MOST_SEMITONES = 24
 
 
-class Parts:
+class MixParts:
     """What a cover is mixed from.
 
     Attributes:

@@ -14,7 +14,7 @@ from rvc.audio.formats import is_sound_name
 from rvc.config import paths
 from rvc.errors import BadInput, Cancelled, StageFailed, VoiceError
 from rvc.params import Separate
-from rvc.params.songs import Separation
+from rvc.params.songs import SeparationOptions
 from rvc.separation import apart, stems
 from rvc.separation.apart import Apart
 
@@ -88,7 +88,7 @@ def songs_of(path: Path) -> list[Path]:
     return found
 
 
-def names_of(p: Separation) -> list[str]:
+def names_of(p: SeparationOptions) -> list[str]:
     """The stems that a song is taken apart into; the first two add up to it."""
     steps = apart.refinements(p)
     return [*STEMS, *(name for _, _, names in steps for name in names)]

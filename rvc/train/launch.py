@@ -19,7 +19,7 @@ from rvc.device import Device
 from rvc.errors import Cancelled, StageFailed, VoiceError
 from rvc.params.train import Train
 from rvc.train.distributed import require_cuda
-from rvc.train.stopping import Stop, saved
+from rvc.train.stopping import StopSignals, saved
 
 POLL_S = 0.1
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -106,7 +106,7 @@ def torchrun(
     """
     require_cuda(chosen.device.type)
     count = len(chosen.numbers)
-    with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
+    with tempfile.TemporaryDirectory() as scratch, StopSignals() as stop:
         exchange = Exchange(Path(scratch))
         exchange.give(p)
         shown = {VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE))}
@@ -135,7 +135,9 @@ def visible(numbers: Sequence[int], outside: str | None) -> str:
     return ",".join(listed[n] if listed else str(n) for n in numbers)
 
 
-def _attend(child: subprocess.Popen[bytes], stop: Stop, exchange: Exchange, report: Report) -> int:
+def _attend(
+    child: subprocess.Popen[bytes], stop: StopSignals, exchange: Exchange, report: Report
+) -> int:
     """Exit status of torchrun; a SIGTERM reaches it too, a terminal's Ctrl-C already has."""
     forwarded = False
     try:

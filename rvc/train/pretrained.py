@@ -26,7 +26,7 @@ SHOWN = 3  # misfitting layers named
 
 
 @dataclass(frozen=True)
-class Start:
+class StartingPoint:
     """Files to begin with, and whether their optimisers and epoch count belong to this voice."""
 
     g: Path
@@ -34,7 +34,7 @@ class Start:
     own: bool = False
 
 
-def choose(p: Train, folder: Path) -> Start | None:
+def choose(p: Train, folder: Path) -> StartingPoint | None:
     """The files a new training begins with; None for nothing at all.
 
     Raises:
@@ -62,10 +62,10 @@ def choose(p: Train, folder: Path) -> Start | None:
                 f"Download it with `{command('prerequisites')}`, give your own with "
                 "--custom-pretrained, or train from nothing with --no-pretrained.",
             )
-    return Start(g, d)
+    return StartingPoint(g, d)
 
 
-def _custom(p: Train) -> Start:
+def _custom(p: Train) -> StartingPoint:
     if p.g_pretrained_path is None or p.d_pretrained_path is None:
         raise BadInput(
             "--custom-pretrained needs --g-pretrained-path and --d-pretrained-path.",
@@ -74,17 +74,17 @@ def _custom(p: Train) -> Start:
     for file in (p.g_pretrained_path, p.d_pretrained_path):
         if not file.is_file():
             raise BadInput(f"{file} does not exist.", "Check the path of the base model.")
-    return Start(p.g_pretrained_path, p.d_pretrained_path)
+    return StartingPoint(p.g_pretrained_path, p.d_pretrained_path)
 
 
-def pair(folder: Path) -> Start | None:
+def pair(folder: Path) -> StartingPoint | None:
     """The newest G_ and D_ files of an unfinished training by Applio or RVC.
 
     Newest by their own count: copying changes the times, and the number of an "only latest" file
     says nothing but that.
     """
     pairs = [
-        Start(file, file.with_name(f"D_{found[1]}.pth"), own=True)
+        StartingPoint(file, file.with_name(f"D_{found[1]}.pth"), own=True)
         for file in folder.glob("G_*.pth")
         if (found := PAIR.match(file.name)) and file.with_name(f"D_{found[1]}.pth").is_file()
     ]

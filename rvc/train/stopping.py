@@ -35,7 +35,7 @@ def asking_signals() -> list[signal.Signals]:
     return [number for number in known if number is not None]
 
 
-class Stop:
+class StopSignals:
     """While entered, signals only set `asked`; a second Ctrl-C ends at once.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stop:
         self.signal = 0
         self.before: dict[int, Any] = {}
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in asking_signals():
                 self.before[number] = signal.signal(number, self._on_signal)

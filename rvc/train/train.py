@@ -26,7 +26,7 @@ from rvc.train.metrics import MetricsWriter
 from rvc.train.plausibility import ParameterWatch
 from rvc.train.state import SPEAKERS, State, with_speakers
 from rvc.train.step import Recipe
-from rvc.train.stopping import Stop
+from rvc.train.stopping import StopSignals
 from rvc.train.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def train(
     scores = saved.get("scores", ()) if saved and not changed else ()
     del saved  # as large as the training itself
     ranks.copy_from_first([*s.g.state_dict().values(), *s.d.state_dict().values()])
-    with Stop() as stop:
+    with StopSignals() as stop:
         if p.cleanup and ranks.first:  # only now that everything is checked
             gone = len(export.clean(folder, p.model_name))
             log.info("Deleted %d files of earlier training.", gone)
@@ -118,7 +118,7 @@ def _trainer(
     s: State,
     identity: Mapping[str, Any],
     report: Report,
-    stop: Stop,
+    stop: StopSignals,
     scores: Sequence[Mapping[str, Any]],
     parts: Parts,
 ) -> Trainer:

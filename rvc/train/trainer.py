@@ -23,7 +23,7 @@ from rvc.train.monitor import Monitor
 from rvc.train.plausibility import Verdict
 from rvc.train.state import State
 from rvc.train.step import Losses, Recipe, train_step
-from rvc.train.stopping import Saved, Stop, save_after_s
+from rvc.train.stopping import Saved, StopSignals, save_after_s
 
 if TYPE_CHECKING:
     from rvc.train.validation import Validation
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 TrainStep = Callable[[State, Batch, Recipe], Losses]
 
 
-class Flow(Enum):
+class NextMove(Enum):
     """What follows a step."""
 
     NEXT = "next step"
@@ -62,7 +62,7 @@ class Trainer:
     identity: Mapping[str, Any]
     metrics: MetricsWriter | None
     eta: Eta
-    stop: Stop
+    stop: StopSignals
     export: Callable[[State], list[str]]
     validation: Validation | None
     watched: plausibility.ParameterWatch | None = None
@@ -89,14 +89,14 @@ class Trainer:
             for group in (*s.optim_g.param_groups, *s.optim_d.param_groups):
                 group["lr"] = rate
             flow = self._epoch(s)
-            if flow is Flow.STOPPED:
+            if flow is NextMove.STOPPED:
                 return False
-            if flow is Flow.NEXT:
+            if flow is NextMove.NEXT:
                 s.epoch, s.done = s.epoch + 1, 0
                 self._after_epoch(s)
         return True
 
-    def _epoch(self, s: State) -> Flow:
+    def _epoch(self, s: State) -> NextMove:
         """What is left of the epoch under way; its batches are made ready in a thread."""
         epoch, steps = s.epoch, self.sampler.batches(s.epoch)[s.done :]
         jobs = [self.recipe.ranks.share(step) for step in steps]
@@ -107,28 +107,28 @@ class Trainer:
                 s.done += 1
                 s.step += 1
                 flow = self._after_step(s, indices, batch, losses)
-                if flow is not Flow.NEXT:
+                if flow is not NextMove.NEXT:
                     return flow
-        return Flow.NEXT
+        return NextMove.NEXT
 
-    def _after_step(self, s: State, indices: list[int], batch: Batch, losses: Losses) -> Flow:
+    def _after_step(self, s: State, indices: list[int], batch: Batch, losses: Losses) -> NextMove:
         """Note the losses, show progress, save now and then, and decide how to go on."""
         own, numbers = self._numbers(losses)
         verdict = self._judge_step(s, self._suspects(indices, own, numbers), batch, numbers)
         if verdict is Verdict.STOP:
             raise self.monitor.failure()
         if verdict is Verdict.ROLLBACK and self._roll_back(s):
-            return Flow.RELOADED
+            return NextMove.RELOADED
         if verdict is Verdict.OK:
             self._note(s, numbers)
         if not self.eta.show(s, numbers, self.monitor):
             self.stop.asked = True
         if self.recipe.ranks.any(self.stop.asked, self.recipe.device):
             self.save(s)
-            return Flow.STOPPED
+            return NextMove.STOPPED
         if self._due() and s.done < self.steps_per_epoch:
             self.save(s)
-        return Flow.NEXT
+        return NextMove.NEXT
 
     def _after_epoch(self, s: State) -> None:
         """Write the epoch's averages; save and export every so often and at the end.

@@ -24,7 +24,7 @@ Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
+class Deletion:
     """One deletion.
 
     Attributes:
@@ -49,7 +49,7 @@ def place() -> Path:
     return config.paths().logs / ".trash"
 
 
-def entries() -> list[Entry]:
+def entries() -> list[Deletion]:
     """What can be restored, the newest first."""
     found = []
     for folder in place().iterdir() if place().is_dir() else ():
@@ -58,7 +58,7 @@ def entries() -> list[Entry]:
         if inside:
             first = inside[0]
             name = first.name if first.is_dir() else first.stem
-            found.append(Entry(folder, name, int(stamp)))
+            found.append(Deletion(folder, name, int(stamp)))
     return sorted(found, key=lambda entry: (-entry.deleted_s, entry.folder.name))
 
 
@@ -77,7 +77,7 @@ def delete(p: params.DeleteVoice, report: Report = silent) -> Result:
     for file in files:
         file.rename(entry / file.name)
     purge(KEPT_DAYS)
-    size = Entry(entry, name, 0).bytes
+    size = Deletion(entry, name, 0).bytes
     again = config.command(f"restore-voice --model-name '{name}'")
     return {
         "message": f"Deleted {name} ({size / 1e6:.1f} MB). It is kept for {KEPT_DAYS} days: "

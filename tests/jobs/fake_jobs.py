@@ -74,7 +74,7 @@ def slow_step(p: Any, report: Report) -> dict[str, Any]:
     folder = experiment(p.model_name)
     folder.mkdir(parents=True, exist_ok=True)
     stopping.Saved(epoch=3, step=36, done=36).write(folder)
-    with stopping.Stop():
+    with stopping.StopSignals():
         report(41, 100, f"train: {stopping.PHASE}epoch 4/8 mel 20.0")
         end = time.monotonic() + 60
         while time.monotonic() < end:

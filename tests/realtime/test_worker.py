@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rvc.realtime.messages import Writer, receive
+from rvc.realtime.messages import MessageWriter, receive
 from rvc.realtime.remote import Remote
 from rvc.realtime.worker import LiveWorker
 from tests.realtime.echo import Echo
@@ -27,7 +27,7 @@ class Parent:
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
         self.reading = os.fdopen(ours_in, "rb")
         self.pipe = os.fdopen(ours_out, "wb")
-        self.writer = Writer(self.pipe)
+        self.writer = MessageWriter(self.pipe)
         self.worker = LiveWorker(os.fdopen(theirs_in, "rb"), os.fdopen(theirs_out, "wb"), make)
         self.thread = threading.Thread(target=self.worker.serve, daemon=True)
         self.thread.start()

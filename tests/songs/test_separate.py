@@ -95,7 +95,7 @@ def test_memory_does_not_grow_with_the_song() -> None:
     """The networks cost what they cost; here they cost nothing."""
 
     def peak(seconds: int) -> int:
-        work = spectra.Separation(lambda m: m / 2, lambda m: m / 2)
+        work = spectra.VoiceStream(lambda m: m / 2, lambda m: m / 2)
         piece = np.random.default_rng(1).standard_normal((RATE, 2)).astype(np.float32) / 9
         tracemalloc.start()
         heard = sum(len(voice) for voice in work.voice(piece for _ in range(seconds)))

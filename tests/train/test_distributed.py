@@ -27,7 +27,7 @@ from rvc.train import build, launch, train
 from rvc.train.distributed import Ranks
 from rvc.train.launch import Exchange
 from rvc.train.material import material
-from rvc.train.stopping import Stop
+from rvc.train.stopping import StopSignals
 from tests.train import tiny
 from tests.train.test_resume import curve
 
@@ -164,7 +164,7 @@ def test_a_bad_loss_is_laid_to_the_rank_that_has_it(
     m = material(p, folder)
     recipe = build.recipe(p, m, chosen, OneOfTwo(0, 2, 0))
     s = build.networks(p, m, chosen, 1, tiny.PARTS)
-    with Stop() as stop:
+    with StopSignals() as stop:
         run = train._trainer(p, m, folder, recipe, s, {}, silent, stop, (), tiny.PARTS)
         losses = {"mel": torch.tensor(own), "norm_d": torch.tensor(1.0)}
         found, numbers = run._numbers(losses)
