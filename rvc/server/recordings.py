@@ -24,6 +24,7 @@ from rvc.server.fence import Fence, fresh
 MOST_ENTRIES = 20_000  # of a folder somebody typed, such as /
 MONTH_S = 30 * 24 * 3600
 POOR_SNR_DB = 20.0
+COLUMNS, PEAKS_HZ = 400, 200  # of the picture of a recording; peaks are kept per second until then
 QUIET_DBFS = -45.0
 CLIPPED_SHARE = 5e-4
 
@@ -128,11 +129,14 @@ def measured(file: Path, changed_ns: int, size: int) -> dict[str, Any]:
     Returns:
         "seconds", "level_dbfs" (while there is sound), "snr_db", and "verdict": one of good,
         silent, quiet, clipped, noisy, unreadable; with "cause", a sentence, for the last.
+        "peaks": the highest sample, 0..1, of each of COLUMNS equal parts, to be drawn.
     """
+    import numpy as np
+
     from rvc.audio import dsp, io, slicer
     from rvc.dataset.report.measure import Measured
 
-    found, flat, levels = Measured(file.name), 0, []
+    found, flat, levels, peaks = Measured(file.name), 0, [], []
     try:
         for block in io.blocks(file, block_s=30.0):
             found.seconds += len(block.wave) / block.rate
@@ -140,19 +144,23 @@ def measured(file: Path, changed_ns: int, size: int) -> dict[str, Any]:
             flat += int((abs(block.wave) >= 0.9999).sum())
             levels.append(slicer.level_db(block.wave, block.rate)[0][:-1])
             found.rate = block.rate
+            if not len(block.wave):
+                continue
+            edges = np.arange(0, len(block.wave), max(1, block.rate // PEAKS_HZ))
+            peaks.append(np.maximum.reduceat(np.abs(block.wave), edges))
     except BadInput as error:
         return {"verdict": "unreadable", "cause": error.message.replace(str(file), file.name)}
     except OSError as error:
         return {"verdict": "unreadable", "cause": f"{file.name}: {error.strerror or error}."}
-    import numpy as np
-
-    found.levels_db = np.concatenate(levels)
+    found.levels_db, drawn = np.concatenate(levels), np.concatenate(peaks)
+    columns = np.linspace(0, len(drawn), COLUMNS, endpoint=False).astype(int)
     found.clipped = flat / max(1.0, found.seconds * found.rate)
     return {
         "seconds": round(found.seconds, 3),
         "level_dbfs": round(found.speech_db, 1),
         "snr_db": round(found.snr_db, 1),
         "verdict": _verdict(found.peak, found.clipped, found.speech_db, found.snr_db),
+        "peaks": [round(float(p), 3) for p in np.maximum.reduceat(drawn, columns)],
     }
 
 

@@ -48,6 +48,19 @@ def test_what_a_recording_is_good_for(
     assert found["seconds"] == pytest.approx(len(wave) / RATE, abs=1e-3)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 40.0])
+def test_a_recording_can_be_drawn_without_fetching_it(
+    client: TestClient, home: Path, seconds: float
+) -> None:
+    file = home / "assets" / "audios" / "a.wav"
+    file.parent.mkdir(parents=True)
+    wave = np.linspace(0, 0.8, round(seconds * RATE)).astype(np.float32)
+    soundfile.write(file, wave, RATE, subtype="FLOAT")
+    peaks = client.get("/api/recordings/facts", params={"path": str(file)}).json()["peaks"]
+    assert len(peaks) == 400
+    assert np.allclose(peaks, np.linspace(0, 0.8, 400), atol=0.012)
+
+
 def test_what_cannot_be_read_is_said_without_its_folder(client: TestClient, home: Path) -> None:
     file = home / "assets" / "audios" / "empty.wav"
     file.parent.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 import { SOUND, T, baseName, button, duration, fileUrl, make } from "./core.js";
 import { Microphone } from "./microphone.js";
-import { drawWave, samples } from "./player.js";
+import { drawWave } from "./player.js";
 import { earlier } from "./earlier.js";
 import { cut, factsOf, filesOf, remove, store } from "./store.js";
 import { verdict } from "./verdict.js";
@@ -148,11 +148,11 @@ class RecordingCard extends HTMLElement {
     this.body.append(this.canvas, foot);
     this.#select();
     this.image = null;
-    samples(fileUrl(path)).then((wave) => {
-      if (path !== this.#value || !wave) return;
-      this.image = drawWave(wave, this);
+    factsOf(path).then(({ peaks }) => {
+      if (path !== this.#value || !peaks) return;
+      this.image = drawWave(peaks, this);
       this.#tick();
-    });
+    }, () => {});
     this.#tick();
   }
 
