@@ -10,7 +10,7 @@ from rvc.params.convert import BITRATE_HELP, Conversion
 
 StemModelName = Literal["kit", "mdx-voc-ft", "bs-roformer-317", "bs-roformer-368"]
 FORMATS = Literal["FLAC", "WAV", "MP3", "OGG", "M4A"]
-SEPARATION = "SeparationOptions"
+SEPARATION = "Separation"
 
 
 class SeparationOptions(Hardware):
