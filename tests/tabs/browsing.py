@@ -179,7 +179,12 @@ def open_page(context: BrowserContext, url: str) -> Watched:
     opened.set_default_timeout(LIMIT_MS)
     opened.problems, opened.hosts, opened.foreseen, opened.first = [], set(), "(?!)", url
     opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-    opened.on("console", lambda said: opened.problems.extend([said.text] * (said.type == "error")))
+    opened.on(
+        "console",
+        lambda said: opened.problems.extend(
+            [f"{said.text} {said.location['url']}"] * (said.type == "error")
+        ),
+    )
     opened.on(
         "request",
         lambda sent: opened.hosts.update(re.findall("^(?:http|ws).*?//([^/]*)", sent.url)),

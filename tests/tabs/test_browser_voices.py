@@ -67,7 +67,7 @@ def test_the_life_of_a_voice(visit: Visit, server: Server, monkeypatch: pytest.M
     told(page, "Imported demo")
     demo = card(page, "demo")
     demo.get_by_text("24 kHz · lite · epoch").wait_for()
-    assert "Index" in demo.inner_text()
+    demo.get_by_text("Index").first.wait_for()
 
     demo.get_by_role("button", name="Listen: demo").click()
     demo.locator("[data-state=playing]").wait_for(timeout=LIMIT_MS)
