@@ -208,8 +208,8 @@ def _fill(
 def _grid(names: list[str], place: Any) -> None:
     """Controls in as many even columns as there is room for (the style sheet decides)."""
     with gr.Column(elem_classes="grid"):
-        for each in names:
-            place(each)
+        for name in names:
+            place(name)
 
 
 def text_of(name: str, declared: FieldInfo, t: Translate) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Live(Applied, Effects):
     gate_auto: bool = option(False, "Find that level by the noise of the room.")
     input_gain: float = option(100.0, "Level of the microphone in percent.", ge=0, le=200)
     output_gain: float = option(100.0, "Level of the voice in percent.", ge=0, le=200)
-    monitor: What = option("off", "What the second output plays.", "Monitor")
+    monitor: What = option("converted", "What the second output plays.", "Monitor")
     monitor_gain: float = option(
         100.0, "Level of the second output in percent.", "Monitor", ge=0, le=200
     )

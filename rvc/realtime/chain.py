@@ -21,19 +21,25 @@ class SignalChain:
 
     Args:
         clock: monotonic seconds.
+        taps: called with (input, output) of every hop at the output's rate, such as a recorder;
+            whoever made the list adds to it and takes away.
 
     Attributes:
-        taps: called with (input, output) of every hop at the output's rate, such as a recorder.
         wanted: samples of the intake with which the next hop is due.
     """
 
     def __init__(
-        self, port: Port, track: Track, schedule: Schedule, clock: Callable[[], float]
+        self,
+        port: Port,
+        track: Track,
+        schedule: Schedule,
+        clock: Callable[[], float],
+        taps: list[Tap],
     ) -> None:
         self.port, self.track, self.schedule, self.clock = port, track, schedule, clock
         self.intake = Intake(port.rate_in)
         self.mixer = OutputMixer(port, self.intake.held, schedule.pace.delay / 1000)
-        self.taps: list[Tap] = []
+        self.taps = taps
         self.hops, self.wanted = 0, 0.0
         self.keep_pace()
 

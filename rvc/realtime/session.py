@@ -36,7 +36,6 @@ from rvc.realtime.track import Track
 
 LOG = logging.getLogger(__name__)
 WAIT_S = 0.02
-FADE_S = 0.02
 HEARD_FIRST = ("pth_path", "index_path", "embedder_model", "embedder_model_custom", "gpu", "seed")
 
 
@@ -87,9 +86,9 @@ class Session:
         self.state = "starting"
         try:
             engine, costs_ms = startup.prepared(self.live, self.make, self.force)
-            chain = SignalChain(self.port, Track(engine), Schedule(self.live, costs_ms), self.clock)
+            schedule = Schedule(self.live, costs_ms)
+            chain = SignalChain(self.port, Track(engine), schedule, self.clock, self.taps)
             chain.aim(self.live, self.wrapped, self.silent, at_once=True)
-            chain.taps = self.taps
             self.chain = chain  # with it there are figures
             self.ending.clear()
             if self.threaded:

@@ -14,8 +14,8 @@ from rvc.errors import BadInput, Busy, VoiceError
 from rvc.realtime import wire
 from rvc.server import orders
 from rvc.server.guest import Guest
+from rvc.server.live_process import LiveProcess
 from rvc.server.orders import Hello, Order
-from rvc.server.stage import LiveProcess
 
 AGAIN_S = 5.0  # a page that is loaded again comes back to its session
 IDLE_S = 60.0  # until the process goes that would start faster

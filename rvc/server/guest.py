@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from rvc.server.stage import WAITING
+from rvc.server.live_process import WAITING
 
 TELL_S = 0.1
 RATE = 60  # orders a second

@@ -144,8 +144,6 @@ def measured(file: Path, changed_ns: int, size: int) -> dict[str, Any]:
             flat += int((abs(block.wave) >= 0.9999).sum())
             levels.append(slicer.level_db(block.wave, block.rate)[0][:-1])
             found.rate = block.rate
-            if not len(block.wave):
-                continue
             edges = np.arange(0, len(block.wave), max(1, block.rate // PEAKS_HZ))
             peaks.append(np.maximum.reduceat(np.abs(block.wave), edges))
     except BadInput as error:

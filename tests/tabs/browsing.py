@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 import wave
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -128,6 +128,13 @@ def launched(*flags: str) -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def hearing(heard: Path) -> AbstractContextManager[Browser]:
+    """A Chromium whose microphone hears a recording."""
+    fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
+    file = f"--use-file-for-fake-audio-capture={heard}"
+    return launched(*(f"--{name}" for name in fakes), file)
 
 
 @pytest.fixture(scope="module")

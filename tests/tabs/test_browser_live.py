@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.tabs.browsing import LIMIT_MS, Server, Visit, Watched, give_voice, launched, reload
+from tests.tabs.browsing import LIMIT_MS, Server, Visit, Watched, give_voice, hearing, reload
 
 pytest_plugins = ["tests.tabs.browsing"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -24,9 +24,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     tone = tmp_path_factory.mktemp("tone") / "tone.wav"
     soundfile.write(tone, 0.3 * np.sin(2 * np.pi * 440 * np.arange(5 * RATE) / RATE), RATE)
-    fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
-    heard = f"--use-file-for-fake-audio-capture={tone}"
-    with launched(*(f"--{name}" for name in fakes), heard) as browser:
+    with hearing(tone) as browser:
         yield browser
 
 

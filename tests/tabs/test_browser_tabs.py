@@ -26,8 +26,8 @@ from tests.tabs.browsing import (
     Watched,
     choose,
     chosen,
+    hearing,
     holds,
-    launched,
     panel,
     reload,
     upload,
@@ -52,9 +52,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def chromium(speech: Path) -> Iterator[Browser]:
     """A browser whose microphone hears the speech."""
-    fakes = ("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
-    heard = f"--use-file-for-fake-audio-capture={speech}"
-    with launched(*(f"--{name}" for name in fakes), heard) as browser:
+    with hearing(speech) as browser:
         yield browser
 
 

@@ -129,14 +129,15 @@ class RecordingCard extends HTMLElement {
     away.setAttribute("aria-label", T("Choose none"));
     head.append(make("b", "name grow", baseName(path)), this.chip, away);
     this.body.replaceChildren(head);
-    if (SOUND.test(path)) this.#wave(path);
-    factsOf(path).then(
-      (facts) => path === this.#value && verdict(this.chip, facts),
+    const facts = factsOf(path);
+    if (SOUND.test(path)) this.#wave(path, facts);
+    facts.then(
+      (found) => path === this.#value && verdict(this.chip, found),
       () => path === this.#value && this.chip.replaceChildren(T("It is not there any more")),
     );
   }
 
-  #wave(path) {
+  #wave(path, facts) {
     this.sound.src = fileUrl(path);
     this.canvas = make("canvas", "wave", "", { width: 800, height: 160, tabindex: 0, role: "slider", "aria-label": T("Position"), "aria-valuemin": 0 });
     this.play = button("▶", "play", () => (this.sound.paused ? this.sound.play() : this.sound.pause()));
@@ -148,11 +149,11 @@ class RecordingCard extends HTMLElement {
     this.body.append(this.canvas, foot);
     this.#select();
     this.image = null;
-    factsOf(path).then(({ peaks }) => {
+    facts.then(({ peaks }) => {
       if (path !== this.#value || !peaks) return;
       this.image = drawWave(peaks, this);
       this.#tick();
-    }, () => {});
+    }, () => {}); // that it is gone is said beside its name
     this.#tick();
   }
 
