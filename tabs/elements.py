@@ -1,7 +1,8 @@
 """Live elements of our own that hold a value: Gradio's events carry it like any component's.
 
 The element says what it holds in its property `value` and tells of a change by an event
-`value-changed`; what an event handler returns is put into that property.
+`value-changed`; what an event handler returns is put into that property. `input` is what somebody
+did to the element, `change` also what a handler put there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ customElements.whenDefined(own.localName).then(() => {
   own.addEventListener("value-changed", () => {
     props.value = own.value;
     trigger("change");
+    trigger("input");
   });
   watch("value", () => (own.value = props.value ?? null));
 });

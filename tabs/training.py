@@ -126,7 +126,8 @@ def _recordings(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
             elem_id="dataset",
         )
     box = elements.holding("recordings-box", "drop-recordings")
-    box.change(lambda folder: gr.Dropdown(datasets(), value=folder), box, dataset, **QUIET)
+    # of the box only what somebody does there: two that follow each other's changes never rest
+    box.input(lambda folder: gr.Dropdown(datasets(), value=folder), box, dataset, **QUIET)
     dataset.change(lambda folder: pasted(folder or "") or None, dataset, box, **QUIET)
     name.change(adopt, [name, dataset], dataset, **QUIET)
     page.on_load(lambda: gr.Dropdown(datasets()), [], [dataset])

@@ -466,3 +466,32 @@ def test_the_network_needs_the_token(visit: Visit, tmp_path: Path) -> None:
         page.context.close()
     finally:
         running.stop()
+
+
+def test_two_choices_of_a_folder_in_quick_succession_come_to_rest(
+    page: Watched, server: Server
+) -> None:
+    folders = [server.home / "assets" / "datasets" / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    page.locator("#tab-training-button").click()
+    page.locator("recordings-box .drop-text").wait_for()
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.extend([sent.url] * ("recordings?folder" in sent.url)))
+    page.evaluate(
+        """async (folders) => {
+            const box = document.querySelector("recordings-box");
+            for (let i = 0; i < 10; i++) {
+                box.value = folders[i % 2];
+                box.dispatchEvent(new Event("value-changed"));
+                await new Promise((go) => setTimeout(go, 30 + 15 * i));
+            }
+        }""",
+        [str(folder) for folder in folders],
+    )
+    end, before = time.monotonic() + 60, -1
+    while len(asked) != before:
+        assert time.monotonic() < end, f"{len(asked)} requests, and no end"
+        before = len(asked)
+        page.wait_for_timeout(1500)
+    assert asked
