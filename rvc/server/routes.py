@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -16,6 +18,7 @@ from fastapi.responses import (
 )
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from rvc import jobs, tasks
 from rvc.config import ASSETS
@@ -35,6 +38,8 @@ from rvc.server import events, machine, openapi_page, pitch, progress, uploads, 
 from rvc.server.fence import Fence
 from rvc.server.gate import TooLarge
 from rvc.server.recordings import Recordings
+
+log = logging.getLogger(__name__)
 
 STATUS: dict[type[VoiceError], int] = {  # the nearest class counts
     VoiceError: 409,
@@ -169,10 +174,22 @@ async def training_progress(name: str) -> dict[str, Any]:
     return await run_in_threadpool(progress.progress, name)
 
 
+class Download(FileResponse):
+    """A file of ours; where it is taken away meanwhile, the answer ends short."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except (FileNotFoundError, RuntimeError):  # the latter before anything was sent
+            if Path(self.path).exists():
+                raise
+            log.info("%s was taken away while it was being sent.", self.path)
+
+
 def _server_of(fence: Fence) -> Callable[..., Any]:
-    async def download(name: str) -> FileResponse:
+    async def download(name: str) -> Download:
         file = fence.served(name)
-        return FileResponse(file, filename=file.name)
+        return Download(file, filename=file.name)
 
     download.__annotations__ = {"name": str}
     return download

@@ -27,7 +27,7 @@ from rvc.errors import (
     VoiceError,
 )
 from rvc.hub import links
-from rvc.server import fence, machine, progress, uploads
+from rvc.server import fence, machine, progress, routes, uploads
 from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
@@ -420,3 +420,24 @@ def test_curves_show_what_is_noted_more_often() -> None:
     curves = progress._curves([*steps, *epochs, {"kind": "finding", "step": 9, "mel": 0.0}])
     assert curves == {"mel": [[4, 2.25], [8, 1.125]], "norm_g": [[4, 1.0], [8, 1.0]]}
     assert progress._curves(steps * 3)["mel"] == [[50, 3.0]] * 3
+
+
+@pytest.mark.parametrize("looked_at", [False, True], ids=["before", "after it was looked at"])
+def test_a_file_that_is_taken_away_while_it_is_sent_ends_the_answer_only(
+    tmp_path: Path, looked_at: bool
+) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(bytes(100))
+    answer = routes.Download(file, stat_result=file.stat() if looked_at else None)
+    file.unlink()
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
+    asyncio.run(answer(scope, receive, send))
+    assert not any(message.get("body") for message in sent)

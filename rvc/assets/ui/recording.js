@@ -71,8 +71,8 @@ class RecordingCard extends HTMLElement {
       this.#choose(path);
       const facts = await factsOf(path);
       if (facts.verdict !== "unreadable") return;
+      this.#choose(null); // first: nothing reads it any more
       await remove(path);
-      this.#choose(null);
       this.say("bad", facts.cause);
     } catch (error) {
       this.say("bad", error.message);
@@ -120,6 +120,8 @@ class RecordingCard extends HTMLElement {
     this.range = null;
     this.classList.toggle("filled", Boolean(path));
     if (!path) {
+      this.sound.removeAttribute("src");
+      this.sound.load(); // ends what is still being fetched
       this.body.replaceChildren(make("p", "drop-text", T("Drop a recording here")));
       return;
     }
