@@ -23,7 +23,7 @@ import soundfile
 
 from rvc import params, tasks
 from rvc.audio import formats, io
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 
 RATE: Literal[40000] = 40000
 

@@ -13,36 +13,40 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.material import HUBERT_BASE  # noqa: E402
+from benchmarks import material  # noqa: E402
+from benchmarks.material import HUBERT_BASE, INDEX_ROWS  # noqa: E402
 from benchmarks.train import clips  # noqa: E402
-from rvc.device import Device, use_fast_kernels  # noqa: E402
+from rvc.device import Device, use_kernels  # noqa: E402
 from rvc.embedders.hubert import SpeechEncoder  # noqa: E402
 from rvc.embedders.hubert_shape import Shape  # noqa: E402
 from rvc.f0.rmvpe import Network  # noqa: E402
-from rvc.infer.blocks import (  # noqa: E402
-    Blocks,
-    DecoderNoise,
-    LatentNoise,
+from rvc.infer.blocks import Blocks, TorchDecoder  # noqa: E402
+from rvc.infer.noise import (  # noqa: E402
+    DECODER,
+    LATENT,
+    LayerNoise,
     PositionalNoise,
     SourceNoise,
-    TorchDecoder,
 )
 from rvc.nets import config  # noqa: E402
 from rvc.nets.config import VoiceSettings  # noqa: E402
 from rvc.nets.synthesizer import Synthesizer  # noqa: E402
-from rvc.params import Train  # noqa: E402
+from rvc.params import Conversion, Train  # noqa: E402
 from rvc.precision import guard  # noqa: E402
 from rvc.train import build  # noqa: E402
 from rvc.train.distributed import Ranks  # noqa: E402
@@ -70,17 +74,19 @@ class Plan:
         steps: of training in each setting, after a first one.
         embedder: sizes of the embedder. shaped: what becomes of a voice's sizes.
         parts: of a training.
+        seconds: of sound that a whole conversion gets; 0 leaves it out.
     """
 
-    frames: int = 512
+    frames: int = 2048
     rounds: int = 3
-    blocks: tuple[int, ...] = (200, 512)
+    blocks: tuple[int, ...] = (200, 512, 2048)
     batches: tuple[int, ...] = (4, 8, 16, 32)
     steps: int = 20
     vocoders: tuple[Vocoder, ...] = get_args(Vocoder)
     embedder: dict[str, Any] | None = None
     shaped: Callable[[VoiceSettings], VoiceSettings] = lambda settings: settings
     parts: build.Parts = build.STANDARD
+    seconds: float = 60.0
 
     def settings(self, vocoder: Vocoder) -> VoiceSettings:
         return self.shaped(config.load(24_000 if vocoder == "lite" else 40_000, vocoder))
@@ -100,7 +106,7 @@ class Row:
     note: str = ""
 
 
-class Conversion(nn.Module):
+class Networks(nn.Module):
     """A voice's networks on a random input, by stages."""
 
     def __init__(self, plan: Plan, vocoder: Vocoder, block: int) -> None:
@@ -116,17 +122,19 @@ class Conversion(nn.Module):
         g = self.net.speaker(torch.zeros(1, dtype=torch.long, device=device))
         pitch = torch.full((1, self.frames), 90, device=device)
         lengths = torch.tensor([self.frames], device=device)
-        z, _ = self.net.latent(self.phone.to(device), pitch, lengths, g, LatentNoise(NOISE, 0))
+        z, _ = self.net.latent(
+            self.phone.to(device), pitch, lengths, g, LayerNoise(NOISE, 0, self.frames, LATENT)
+        )
         hz = torch.full((1, self.frames), 150.0, device=device)
         source = self.net.dec.source(hz, SourceNoise(NOISE, 0))
         hop, decoder = self.net.settings.hop_length, TorchDecoder(self.net.dec)
 
         def decode(a: int, b: int, keep: tuple[int, int]) -> Any:
-            noise = DecoderNoise(NOISE, a, b - a)
+            noise = LayerNoise(NOISE, a, b - a, DECODER)
             return decoder(z[:, :, a:b], source[:, :, a * hop : b * hop], g, noise, keep)
 
         made = Blocks(self.block, decoder.context).run(decode, 0, self.frames, 0, self.frames)
-        return torch.cat([torch.from_numpy(sound) for sound in made])
+        return torch.cat([torch.from_numpy(np.asarray(sound)) for sound in made])
 
 
 class Listening(nn.Module):
@@ -159,7 +167,7 @@ def conversions(plan: Plan) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
     for vocoder in plan.vocoders:
         for block in plan.blocks:
             made = (plan, vocoder, block)
-            yield f"{vocoder}, blocks of {block}", lambda made=made: Conversion(*made)  # type: ignore[misc]
+            yield f"{vocoder}, blocks of {block}", lambda made=made: Networks(*made)  # type: ignore[misc]
 
 
 def finish(device: torch.device) -> None:
@@ -220,11 +228,68 @@ def conversion_rows(
         yield lambda name=name, make=make: measure(name, make)  # type: ignore[misc]
 
 
+def whole_rows(
+    plan: Plan, device: torch.device, precisions: tuple[str, ...], home: Path
+) -> Iterator[tuple[str, str, Callable[[], Row]]]:
+    """Conversions from samples to samples: embedder, RMVPE, retrieval, HiFi-GAN, levels.
+
+    Args:
+        home: where voice and models lie; their sound is that of random weights.
+    """
+    exact: list[np.ndarray] = []
+    rng = np.random.default_rng(0)
+    at = np.arange(round(plan.seconds * 44_100)) / 44_100
+    steps = np.repeat(rng.uniform(100, 300, len(at) // 22_050 + 1), 22_050)[: len(at)]
+    loud = 0.5 + 0.5 * np.sin(2 * np.pi * 0.7 * at)
+    wave = (0.2 * loud * np.sign(np.sin(2 * np.pi * np.cumsum(steps) / 44_100))).astype(np.float32)
+
+    def convert(precision: str) -> Row:
+        from rvc.config import Settings, save_settings
+        from rvc.infer.convert import convert as converted
+        from rvc.infer.voice import Voice
+
+        asked = {"tf32": "auto"}.get(precision, precision)
+        save_settings(Settings(precision=asked))  # type: ignore[arg-type]
+        peak_gb(device, afresh=True)
+        voice = Voice(home / "voice.pth", gpu="-" if device.type == "cpu" else "auto")
+        voice.index = index_of(voice, device)
+
+        def work() -> np.ndarray:
+            p = Conversion(seed=1, index_rate=0.5, f0_method="rmvpe")
+            return converted(voice, wave, 44_100, p)[0]
+
+        cold, out = seconds(work, device)
+        warm = min(seconds(work, device)[0] for _ in range(plan.rounds))
+        if precision == "fp32":
+            exact.append(out)
+        error = float(np.linalg.norm(out - exact[0]) / np.linalg.norm(exact[0])) if exact else None
+        speed = cold / plan.seconds, warm / plan.seconds
+        finite = bool(np.isfinite(out).all())
+        return Row("whole conversion", precision, *speed, peak_gb(device), error, finite)
+
+    for precision in precisions if plan.seconds else ():
+        yield "whole conversion", precision, lambda precision=precision: convert(precision)  # type: ignore[misc]
+
+
+def index_of(voice: Any, device: torch.device) -> Any:
+    """A random index of a usual size for a voice, where a conversion has it."""
+    from rvc.retrieval.index import Retriever
+    from rvc.retrieval.on_device import on_device
+    from rvc.retrieval.table import Table
+
+    rng, width = np.random.default_rng(0), voice.file.embed_width
+    rows, cells = INDEX_ROWS, INDEX_ROWS // 39
+    vectors, centres = (rng.standard_normal((n, width), np.float32) for n in (rows, cells))
+    bounds = np.linspace(0, rows, cells + 1).round().astype(np.int64)
+    retriever = Retriever(Table(centres, bounds, vectors))
+    return retriever if device.type == "cpu" else on_device(retriever, device)
+
+
 def training_row(
     plan: Plan, device: torch.device, precision: str, vocoder: Vocoder, batch: int
 ) -> Row:
     """Steps of a training: cold is seconds of the first, warm of a mean one after it."""
-    use_fast_kernels(device, precision == "tf32")
+    use_kernels(device, precision == "tf32", tuned=True)
     settings = plan.settings(vocoder)
     rate: Any = settings.sample_rate
     p = Train(
@@ -248,20 +313,25 @@ def training_row(
     return Row(name, precision, cold, warm / plan.steps, peak_gb(device), None, finite)
 
 
-def measure(plan: Plan, device: torch.device, minutes: float) -> list[Row]:
-    """All rows; those begun after so many minutes are left out and say so."""
+def measure(plan: Plan, device: torch.device, minutes: float, home: Path = Path()) -> list[Row]:
+    """All rows; those begun after so many minutes are left out and say so.
+
+    Args:
+        home: with a voice and its models (`benchmarks.material`), as RVC_HOME says.
+    """
     began, rows, exact = time.monotonic(), [], dict[str, Tensor]()
     # a processor has no fp16 to speak of and no tf32
     precisions = ("fp32", "bf16") if device.type == "cpu" else tuple(DTYPES)
     if device.type != "cuda":
         precisions = tuple(name for name in precisions if name != "tf32")
     jobs: list[tuple[str, str, Callable[[], Row]]] = []
+    jobs += whole_rows(plan, device, precisions, home)
     for precision in precisions:
         names = [name for name, _ in conversions(plan)]
         work = conversion_rows(plan, device, precision, exact)
         jobs += [(name, precision, job) for name, job in zip(names, work, strict=True)]
     for batch in plan.batches:
-        for precision in precisions:
+        for precision in reversed(precisions):  # the usual one first
             args = (plan, device, precision, plan.vocoders[0], batch)
             jobs.append((f"training, batch {batch}", precision, lambda a=args: training_row(*a)))  # type: ignore[misc]
     for name, precision, job in jobs:
@@ -299,7 +369,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     device = torch.device(args.device)
-    rows = measure(replace(Plan(), steps=args.steps), device, args.minutes)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RVC_HOME"] = folder
+        material.make(Path(folder), indexed=False)
+        rows = measure(replace(Plan(), steps=args.steps), device, args.minutes, Path(folder))
     about = machine(device)
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     print(table(rows))

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from rvc.audio import io  # noqa: E402
 from rvc.audio.mel import mel  # noqa: E402
-from rvc.audio.resample import resample  # noqa: E402
+from rvc.audio.stream import resample  # noqa: E402
 from rvc.evaluate.judges import edits, pitch_correlation, plain  # noqa: E402
 from rvc.infer.convert import convert  # noqa: E402
 from rvc.infer.voice import Voice  # noqa: E402

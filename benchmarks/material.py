@@ -83,8 +83,8 @@ def index(file: Path) -> None:
     index.write(index.build(rows, cores=2), file)
 
 
-def make(folder: Path) -> None:
-    """Everything that is not there yet."""
+def make(folder: Path, indexed: bool = True) -> None:
+    """Everything that is not there yet; `indexed`: the index, too, which needs faiss."""
     import torch
 
     torch.manual_seed(0)
@@ -95,7 +95,7 @@ def make(folder: Path) -> None:
         (folder / "voice.pth", voice),
         (folder / "voice.index", index),
     ):
-        if not path.exists():
+        if not path.exists() and (indexed or maker is not index):
             maker(path)
 
 

@@ -52,7 +52,7 @@ def clips(settings: Any, batch: int, step: int) -> Any:
 def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     """One contestant: does a step whenever told to, answers with its time and losses."""
     from rvc import memory
-    from rvc.device import Device, use_fast_kernels
+    from rvc.device import Device, use_kernels
     from rvc.nets import VOCODERS, config
     from rvc.params import Train
     from rvc.train import build
@@ -67,7 +67,7 @@ def work(kind: str, args: argparse.Namespace, pipe: Any) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True  # as the original does
     if kind == "ours":
-        use_fast_kernels(device, tf32)
+        use_kernels(device, tf32, tuned=True)
         if device.type == "cpu":
             memory.keep_freed()
     p = Train(

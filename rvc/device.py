@@ -31,6 +31,7 @@ class Device:
         device: the (first) torch device.
         dtype: dtype the networks compute in; norms stay float32 whatever it is.
         why: one sentence for headers and logs.
+        tf32: whether float32 products may use the GPU's 10-bit mantissa.
         numbers: GPU numbers in use, empty on the CPU.
     """
 
@@ -38,6 +39,7 @@ class Device:
     dtype: torch.dtype
     why: str
     numbers: tuple[int, ...] = ()
+    tf32: bool = False
 
     @property
     def name(self) -> str:
@@ -50,7 +52,8 @@ def choose(gpu: str = "auto", precision: Precision = "auto", part: Part = "conve
     Args:
         gpu: "auto", "-" for the CPU, or GPU numbers joined by dashes.
         precision: "auto" takes the saved setting, or the safest fast one where that is "auto".
-        part: training profits from bf16 most; conversion and features stay exact unless asked.
+        part: training profits from bf16 most, conversion is as good in TF32 (-70 dB, see
+            docs/gpu.md), and features stay exact unless asked.
 
     Raises:
         Mismatch: a GPU was asked for by number and cannot be used.
@@ -61,7 +64,16 @@ def choose(gpu: str = "auto", precision: Precision = "auto", part: Part = "conve
     device = torch.device(kind, numbers[0]) if numbers and kind != "mps" else torch.device(kind)
     asked = load_settings().precision if precision == "auto" else precision
     dtype, because = _dtype(device, asked, part)
-    return Device(device, dtype, f"{why}; {because}", numbers)
+    tf32 = asked == "auto" and part == "convert" and _has_tf32(device)
+    if tf32:
+        because = "TF32, as nobody asked for exactness"
+    return Device(device, dtype, f"{why}; {because}", numbers, tf32)
+
+
+def _has_tf32(device: torch.device) -> bool:
+    import torch
+
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def place(gpu: str) -> str:
@@ -217,15 +229,16 @@ def describe() -> dict[str, object]:
     }
 
 
-def use_fast_kernels(device: torch.device, tf32: bool = False) -> None:
-    """Let the libraries of a GPU take their fastest way for a training; changes nothing else.
+def use_kernels(device: torch.device, tf32: bool = False, tuned: bool = False) -> None:
+    """Say how the libraries of a CUDA device compute from now on; changes nothing elsewhere.
 
     Args:
         tf32: let float32 products use the GPU's faster, 10-bit mantissa.
+        tuned: try every kernel on each new shape, which pays in a training.
     """
     import torch
 
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark = tuned
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32

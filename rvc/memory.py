@@ -11,11 +11,11 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rvc.errors import VoiceError
 
@@ -34,6 +34,8 @@ WAITING = "OMP_WAIT_POLICY"  # read by OpenMP when torch is loaded
 NO_MEMORY = ("out of memory", "allocate memory", "failed to allocate", "bad_alloc")
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def wait_quietly() -> None:
@@ -139,6 +141,32 @@ class Capacity:
             ) from error
         self.longest[network] = max(shortest, tried // 2)
         log.warning("Out of memory: the %s goes on in shorter pieces.", network)
+
+    def groups(
+        self,
+        network: str,
+        compute: Callable[[Sequence[Item]], Sequence[Made]],
+        items: Sequence[Item],
+        most: int,
+    ) -> Iterator[tuple[Item, Made]]:
+        """Each item with what a network makes of it, `most` in one go or fewer where memory is
+        short; for one alone `compute` has to find its own way.
+        """
+        at = 0
+        while at < len(items):
+            count = self.limit(f"{network}, several at once", most)
+            group = items[at : at + count]
+            try:
+                made = compute(group)
+            except Exception as error:  # those of onnxruntime have no common parent
+                if len(group) == 1 or not ran_out(error):
+                    raise
+                self.halve(f"{network}, several at once", len(group), 1, error)
+            else:
+                yield from zip(group, made, strict=True)
+                at += len(group)
+                continue
+            release_all()
 
     def rows(
         self,

@@ -54,7 +54,7 @@ def guard(
     network returns is float32. For inference; training uses `autocast`.
 
     Args:
-        entries: names of the methods by which the network is used.
+        entries: methods by which the network is used, of a part of it as "part.method".
     """
     dtype = allowed(dtype, device)
     module.eval().to(device=device)
@@ -69,7 +69,8 @@ def guard(
             _cast_own(part, torch.float32)
     _hook(module, dtype, kept, cpu)
     for name in entries:
-        _wrap(module, name)
+        *parts, method = name.split(".")
+        _wrap(module.get_submodule(".".join(parts)), method, torch.device(device))
     return module
 
 
@@ -178,12 +179,16 @@ def _half_in(value: Any) -> torch.dtype | None:
     return None
 
 
-def _wrap(module: nn.Module, name: str) -> None:
-    """Run a method under HalfSafe and return its results as float32."""
+def _wrap(module: nn.Module, name: str, device: torch.device) -> None:
+    """Return a method's results as float32; run it under HalfSafe where kernels may be missing.
+
+    CUDA has a half kernel of everything used here, and a mode that sees every operator costs more
+    than half precision saves.
+    """
     method = getattr(module, name)
 
     def safe(*args: Any, **kwargs: Any) -> Any:
-        with HalfSafe():
+        with contextlib.nullcontext() if device.type == "cuda" else HalfSafe():
             return cast(method(*args, **kwargs), torch.float32)
 
     setattr(module, name, safe)

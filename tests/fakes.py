@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from rvc.embedders.embedder import EmbedderSpec
 
@@ -26,6 +28,9 @@ class FakeEmbedder:
 
     def batch(self, waves: Any) -> Any:
         return [self(w) for w in waves]
+
+    def tensors(self, waves: Any) -> list[Tensor]:
+        return [torch.from_numpy(rows) for rows in self.batch(waves)]
 
 
 class FakePitch:

@@ -27,6 +27,7 @@ PLAN = gpu.Plan(
     embedder=tiny.HUBERT,
     shaped=small,
     parts=PARTS,
+    seconds=0,
 )
 CPU = torch.device("cpu")
 
@@ -62,6 +63,6 @@ def test_what_there_is_no_time_for_is_said() -> None:
 
 
 def test_the_block_changes_no_sound() -> None:
-    short, whole = (gpu.Conversion(PLAN, "HiFi-GAN", block).eval() for block in PLAN.blocks)
+    short, whole = (gpu.Networks(PLAN, "HiFi-GAN", block).eval() for block in PLAN.blocks)
     with torch.inference_mode():
         assert torch.allclose(short(), whole(), atol=1e-5 * float(whole().abs().max()))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rvc import config, files, hub
-from rvc.audio import spool
+from rvc.audio import stream
 from rvc.errors import BadInput, Busy
 from rvc.failures import explain
 
@@ -64,8 +64,8 @@ def test_a_mapped_file_that_cannot_be_replaced_is_named(
 
 
 def test_long_sounds_lie_in_the_cache_and_not_in_memory(home: Path) -> None:
-    with spool.Spool() as sound:
-        sound.append(np.ones(spool.IN_MEMORY, np.float32))
+    with stream.Spool() as sound:
+        sound.append(np.ones(stream.IN_MEMORY, np.float32))
         assert sound.folder == home / ".cache"
         assert sound.folder.is_dir()
         assert sound.read(5, 7).tolist() == [1.0, 1.0]
@@ -75,16 +75,16 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / ".cache").write_text("a file where a folder belongs")
-    monkeypatch.setattr(spool.tempfile, "tempdir", str(tmp_path))  # type: ignore[attr-defined]
-    with spool.Spool() as sound:
-        sound.append(np.ones(spool.IN_MEMORY, np.float32))
+    monkeypatch.setattr(stream.tempfile, "tempdir", str(tmp_path))  # type: ignore[attr-defined]
+    with stream.Spool() as sound:
+        sound.append(np.ones(stream.IN_MEMORY, np.float32))
         assert sound.folder == tmp_path
 
 
 def test_a_full_disk_under_a_long_sound_is_named(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with spool.Spool() as sound:
+    with stream.Spool() as sound:
 
         class Full:
             def seek(self, place: int, whence: int) -> None:

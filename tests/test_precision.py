@@ -43,10 +43,18 @@ def test_a_gpu_asked_for_and_absent_is_an_error(no_gpu: Any) -> None:
 def test_gpu_numbers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_accelerator", lambda: ("cuda", 2, "Some GPU"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
     assert device.choose("0-1", part="train").numbers == (0, 1)
     assert device.choose("1").name == "cuda:1"
     assert device.choose(part="train").dtype == torch.bfloat16
-    assert device.choose(part="convert").dtype == torch.float32
+    chosen = device.choose(part="convert")
+    assert chosen.dtype == torch.float32
+    assert chosen.tf32
+    assert "TF32, as nobody asked for exactness" in chosen.why
+    assert not device.choose(precision="fp32", part="convert").tf32, "exactness was asked for"
+    assert not device.choose(part="features").tf32
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert not device.choose(part="convert").tf32, "before Ampere there is none"
     with pytest.raises(Mismatch, match="has 2"):
         device.choose("2")
     with pytest.raises(BadInput, match="not a GPU choice"):

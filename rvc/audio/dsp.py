@@ -24,6 +24,7 @@ ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = 10.0
 OVERSAMPLE = 4
 TAPS = 12  # per phase of the oversampling filter
+CELL = 1024  # samples that are oversampled, or left out, together
 
 
 def _rumble(rate: int) -> np.ndarray:
@@ -171,6 +172,8 @@ class TruePeak:
         from scipy import signal
 
         self.filter = signal.firwin(2 * TAPS * OVERSAMPLE + 1, 0.97 / OVERSAMPLE) * OVERSAMPLE
+        # how many times louder than all samples around it a moment between them can be
+        self.most = max(float(np.abs(self.filter[i::OVERSAMPLE]).sum()) for i in range(OVERSAMPLE))
         self.tail = np.zeros((2 * TAPS, channels))
         self.peak = 0.0
 
@@ -180,10 +183,13 @@ class TruePeak:
 
         wave = np.concatenate([self.tail, wave.reshape(len(wave), -1)])
         self.tail = wave[-2 * TAPS :]
-        self.peak = max(self.peak, float(np.abs(wave).max(initial=0.0)))
-        if self.peak > 0:
-            finer = signal.upfirdn(self.filter, wave, OVERSAMPLE, axis=0)
-            edge = 2 * TAPS * OVERSAMPLE  # the filter's run-in and run-out belong to other blocks
+        loudest = np.maximum.reduceat(np.abs(wave).max(axis=1), np.arange(0, len(wave), CELL))
+        self.peak = max(self.peak, float(loudest.max(initial=0.0)))
+        edge = 2 * TAPS * OVERSAMPLE  # the filter's run-in and run-out belong to other blocks
+        exceeding = np.diff(loudest * self.most > self.peak, prepend=False, append=False)
+        for first, last in np.flatnonzero(exceeding).reshape(-1, 2) * CELL:
+            part = wave[max(0, first - 2 * TAPS) : last + 2 * TAPS]
+            finer = signal.upfirdn(self.filter, part, OVERSAMPLE, axis=0)
             self.peak = max(self.peak, float(np.abs(finer[edge:-edge]).max(initial=0.0)))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rvc.audio import Account, Decoded, Info, encode, source
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.errors import BadInput
 
 LOG = logging.getLogger(__name__)

@@ -45,9 +45,30 @@ def spectrogram(wave: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
     Returns:
         (B, n_fft // 2 + 1, T // hop) f32: frame t is centred on sample (t + 1/2) * hop.
     """
-    wave = wave.float()
     padding = (n_fft - hop) // 2
-    wave = F.pad(wave[:, None], (padding, padding), mode="reflect")[:, 0]
+    wave = F.pad(wave.float()[:, None], (padding, padding), mode="reflect")[:, 0]
+    return _magnitude(wave, n_fft, hop, window)
+
+
+def spectrograms(wave: Tensor, lengths: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
+    """`spectrogram` of sounds that end at different places, each up to its own end.
+
+    Args:
+        wave: (B, T * hop). lengths: (B,) frames of each; n_fft / hop at least.
+
+    Returns:
+        (B, n_fft // 2 + 1, T) f32, zero beyond the end of each.
+    """
+    frames, padding = wave.shape[1] // hop, (n_fft - hop) // 2
+    at = torch.arange(-padding, frames * hop + padding, device=wave.device).abs()[None]
+    last = lengths[:, None] * hop - 1
+    mirrored = torch.where(at > last, 2 * last - at, at).clamp(min=0)
+    made = _magnitude(wave.float().gather(1, mirrored), n_fft, hop, window)
+    inside = torch.arange(frames, device=wave.device)[None] < lengths[:, None]
+    return made * inside[:, None]
+
+
+def _magnitude(wave: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
     spectrum = torch.stft(
         wave,
         n_fft,

@@ -93,6 +93,7 @@ def load_embedders(p: params.Extract, report: Report) -> list[tuple[Any, torch.d
     from rvc import device
 
     choice = device.choose(p.gpu, part="features")
+    device.use_kernels(choice.device, choice.tf32)
     log.info("%s", choice.why)
     manager = EmbedderManager(report)
     name, custom, kind = p.embedder_model, p.embedder_model_custom, choice.device.type

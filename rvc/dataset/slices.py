@@ -10,7 +10,7 @@ import numpy as np
 
 from rvc import failures
 from rvc.audio import Account, LossJson, dsp, encode, io, slicer
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.dataset import manifest
 from rvc.errors import BadInput
 

@@ -90,23 +90,27 @@ class Embedder:
         """
         return self.batch([wave_16k])[0]
 
-    @torch.inference_mode()
     def batch(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The same for several waves at once; each gets what it would get alone."""
+        return [np.ascontiguousarray(rows.cpu().numpy()) for rows in self.tensors(waves)]
+
+    @torch.inference_mode()
+    def tensors(self, waves: Sequence[np.ndarray]) -> list[Tensor]:
+        """`batch`, left on the embedder's device."""
         counts = [self.network.frames(len(w)) for w in waves]
-        out = [np.zeros((0, self.spec.width), np.float32) for _ in waves]
+        out = [torch.zeros(0, self.spec.width, device=self.device) for _ in waves]
         heard = [i for i, n in enumerate(counts) if n > 0]
         if not heard:
             return out
-        tensors = [torch.from_numpy(self._levelled(waves[i])).to(self.device) for i in heard]
-        result = self.network(tensors).float().cpu().numpy()
+        given = [torch.from_numpy(self._levelled(waves[i])).to(self.device) for i in heard]
+        result = self.network(given).float()
         for row, i in enumerate(heard):
-            out[i] = np.ascontiguousarray(result[row, : counts[i]])
-            if not np.isfinite(out[i]).all():
-                raise StageFailed(
-                    f"The embedder {self.spec.name} gave values that are not finite.",
-                    "Check the recording; with half precision, try fp32.",
-                )
+            out[i] = result[row, : counts[i]]
+        if not all(torch.stack([torch.isfinite(out[i]).all() for i in heard]).tolist()):
+            raise StageFailed(
+                f"The embedder {self.spec.name} gave values that are not finite.",
+                "Check the recording; with half precision, try fp32.",
+            )
         return out
 
     def _levelled(self, wave: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from rvc import Report, files, silent
 from rvc.audio import io
 from rvc.audio.formats import is_sound_name
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.errors import BadInput
 from rvc.evaluate import conditions, judges, table
 from rvc.infer import voice

@@ -188,3 +188,49 @@ class RunningMedian:
         """Take in the next frames (T,) of 10 ms; returns the median in Hz, 0 while unknown."""
         self.voiced = np.concatenate([self.voiced, f0_hz[f0_hz > 0]])[-round(self.seconds * 100) :]
         return median_hz(self.voiced)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where the sine source stands, so that the next window goes on without a click.
+
+    Attributes:
+        turns: 0..1 of the fundamental at the beginning of `frame`.
+        frame: absolute pitch frame.
+    """
+
+    turns: float = 0.0
+    frame: int = 0
+
+    def advanced(self, f0_hz: np.ndarray, to: int, glides: bool, first: int = 0) -> Phase:
+        """The phase where frame `to` begins.
+
+        Args:
+            f0_hz: (T,) pitch, its first value that of frame `first`; reaches from one frame
+                before `self.frame` (where there is one) to `to`.
+            glides: as of `turns_made`.
+        """
+        begin = max(0, self.frame - 1 - first)
+        made = turns_made(f0_hz[begin : to + 1 - first], glides)
+        made = made[self.frame - first - begin : to - first - begin]
+        return Phase(float((self.turns + made.sum()) % 1.0), to)
+
+
+def turns_made(f0_hz: np.ndarray, glides: bool) -> np.ndarray:
+    """(T,) Hz -> (T,) turns of the fundamental made within each frame.
+
+    Args:
+        glides: the source interpolates the pitch between the middles of frames (RefineGAN);
+            otherwise it holds it for a frame.
+    """
+    hz = np.asarray(f0_hz, np.float64)
+    if glides and len(hz):
+        around = np.pad(hz, 1, mode="edge")
+        hz = (around[:-2] + 6 * hz + around[2:]) / 8
+    return hz * HOP / RATE
+
+
+def lead_in_hz(f0_hz: np.ndarray, at: int, turns: float, glides: bool) -> float:
+    """Pitch in Hz of one frame to put before (T,) so that frame `at` begins with phase `turns`."""
+    made = turns_made(np.concatenate([[0.0], f0_hz]), glides)[: at + 1].sum()
+    return float((turns - made) % 1.0 * RATE / HOP)

@@ -18,7 +18,7 @@ from torch import nn
 
 from rvc import f0
 from rvc.audio.dsp import mel_bank
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.f0 import contour

@@ -1,19 +1,17 @@
 """The decoder on short overlapping blocks: the same sound as in one go, in little memory.
 
 Long blocks fall out of the processor's cache and into page faults. Each block is computed with
-as many frames more on both sides as a sample of the result can depend on, and cropped. Random
-numbers are addressed by position: no cut, block size or thread changes the sound.
+as many frames more on both sides as a sample of the result can depend on, and cropped.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,10 +21,11 @@ from rvc import memory
 from rvc.nets.layers import Noise
 
 SHORTEST = 8  # frames
-DRAWN = 1024  # rows drawn together
-ORIGIN = 1 << 40  # makes positions before the start of the recording positive
-LATENT, SOURCE, OFFSETS, DECODER = 0, 1, 2, 3  # streams, which never share values
-Decode = Callable[[int, int, tuple[int, int]], np.ndarray]
+BLOCK, GPU_BLOCK = 200, 2048  # longer ones fall out of a processor's cache, and fill any GPU
+CPU = torch.device("cpu")
+
+Sound = Any  # (N,) float32: an array, or `rvc.infer.gpu.Arriving`, which becomes one
+Decode = Callable[[int, int, tuple[int, int]], Sound]
 
 
 class Decoder(Protocol):
@@ -44,7 +43,7 @@ class Decoder(Protocol):
 
     def __call__(
         self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
-    ) -> np.ndarray:
+    ) -> Sound:
         """(1, I, T), (1, C, T * hop), (1, G, 1) -> sound of frames [keep[0], keep[1]) of z.
 
         Args:
@@ -66,21 +65,30 @@ class DecoderNetwork(Protocol):
 
 
 class TorchDecoder:
-    """The network itself: the reference that every other way has to equal."""
+    """The network itself: the reference that every other way has to equal.
 
-    block = 200  # longer ones fall out of the processor's cache
+    Args:
+        device: where it lies.
+    """
+
     workers = 1
 
-    def __init__(self, dec: DecoderNetwork) -> None:
+    def __init__(self, dec: DecoderNetwork, device: torch.device = CPU) -> None:
         self.dec, self.context = dec, dec.context_frames
+        self.block = BLOCK if device.type == "cpu" else GPU_BLOCK
 
     @torch.inference_mode()
     def __call__(
         self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
-    ) -> np.ndarray:
+    ) -> Sound:
         sound = self.dec(z, g=g, source=source, noise=noise)[0, 0]
         hop = len(sound) // z.shape[2]
-        return sound[keep[0] * hop : keep[1] * hop].float().cpu().numpy()
+        kept = sound[keep[0] * hop : keep[1] * hop]
+        if kept.is_cuda:
+            from rvc.infer.gpu import Arriving
+
+            return Arriving(kept)
+        return kept.float().cpu().numpy()
 
 
 class Blocks:
@@ -104,9 +112,7 @@ class Blocks:
         """Pitch frames per block now."""
         return self.capacity.limit("decoder", self.most)
 
-    def run(
-        self, decode: Decode, first: int, last: int, low: int, high: int
-    ) -> Iterator[np.ndarray]:
+    def run(self, decode: Decode, first: int, last: int, low: int, high: int) -> Iterator[Sound]:
         """Sound of frames [first, last) in order, block by block.
 
         Args:
@@ -140,7 +146,7 @@ class Blocks:
 
     def _decoded(
         self, decode: Decode, spans: list[tuple[int, int]], low: int, high: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    ) -> Iterator[tuple[int, Sound]]:
         """(where a block ends, its sound), in order."""
         jobs = []
         for at, end in spans:
@@ -150,7 +156,7 @@ class Blocks:
             yield from ((end, job()) for end, job in jobs)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            ahead: deque[tuple[int, Future[np.ndarray]]] = deque()
+            ahead: deque[tuple[int, Future[Sound]]] = deque()
             try:
                 for end, job in jobs:
                     ahead.append((end, pool.submit(job)))
@@ -163,86 +169,3 @@ class Blocks:
             finally:
                 for _, sound in ahead:
                     sound.cancel()
-
-
-class PositionalNoise:
-    """White Gaussian noise that is a pure function of (seed, stream, position).
-
-    Args:
-        seed: repeats everything; None takes a new one.
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = secrets.randbits(63) if seed is None else seed % (1 << 63)
-
-    def rows(self, stream: int, first: int, last: int, width: int = 1) -> np.ndarray:
-        """Rows [first, last) of an endless (..., width) float32 array of unit variance.
-
-        Positions may be negative. The same rows come out however they are asked for.
-        """
-        begin, end = (first + ORIGIN) // DRAWN, -(-(last + ORIGIN) // DRAWN)
-        draw = _kept if stream == LATENT else _drawn
-        drawn = [draw(self.seed, stream, number, width) for number in range(begin, end)]
-        offset = first + ORIGIN - begin * DRAWN
-        if len(drawn) == 1:
-            return drawn[0][offset : offset + last - first]
-        return np.concatenate(drawn)[offset : offset + last - first]
-
-
-def _drawn(seed: int, stream: int, number: int, width: int) -> np.ndarray:
-    """Block `number` of a stream, (DRAWN, width)."""
-    bits = np.random.Philox(key=[seed, stream], counter=[0, 0, number, 0])
-    drawn = np.random.Generator(bits).standard_normal((DRAWN, width), np.float32)
-    drawn.flags.writeable = False
-    return drawn
-
-
-_kept = lru_cache(maxsize=4)(_drawn)  # a live stream asks for the same 10 s twenty times a second
-
-
-class LatentNoise(Noise):
-    """Noise for (1, I, T) latents whose first frame is `first` of the recording."""
-
-    def __init__(self, noise: PositionalNoise, first: int) -> None:
-        super().__init__()
-        self.noise, self.first = noise, first
-
-    def normal(self, like: Tensor) -> Tensor:
-        rows = self.noise.rows(LATENT, self.first, self.first + like.shape[2], like.shape[1])
-        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)
-
-
-class SourceNoise(Noise):
-    """Noise for (1, N, harmonics + 1) excitation whose first sample is `first`."""
-
-    def __init__(self, noise: PositionalNoise, first: int) -> None:
-        super().__init__()
-        self.noise, self.first = noise, first
-
-    def normal(self, like: Tensor) -> Tensor:
-        rows = self.noise.rows(SOURCE, self.first, self.first + like.shape[1], like.shape[2])
-        return torch.from_numpy(rows)[None].to(like)
-
-    def uniform(self, like: Tensor) -> Tensor:
-        """Phase offsets of the harmonics: the same in every piece."""
-        turns = self.noise.rows(OFFSETS, 0, 1, like.shape[-1]) % 1.0
-        return torch.from_numpy(turns)[None].to(like).expand(like.shape)
-
-
-class DecoderNoise(Noise):
-    """Noise that layers of a decoder add to (1, C, frames * k) maps starting at frame `first`.
-
-    One per block: the layers must ask in the same order every time.
-    """
-
-    def __init__(self, noise: PositionalNoise, first: int, frames: int) -> None:
-        super().__init__()
-        self.noise, self.first, self.frames, self.calls = noise, first, frames, 0
-
-    def normal(self, like: Tensor) -> Tensor:
-        per_frame = like.shape[2] // self.frames
-        begin = self.first * per_frame
-        stream = DECODER + self.calls
-        self.calls += 1
-        rows = self.noise.rows(stream, begin, begin + like.shape[2], like.shape[1])
-        return torch.from_numpy(np.ascontiguousarray(rows.T))[None].to(like)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from rvc import Report, memory, silent
 from rvc.audio import Account
 from rvc.audio.io import AudioBlock
-from rvc.audio.spool import Spool, Timeline
+from rvc.audio.stream import Spool, Timeline
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
-from rvc.f0.contour import PitchControl
+from rvc.f0.contour import Phase, PitchControl
 from rvc.infer import FRAME, GRID, RATE, Piece, fades, matching, mirrored, plan, sounding
-from rvc.infer.blocks import PositionalNoise
-from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
+from rvc.infer.blocks import Sound
+from rvc.infer.noise import PositionalNoise
+from rvc.infer.pipeline import EMBEDDER_EXTRA, Pipeline, Window
 from rvc.infer.postprocess import Finished, finish
 from rvc.infer.recording import SpooledRecording
 from rvc.infer.voice import Voice
 from rvc.params import Applied, Conversion
 
 GivenPitch = Callable[[int], np.ndarray]  # number of frames -> (T,) Hz
+Heard = tuple[Piece, Tensor]  # and its features (T, W)
 ExportPitch = Callable[[np.ndarray], None]  # gets (T,) Hz
 
 
@@ -68,7 +72,7 @@ def stream(
     save_memory: bool = True,
     account: Account | None = None,
 ) -> Finished:
-    """Convert a stream of blocks in constant memory.
+    """Convert a stream of blocks in constant memory; the result is read as one and then closed.
 
     Args:
         folder: where long signals are kept meanwhile.
@@ -76,11 +80,8 @@ def stream(
         export_f0: gets the pitch of the (first) sound before it is changed.
         save_memory: the embedder leaves memory while it is not at work.
         account: gets what was decided about the recording's channels.
-
-    Returns:
-        The result, to be read once more as a stream and closed.
     """
-    recording = SpooledRecording(p.stereo, voice.rate, folder)
+    recording = SpooledRecording(p.stereo, voice.rate, folder, p.match_loudness)
     try:
         recording.read(blocks, lambda s: report(s, s, "Reading"), account)
         recording.prepare(_formants(p))
@@ -150,10 +151,14 @@ def _pitch(
         return f0_hz
     if given_f0 is not None:
         return contour.fit(given_f0(len(f0_hz)), len(f0_hz))
-    extract = pipeline.voice.extractor(p.f0_method)
-    for number, piece in enumerate(pieces):
+    voice, extract = pipeline.voice, pipeline.voice.extractor(p.f0_method)
+
+    def estimate(group: Sequence[Piece]) -> list[np.ndarray]:
+        return pipeline.pitch([samples_of(wave, piece) for piece in group], extract)
+
+    heard = voice.capacity.groups("pitch extractor", estimate, pieces, voice.together)
+    for number, (piece, found) in enumerate(heard):
         report(number, len(pieces), "Pitch")
-        found = pipeline.pitch(samples_of(wave, piece), extract)
         a, b = (piece.start - piece.first) // FRAME, (piece.stop - piece.first) // FRAME
         f0_hz[piece.start // FRAME : piece.stop // FRAME] = found[a:b]
         memory.release_freed()
@@ -172,21 +177,31 @@ def _sound(
     """The voice's sound for the whole signal, silent between pieces."""
     voice, hop, phase, done = pipeline.voice, pipeline.voice.hop, Phase(), 0.0
     total = sum(piece.stop - piece.start for piece in pieces) / RATE
-    for piece, features in crossfaded(
-        pieces, lambda piece: pipeline.features(samples_of(wave, piece, EMBEDDER_EXTRA))
-    ):
+
+    def embed(group: Sequence[Piece]) -> list[Tensor]:
+        return pipeline.features([samples_of(wave, piece, EMBEDDER_EXTRA) for piece in group])
+
+    def lay(parts: Iterable[tuple[int, Sound, np.ndarray]]) -> None:
+        for at, part, gain in parts:
+            line.add(at, np.asarray(part) * gain)
+
+    sent: list[tuple[int, Sound, np.ndarray]] = []  # what a GPU may still be at work on
+    heard = voice.capacity.groups("embedder", embed, pieces, voice.together)
+    for piece, features in crossfaded(heard):
         begin, end = piece.start // FRAME, piece.stop // FRAME
         gain = fades(piece.start > 0, piece.stop < len(wave), end - begin, hop)
         phase = phase.advanced(f0_hz, begin, voice.glides)
         keep = begin - 1, end + 1  # a frame more on both sides to fade over
         window = Window(features, pitch_of(f0_hz, piece), piece.first // FRAME, keep, phase)
         used = 0
-        for part in pipeline.render(window):
-            line.add((begin - 1) * hop + used, part * gain[used : used + len(part)])
+        for part in pipeline.rendered(window):
+            lay(sent)
+            sent = [((begin - 1) * hop + used, part, gain[used : used + len(part)])]
             used += len(part)
             report(done + max(0, used / hop / 100), total, "Voice")
         done += (piece.stop - piece.start) / RATE
         memory.release_freed()
+    lay(sent)
     return line.finish()
 
 
@@ -207,17 +222,14 @@ def pitch_of(f0_hz: np.ndarray, piece: Piece) -> np.ndarray:
     return np.asarray(f0_hz[np.minimum(index, len(f0_hz) - 1)])
 
 
-def crossfaded(
-    pieces: Iterable[Piece], embed: Callable[[Piece], np.ndarray]
-) -> Iterator[tuple[Piece, np.ndarray]]:
+def crossfaded(embedded: Iterable[Heard]) -> Iterator[Heard]:
     """Every piece with its features (T, W); neighbours get the same ones around their seam.
 
-    An embedder sees its whole piece, so two pieces say different things of the same moment.
-    What both have seen glides from one to the other, so no step is left to be heard.
+    Two pieces say different things of one moment: it glides from one to the other, without a step.
     """
-    before: tuple[Piece, np.ndarray] | None = None
-    for piece in pieces:
-        features = np.array(embed(piece), np.float32)
+    before: Heard | None = None
+    for piece, seen in embedded:
+        features = seen.clone()
         if before is not None:
             if before[0].stop == piece.start:
                 _crossfade(before[1], features, (piece.first - before[0].first) // GRID)
@@ -227,11 +239,10 @@ def crossfaded(
         yield before
 
 
-def _crossfade(left: np.ndarray, right: np.ndarray, begin: int) -> None:
+def _crossfade(left: Tensor, right: Tensor, begin: int) -> None:
     """Mix, in place, the rows of `left` from `begin` on with the first ones of `right`."""
     count = min(len(left) - begin, len(right))
     share = (0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)).astype(np.float32)
-    mixed = left[begin : begin + count] + share[:, None] * (
-        right[:count] - left[begin : begin + count]
-    )
+    own = left[begin : begin + count]
+    mixed = own + torch.from_numpy(share)[:, None].to(own.device) * (right[:count] - own)
     left[begin : begin + count] = right[:count] = mixed

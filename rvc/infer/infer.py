@@ -17,7 +17,7 @@ import numpy as np
 
 from rvc import Report
 from rvc.audio import Account, Loss, encode, io
-from rvc.audio.spool import scratch
+from rvc.audio.stream import scratch
 from rvc.errors import BadInput
 from rvc.infer import WHOLE, Span, voice
 from rvc.infer.convert import ExportPitch, GivenPitch, stream

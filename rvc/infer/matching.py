@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rvc.embedders.embedder import Embedder, EmbedderSpec
     from rvc.nets.voice_file import VoiceFile
     from rvc.retrieval.index import Retriever
+    from rvc.retrieval.on_device import DeviceRetriever, HostRetriever
 
 LOG = logging.getLogger(__name__)
 V1_WIDTH, V1_LAYER = 256, 9
@@ -140,8 +141,10 @@ def _check_spec(voice: Path, known: dict[str, Any], spec: EmbedderSpec) -> None:
         )
 
 
-def index_of(path: Path | str | None, width: int, voice: Path) -> Retriever | None:
-    """The index of a voice whose features have `width`; None without a path.
+def index_of(
+    path: Path | str | None, width: int, voice: Path, device: Device
+) -> Retriever | DeviceRetriever | HostRetriever | None:
+    """The index of a voice whose features have `width`, on its device; None without a path.
 
     Raises:
         Mismatch: its features have another width. BadInput: it is missing or damaged.
@@ -156,7 +159,11 @@ def index_of(path: Path | str | None, width: int, voice: Path) -> Retriever | No
             f"{path} holds features of width {retriever.width}, but {voice} needs {width}.",
             "Use the index that belongs to the voice.",
         )
-    return retriever
+    if device.name == "cpu":
+        return retriever
+    from rvc.retrieval.on_device import on_device
+
+    return on_device(retriever, device.device)
 
 
 def never_trained(meta: dict[str, Any], number: int) -> str:

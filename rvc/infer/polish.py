@@ -9,7 +9,7 @@ import numpy as np
 
 from rvc import Report
 from rvc.audio import dsp, effects
-from rvc.audio.spool import BLOCK, Spool
+from rvc.audio.stream import BLOCK, Spool
 from rvc.params import Conversion
 
 CHUNK_S, CONTEXT_S, FADE_S = 20.0, 3.0, 0.25

@@ -11,8 +11,7 @@ from rvc import Report
 from rvc.audio import encode
 from rvc.audio.dsp import Loudness, TruePeak
 from rvc.audio.levels import Envelope, envelope_gain, widened
-from rvc.audio.resample import StreamResampler
-from rvc.audio.spool import BLOCK, Spool
+from rvc.audio.stream import BLOCK, Spool, StreamResampler
 from rvc.infer import FRAME_RATE, RATE
 from rvc.infer.recording import SpooledRecording
 from rvc.params import Conversion

@@ -13,8 +13,7 @@ import numpy as np
 from rvc.audio import Account, dsp
 from rvc.audio.dsp import Loudness
 from rvc.audio.io import AudioBlock
-from rvc.audio.resample import StreamResampler
-from rvc.audio.spool import Spool
+from rvc.audio.stream import Spool, StreamResampler
 from rvc.errors import BadInput
 from rvc.infer import FRAME, RATE, levels
 
@@ -45,10 +44,13 @@ class SpooledRecording:
         side: half the difference of left and right at `side_rate` ("mid" only).
         levels: of every 10 ms of each of them, in dBFS (after `prepare`).
         peak: highest sample of any channel.
-        lufs: integrated loudness.
+        lufs: integrated loudness; -inf where it is not measured.
     """
 
-    def __init__(self, stereo: Stereo, side_rate: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, stereo: Stereo, side_rate: int, folder: Path | None = None, measured: bool = False
+    ) -> None:
+        self.measured = measured
         self.stereo, self.side_rate, self.folder = stereo, side_rate, folder
         self.rate = self.frames = self.channels = 0
         self.peak, self.lufs = 0.0, -np.inf
@@ -94,7 +96,8 @@ class SpooledRecording:
                 mixer = self._mixer(block.layout)
             self.frames += len(wave)
             self.peak = max(self.peak, dsp.peak(wave))
-            meter.add(wave)
+            if self.measured:
+                meter.add(wave)
             _append(feeds, wave if mixer is None else mixer(wave))
             on_seconds(self.frames / self.rate)
         if not self.frames or meter is None:

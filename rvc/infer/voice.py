@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import torch
+
 from rvc import Report, f0, memory, silent
 from rvc.config import load_settings, paths
 from rvc.device import Device, choose
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rvc.params import Applied
 
 LOG = logging.getLogger(__name__)
+TOGETHER = 8  # fills a GPU; a processor gains nothing and needs the memory
 KEPT = 8  # voices, and pitch extractors, held in memory
 Kept = TypeVar("Kept")
 
@@ -46,6 +49,7 @@ class Voice:
         glides: its source interpolates the pitch between frames.
         speakers: names or numbers of its speakers, by position.
         capacity: what its networks were found to take at a time.
+        together: pieces of a recording that the embedder and the pitch extractor get at once.
 
     Raises:
         BadInput, MissingModel, Mismatch: a file is missing, damaged, or does not belong.
@@ -64,7 +68,7 @@ class Voice:
         self.path = Path(pth_path)
         self.file = self._read_file()
         self.device: Device = choose(gpu, part="convert")
-        self.capacity = Capacity()
+        self.capacity, self.together = Capacity(), 1 if self.device.name == "cpu" else TOGETHER
         self.rate = self.file.sample_rate
         self.hop = self.file.settings.hop_length
         self.use_f0 = self.file.use_f0
@@ -78,13 +82,13 @@ class Voice:
         self.net = self._build_net()
         self.file = replace(self.file, weights={})  # they are in the network now
         self.decoder: Decoder = self._build_decoder()
-        self.index = matching.index_of(index_path, self.file.embed_width, self.path)
+        self.index = matching.index_of(index_path, self.file.embed_width, self.path, self.device)
         memory.release_freed()
         LOG.info("Voice %s: %d Hz, %s.", self.path.name, self.rate, self.device.why)
 
     @property
     def is_onnx(self) -> bool:
-        """Whether the voice is an .onnx file, which onnxruntime runs as a whole."""
+        """Whether onnxruntime runs the voice as a whole."""
         return self.path.suffix.lower() == ".onnx"
 
     @property
@@ -105,25 +109,25 @@ class Voice:
             from rvc.onnx import voice
 
             return voice.OnnxNet(self.path)
-        return voice_file.build(self.file, self.device.device)
+        return voice_file.build(self.file, self.device.device, dtype=self.device.dtype)
 
     def _build_decoder(self) -> Decoder:
         """The decoder as a graph where that is faster and can be had, else the network."""
         net = self.net
-        if isinstance(net, Synthesizer) and net.dec.stages and self.device.name == "cpu":
+        plain_cpu = self.device.name == "cpu" and self.device.dtype == torch.float32
+        if isinstance(net, Synthesizer) and net.dec.stages and plain_cpu:
             from rvc.onnx import accelerate
 
             made = accelerate.decoder(self.path, net.dec)
             if made is not None:
                 net.dec = accelerate.SourceOnly(net.dec)
                 return made
-        return TorchDecoder(net.dec)
+        return TorchDecoder(net.dec, self.device.device)
 
     def release_embedder(self) -> None:
         """Give back the embedder's memory until it is called again, where it can be reopened."""
-        release = getattr(getattr(self.embedder, "network", None), "release", None)
-        if release is not None:
-            release()
+        network = getattr(self.embedder, "network", None)
+        getattr(network, "release", lambda: None)()
 
     def speaker(self, sid: str) -> int:
         """The number of a speaker given by number or name.
@@ -143,8 +147,7 @@ class Voice:
     def extractor(self, method: f0.Method) -> f0.Extractor:
         """The pitch extractor called `method`, loaded once per device and weights file.
 
-        A graph is not kept: opening it again takes 20 ms, and its weights (370 MB) need not lie
-        in memory while the rest of the voice works.
+        A graph is not kept: opening it again takes 20 ms, and its weights take 370 MB.
         """
         if method == "rmvpe" and self.device.name == "cpu":
             from rvc.onnx import accelerate

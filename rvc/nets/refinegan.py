@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rvc.audio.resample import ROLLOFF, ZERO_CROSSINGS, kaiser_resample
 from rvc.nets.config import VoiceSettings
 from rvc.nets.hifigan import glide, sample_phase, sines
 from rvc.nets.layers import (
@@ -28,6 +28,50 @@ FIRST = 16
 WIDTH = 512
 KERNELS = (3, 7, 11)
 DILATIONS = (1, 3, 5)
+# torchaudio's documented "kaiser best" setting, which RefineGAN voices were trained with
+ZERO_CROSSINGS = 64
+ROLLOFF = 0.9475937167399596
+KAISER_BETA = 14.769656459379492
+
+
+@lru_cache(maxsize=32)
+def _kaiser(orig: int, new: int, device: str, dtype: torch.dtype) -> tuple[Tensor, int]:
+    """Filters (new, 1, taps) that turn `orig` samples into `new`, and how far they reach."""
+    with torch.inference_mode(False):  # it is kept, and training needs it too
+        cutoff = min(orig, new) * ROLLOFF
+        reach = math.ceil(ZERO_CROSSINGS * orig / cutoff)
+        at = torch.arange(-reach, reach + orig, dtype=torch.float64) / orig
+        phase = torch.arange(new, dtype=torch.float64)[:, None] / new
+        x = ((at - phase) * cutoff).clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS)
+        beta = torch.tensor(KAISER_BETA)
+        window = torch.i0(beta * torch.sqrt(1 - (x / ZERO_CROSSINGS) ** 2)) / torch.i0(beta)
+        x = x * math.pi
+        sinc = torch.where(x == 0, torch.ones_like(x), x.sin() / x)
+        taps = sinc * (window * (cutoff / orig))
+        return taps[:, None].float().to(device, dtype), reach
+
+
+def kaiser_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Differentiable resampling with a wide kaiser-windowed sinc; only the ratio matters.
+
+    The same samples as torchaudio's `sinc_interp_kaiser` to the last bit where the rate is divided
+    by a whole number. Theory: J. O. Smith, "Digital Audio Resampling Home Page".
+
+    Args:
+        wave: (..., T).
+
+    Returns:
+        (..., ceil(T * to_hz / from_hz)).
+    """
+    common = math.gcd(from_hz, to_hz)
+    orig, new = from_hz // common, to_hz // common
+    if orig == new:
+        return wave
+    taps, reach = _kaiser(orig, new, str(wave.device), wave.dtype)
+    flat = F.pad(wave.reshape(-1, 1, wave.shape[-1]), (reach, reach + orig))
+    phases = F.conv1d(flat, taps, stride=orig)  # (N, new, blocks)
+    size = -(-new * wave.shape[-1] // orig)
+    return phases.transpose(1, 2).reshape(*wave.shape[:-1], -1)[..., :size]
 
 
 class Template(nn.Module):

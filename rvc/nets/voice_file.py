@@ -215,17 +215,28 @@ def read_voice(path: Path | str) -> VoiceFile:
     return voice_from(safe.load(path), str(path))
 
 
-def build(voice: VoiceFile, device: torch.device | str = "cpu", fold: bool = True) -> Synthesizer:
-    """The network of a voice, float32, in evaluation mode.
+def build(
+    voice: VoiceFile,
+    device: torch.device | str = "cpu",
+    fold: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> Synthesizer:
+    """The network of a voice in evaluation mode.
 
     Args:
         fold: replace normalised weights by plain ones (faster; not for training).
+        dtype: of half precision only what a conversion calls is ready for.
     """
     with Blank():
         net = _outline(voice)
     net.load_state_dict(voice.weights)
     net.eval().requires_grad_(False)
-    return (fold_weight_norm(net) if fold else net).to(device)
+    net = (fold_weight_norm(net) if fold else net).to(device)
+    if dtype != torch.float32:
+        from rvc.precision import guard
+
+        guard(net, dtype, device, ("speaker", "latent", "dec.source", "dec.forward"))
+    return net
 
 
 def voice_of(

@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from rvc.f0 import contour
-from rvc.f0.contour import PitchControl, RunningMedian
+from rvc.f0.contour import Phase, PitchControl, RunningMedian
 from rvc.infer import FRAME, RATE, matching
-from rvc.infer.blocks import PositionalNoise
 from rvc.infer.convert import pitch_control
-from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
+from rvc.infer.noise import PositionalNoise
+from rvc.infer.pipeline import EMBEDDER_EXTRA, Pipeline, Window
 from rvc.realtime.finish import Effected, Follower, refuse_late
 from rvc.realtime.gate import Gate
 from rvc.realtime.rings import Ring
@@ -181,9 +182,9 @@ class Engine:
         hz = self.wanted_hz.get(first, ahead)
         if self.phase.frame < begin:  # in silence nobody hears it stand still
             self.phase = Phase(self.phase.turns, begin)
-        window = Window(
-            self.features.get(first // 2, ahead // 2), hz, first, (begin, end + 1), self.phase
-        )
+        content = torch.from_numpy(self.features.get(first // 2, ahead // 2))
+        content = content.to(self.pipeline.device)
+        window = Window(content, hz, first, (begin, end + 1), self.phase)
         sound = np.concatenate(list(self.pipeline.render(window)))
         self.phase = self.phase.advanced(hz, end, self.voice.glides, first)
         self.played, self.made = end, self.made + 1
@@ -193,14 +194,16 @@ class Engine:
         """Features up to frame `ahead`; the 5 ms that the last row lacks are mirrored."""
         first = begin * FRAME - self.timing.context * FRAME // 10
         wave = self.heard.read(min(first, (begin - BEFORE) * FRAME), ahead * FRAME)
-        return self.pipeline.features(np.pad(wave, (0, EMBEDDER_EXTRA), mode="reflect"))
+        wave = np.pad(wave, (0, EMBEDDER_EXTRA), mode="reflect")
+        return self.pipeline.features([wave])[0].cpu().numpy()
 
     def _pitch(self, begin: int, ahead: int) -> np.ndarray:
         """Pitch up to frame `ahead` in Hz."""
         if not self.voice.use_f0:
             return np.zeros(PITCH_BEFORE + ahead - begin, np.float32)
         first = (begin - PITCH_BEFORE) // PITCH_GRID * PITCH_GRID
-        return self.pipeline.pitch(self.heard.read(first * FRAME, ahead * FRAME), self.extract)
+        wave = self.heard.read(first * FRAME, ahead * FRAME)
+        return self.pipeline.pitch([wave], self.extract)[0]
 
     def _controlled(self, f0_hz: np.ndarray, begin: int, end: int) -> np.ndarray:
         """The pitch asked for; frames [begin, end) are those that will be played."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from rvc import Report, silent
 from rvc.audio import encode, io, mix
-from rvc.audio.resample import StreamResampler
+from rvc.audio.stream import StreamResampler
 from rvc.config import paths
 from rvc.errors import BadInput, VoiceError
 from rvc.hub import cache

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from rvc import Report
 from rvc.audio.dsp import Loudness, TruePeak
-from rvc.audio.spool import BLOCK, Spool
+from rvc.audio.stream import BLOCK, Spool
 
 FRAME_RATE = 100  # levels and gains per second
 LOUD_SHARE = 95  # percentile of the levels that counts as loud

@@ -11,8 +11,7 @@ import numpy as np
 from rvc import Report
 from rvc.audio import encode
 from rvc.audio.io import AudioBlock
-from rvc.audio.resample import StreamResampler
-from rvc.audio.spool import Spool
+from rvc.audio.stream import Spool, StreamResampler
 from rvc.config import paths
 from rvc.errors import BadInput
 from rvc.infer.convert import stream

@@ -19,7 +19,7 @@ import numpy as np
 from rvc import Report, config, files, params, silent
 from rvc.audio import io
 from rvc.audio.formats import is_sound_name
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.dataset import extract, manifest, preprocess, slice_features
 from rvc.embedders import SHIPPED
 from rvc.embedders.manager import EmbedderManager

@@ -35,6 +35,7 @@ from rvc.train.trainer import TrainStep
 log = logging.getLogger(__name__)
 
 CACHE_SHARE = 0.3  # of the free memory
+LENGTHS = 64  # a batch has a multiple of so many frames on a GPU, which tunes itself to each length
 
 
 def _largest_batch(*given: Any) -> int:
@@ -155,7 +156,9 @@ def dataset(p: Train, m: Material, device: torch.device) -> Dataset:
     fits = needed < CACHE_SHARE * psutil.virtual_memory().available
     keep = device if p.cache_data_in_gpu else torch.device("cpu") if fits else None
     s = m.settings
-    return Dataset(m.learn, s.hop_length, s.segment_frames, p.seed, keep)
+    cuda = device.type == "cuda"
+    multiple, pinned = LENGTHS if cuda else 1, cuda and not p.cache_data_in_gpu
+    return Dataset(m.learn, s.hop_length, s.segment_frames, p.seed, keep, multiple, pinned)
 
 
 def sampler(p: Train, data: Dataset, ranks: Ranks) -> Sampler:

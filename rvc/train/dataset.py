@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from rvc.dataset.filelist import Clip
@@ -46,6 +47,8 @@ class Dataset:
         hop: samples per frame. segment: frames of a training segment; a shorter clip is repeated
             until it is that long, one longer than MAX_FRAMES gives another stretch every epoch.
         keep: device that caches the clips, or None to read them anew each time.
+        multiple: frames of which a batch's length is a multiple, so that a GPU meets few lengths.
+        pinned: batches lie in memory from which a CUDA device takes them while it works on.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class Dataset:
         segment: int,
         seed: int = 0,
         keep: torch.device | None = None,
+        multiple: int = 1,
+        pinned: bool = False,
     ) -> None:
         self.clips, self.hop, self.segment = list(clips), hop, segment
-        self.seed, self.keep = seed, keep
+        self.seed, self.keep, self.multiple, self.pinned = seed, keep, multiple, pinned
         self.cache: dict[int, Arrays] = {}
 
     def length(self, index: int) -> int:
@@ -111,8 +116,12 @@ class Dataset:
             pad_sequence(list(rows), batch_first=True) for rows in zip(*items, strict=True)
         )
         lengths = torch.tensor([len(item[1]) for item in items], device=pitch.device)
+        missing = -pitch.shape[1] % self.multiple
+        phone, wave = F.pad(phone, (0, 0, 0, missing)), F.pad(wave, (0, missing * self.hop))
+        pitch, f0 = F.pad(pitch, (0, missing)), F.pad(f0, (0, missing))
         sid = torch.tensor([self.clips[i].speaker for i in indices], device=pitch.device)
-        return Batch(phone, pitch, f0, wave, lengths, sid)
+        made = phone, pitch, f0, wave, lengths, sid
+        return Batch(*(x.pin_memory() for x in made) if self.pinned else made)
 
 
 BUCKET_FRAMES = 100

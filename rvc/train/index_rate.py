@@ -17,7 +17,7 @@ import numpy as np
 
 from rvc import Report, f0, silent
 from rvc.audio import io
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.config import KIT
 from rvc.dataset.filelist import Clip
 from rvc.errors import VoiceError

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm, parametrize
 from torch.optim import AdamW
 
-from rvc.audio.mel import mel, spectrogram
+from rvc.audio.mel import mel, spectrograms
 from rvc.nets.config import VoiceSettings
 from rvc.nets.layers import slices
 from rvc.nets.synthesizer import TrainOutput
@@ -54,12 +54,9 @@ class Recipe:
 
     def spectra(self, batch: Batch) -> Tensor:
         """Linear spectrograms (B, S, T) of the clips, each up to its own end."""
-        s, hop = self.settings, self.settings.hop_length
-        out = batch.wave.new_zeros(len(batch.wave), s.spec_channels, batch.pitch.shape[1])
-        for row, wave, frames in zip(out, batch.wave, batch.lengths.tolist(), strict=True):
-            spec = spectrogram(wave[None, : frames * hop], s.filter_length, hop, s.win_length)
-            row[:, :frames] = spec[0]
-        return out
+        s = self.settings
+        sizes = s.filter_length, s.hop_length, s.win_length
+        return spectrograms(batch.wave, batch.lengths, *sizes)
 
     def mel_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Weighted spectral distance of waves (B, 1, N)."""
@@ -168,6 +165,9 @@ def _update(optim: AdamW, s: State, recipe: Recipe) -> Tensor:
         clip_grads_with_norm_(params, recipe.clip_norm, norm)
     if s.scaler.is_enabled():
         s.scaler.step(optim)
+    elif norm.is_cuda:  # the fused optimiser decides on the device: nobody waits for the norm
+        optim.found_inf, optim.grad_scale = (~torch.isfinite(norm)).float(), None  # type: ignore[attr-defined]
+        optim.step()
     elif torch.isfinite(norm):
         optim.step()
     optim.zero_grad(set_to_none=True)  # now, so that the other network's step has the memory

@@ -68,7 +68,7 @@ def train(
     """One process's part of a training."""
     began = time.monotonic()
     log.info("Training on %s.", chosen.why)
-    device.use_fast_kernels(chosen.device, tf32=p.precision != "fp32")
+    device.use_kernels(chosen.device, tf32=p.precision != "fp32", tuned=True)
     if chosen.device.type == "cpu":
         memory.keep_freed()
     m = material(p, folder)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rvc import f0
 from rvc.audio import io
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.dataset.filelist import Clip
 from rvc.errors import MissingModel
 from rvc.nets.layers import Noise

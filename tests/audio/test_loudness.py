@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from rvc.audio import dsp, levels
 
@@ -87,3 +88,16 @@ def test_pauses_do_not_count() -> None:
     long.add(speech)
     long.add(np.zeros(10 * rate))
     assert long.lufs() == pytest.approx(short.lufs(), abs=0.3)
+
+
+@pytest.mark.parametrize("block", [997, 5000, 200_000])
+def test_the_true_peak_leaves_out_only_what_cannot_be_it(block: int) -> None:
+    rng = np.random.default_rng(8)
+    wave = 0.02 * rng.standard_normal((120_000, 2))
+    wave[70_000:70_040, 1] += 0.6 * np.sin(np.arange(40) * np.pi / 2 + np.pi / 4)  # peak between
+    whole = signal.resample_poly(np.pad(wave, ((200, 200), (0, 0))), 16, 1, axis=0)
+    meter = dsp.TruePeak(2)
+    for start in range(0, len(wave), block):
+        meter.add(wave[start : start + block])
+    assert meter.peak == pytest.approx(np.abs(whole).max(), rel=0.03)
+    assert meter.peak > 1.2 * np.abs(wave).max()

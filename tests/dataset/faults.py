@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import signal
 
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 
 RATE = 22050
 Wave = np.ndarray

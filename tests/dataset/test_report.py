@@ -161,7 +161,7 @@ def test_clipping_is_seen_also_when_turned_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit_hz", [4000, 8000])
 def test_bandwidth_is_that_of_the_content_not_of_the_file(tmp_path: Path, limit_hz: int) -> None:
-    from rvc.audio.resample import resample
+    from rvc.audio.stream import resample
 
     noise = np.random.default_rng(0).standard_normal(44100 * 3).astype(np.float32) * 0.05
     wave = resample(resample(noise, 44100, 2 * limit_hz), 2 * limit_hz, 44100)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rvc import params, tasks
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.dataset import manifest
 from tests.songs import band
 

@@ -101,7 +101,7 @@ def test_rmvpe_decodes_the_centre_of_a_peak() -> None:
     salience[0, 100:103] = [0.2, 0.6, 0.2]
     salience[1, 100] = 0.02
     salience[2, 0] = 0.9
-    out = rmvpe.decode(salience)
+    out = rmvpe.decode(torch.from_numpy(salience))
     assert out[0] == pytest.approx(10 * 2 ** (rmvpe.CENTS[101] / 1200))
     assert out[1] == 0
     assert out[2] == pytest.approx(10 * 2 ** (rmvpe.CENTS[0] / 1200))

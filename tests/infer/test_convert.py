@@ -18,11 +18,12 @@ from rvc.audio import dsp
 from rvc.embedders.manager import EmbedderManager
 from rvc.errors import BadInput, Mismatch
 from rvc.f0 import contour
+from rvc.f0.contour import Phase, lead_in_hz
 from rvc.infer import postprocess
 from rvc.infer import voice as voices
-from rvc.infer.blocks import Blocks, DecoderNoise, PositionalNoise, SourceNoise, TorchDecoder
+from rvc.infer.blocks import Blocks, Sound, TorchDecoder
 from rvc.infer.convert import convert, pitch_control
-from rvc.infer.pipeline import Phase, lead_in_hz
+from rvc.infer.noise import DECODER, LayerNoise, PositionalNoise, SourceNoise
 from rvc.infer.voice import Voice
 from rvc.nets import refinegan
 from rvc.nets.layers import Noise, ZeroNoise
@@ -105,8 +106,8 @@ def test_decoder_blocks_equal_the_decoder_in_one_go(
         source = net.dec.source(f0, SourceNoise(noise, 0))
         g = net.speaker(torch.tensor([0]))
 
-    def part(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
-        layers = DecoderNoise(noise, a, b - a)
+    def part(a: int, b: int, keep: tuple[int, int]) -> Sound:
+        layers = LayerNoise(noise, a, b - a, DECODER)
         return decode(z[:, :, a:b], source[:, :, a * hop : b * hop], g, layers, keep)
 
     whole = part(0, frames, (0, frames))
@@ -414,7 +415,7 @@ def test_memory_that_runs_out_changes_the_blocks_and_not_the_sound(
 
         def __call__(
             self, z: Tensor, source: Tensor | None, g: Tensor, noise: Noise, keep: tuple[int, int]
-        ) -> np.ndarray:
+        ) -> Sound:
             if z.shape[2] > most:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
             return decode(z, source, g, noise, keep)

@@ -52,7 +52,7 @@ NOT_CONVERTING = {  # neither asked for nor needed by a voice of the kit without
 }
 NOT_TRAINING = {  # without held-out clips, on one device, with a batch size that was given
     "rvc.audio.io",
-    "rvc.audio.resample",
+    "rvc.audio.stream",
     "rvc.dataset.report",
     "rvc.embedders.manager",
     "rvc.evaluate",

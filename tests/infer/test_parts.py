@@ -8,24 +8,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rvc import infer
-from rvc.audio import spool
+from rvc.audio import stream
 from rvc.errors import VoiceError
-from rvc.infer import blocks, convert, pipeline
+from rvc.infer import blocks, convert, noise, pipeline
 
 
 def test_noise_is_a_function_of_seed_and_position_only() -> None:
-    a, b = blocks.PositionalNoise(7), blocks.PositionalNoise(7)
-    whole = a.rows(blocks.LATENT, -1500, 4000, 3)
-    assert np.array_equal(whole[200:2900], b.rows(blocks.LATENT, -1300, 1400, 3))
-    assert not np.array_equal(whole[:, 0], a.rows(blocks.SOURCE, -1500, 4000)[:, 0])
-    assert not np.array_equal(whole, blocks.PositionalNoise(8).rows(blocks.LATENT, -1500, 4000, 3))
-    assert not np.array_equal(
-        blocks.PositionalNoise().rows(0, 0, 9), blocks.PositionalNoise().rows(0, 0, 9)
-    )
-    assert abs(whole.mean()) < 0.05
-    assert whole.std() == pytest.approx(1, abs=0.05)
+    a, b = noise.PositionalNoise(7), noise.PositionalNoise(7)
+    whole = a.rows(noise.LATENT, -1500, 4000, 3)
+    assert torch.equal(whole[:, 200:2900], b.rows(noise.LATENT, -1300, 1400, 3))
+    assert not torch.equal(whole[0], a.rows(noise.SOURCE, -1500, 4000)[0])
+    assert not torch.equal(whole, noise.PositionalNoise(8).rows(noise.LATENT, -1500, 4000, 3))
+    one, other = (noise.PositionalNoise().rows(0, 0, 9) for _ in range(2))
+    assert not torch.equal(one, other)
+
+
+def test_noise_is_white_gaussian_and_every_row_goes_its_own_way() -> None:
+    rows = noise.PositionalNoise(3).rows(noise.DECODER, -50_000, 150_000, 6).double()
+    assert rows.mean(dim=1).abs().max() < 0.01
+    assert rows.var(dim=1).numpy() == pytest.approx(1, abs=0.02)
+    assert (rows**4).mean(dim=1).numpy() == pytest.approx(3, abs=0.1), "its tails are a Gaussian's"
+    together = torch.corrcoef(rows) - torch.eye(6)
+    assert together.abs().max() < 0.015, "rows share nothing, though they share a table"
+    for lag in (1, 2, 100, noise.CHUNK - 1, noise.CHUNK, 7 * noise.CHUNK + 5):
+        assert (rows[:, lag:] * rows[:, :-lag]).mean(dim=1).abs().max() < 0.015
 
 
 def decoder(signal: np.ndarray, hop: int = 4, reach: int = 3) -> blocks.Decode:
@@ -54,7 +63,7 @@ def test_blocks_halve_when_memory_runs_out_and_give_up_with_a_sentence(workers: 
     signal = np.arange(400.0)
     decode = decoder(signal)
 
-    def tight(a: int, b: int, keep: tuple[int, int]) -> np.ndarray:
+    def tight(a: int, b: int, keep: tuple[int, int]) -> blocks.Sound:
         if b - a > 30 and a > 20:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return decode(a, b, keep)
@@ -104,9 +113,9 @@ def test_fades_of_neighbours_add_up_to_one() -> None:
 def test_spools_read_what_was_written_in_memory_and_on_disk(
     limit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(spool, "IN_MEMORY", limit)
+    monkeypatch.setattr(stream, "IN_MEMORY", limit)
     wave = np.arange(1000, dtype=np.float32)
-    with spool.Spool(tmp_path) as kept:
+    with stream.Spool(tmp_path) as kept:
         for part in np.split(wave, [10, 500, 501]):
             kept.append(part)
         assert len(kept) == 1000
@@ -117,16 +126,16 @@ def test_spools_read_what_was_written_in_memory_and_on_disk(
 
 
 class Shifted:
-    def blend(self, features: np.ndarray, rate: float) -> np.ndarray:
+    def blend(self, features: torch.Tensor, rate: float) -> torch.Tensor:
         return features + rate
 
 
 def test_protection_acts_on_unvoiced_frames_only_and_in_proportion() -> None:
-    x = np.zeros((4, 2), np.float32)
+    x = torch.zeros(4, 2)
     f0 = np.array([100, 0, 0, 100, 100, 0, 0, 0], np.float32)
     half = pipeline.content(x, f0, Shifted(), 1.0, 0.25)
     assert (half[f0 > 0] == 1).all()
-    assert np.allclose(half[f0 == 0], 0.25)
+    assert torch.allclose(half[f0 == 0], torch.tensor(0.25))
     assert (pipeline.content(x, f0, Shifted(), 1.0, 0.5) == 1).all()
     assert (pipeline.content(x, f0, Shifted(), 0.0, 0.0) == 0).all()
     assert len(pipeline.doubled(x, 11)) == 11
@@ -138,17 +147,15 @@ def test_pieces_agree_where_both_hear_whatever_the_embedder_makes_of_them() -> N
     assert len(pieces) > 2
     said = {p: float(number % 2) for number, p in enumerate(pieces)}
 
-    def hear(piece: infer.Piece) -> np.ndarray:
-        return np.full((piece.frames // 2, 3), said[piece], np.float32)
-
-    found = list(convert.crossfaded(pieces, hear))
+    heard = [(p, torch.full((p.frames // 2, 3), said[p])) for p in pieces]
+    found = list(convert.crossfaded(heard))
     assert [p for p, _ in found] == pieces
     for (a, x), (b, y) in zip(found[:-1], found[1:], strict=True):
         offset = (b.first - a.first) // infer.GRID
         shared = len(x) - offset
         assert shared == 2 * round(infer.CONTEXT_S * 50)
-        assert np.array_equal(x[offset:], y[:shared])
-        assert np.abs(np.diff(y, axis=0)).max() < 0.02, "a glide of 2 s, no step"
+        assert torch.equal(x[offset:], y[:shared])
+        assert y.diff(dim=0).abs().max() < 0.02, "a glide of 2 s, no step"
 
 
 def test_pieces_apart_keep_what_they_heard() -> None:
@@ -156,5 +163,5 @@ def test_pieces_apart_keep_what_they_heard() -> None:
         infer.Piece(0, 3200, 0, 6400, 0, 9600),
         infer.Piece(6400, 9600, 3200, 9600, 0, 9600),
     ]
-    found = convert.crossfaded(pieces, lambda p: np.full((20, 2), p.start, np.float32))
+    found = convert.crossfaded([(p, torch.full((20, 2), float(p.start))) for p in pieces])
     assert all((x == p.start).all() for p, x in found)

@@ -12,10 +12,10 @@ import torch
 
 from rvc.errors import VoiceError
 from rvc.f0 import contour
-from rvc.f0.contour import PitchControl, RunningMedian
-from rvc.infer.blocks import PositionalNoise
+from rvc.f0.contour import Phase, PitchControl, RunningMedian
 from rvc.infer.convert import convert
-from rvc.infer.pipeline import EMBEDDER_EXTRA, Phase, Pipeline, Window
+from rvc.infer.noise import PositionalNoise
+from rvc.infer.pipeline import EMBEDDER_EXTRA, Pipeline, Window
 from rvc.infer.voice import LoadedOnce, Voice
 from rvc.memory import Capacity
 from tests import tiny
@@ -25,7 +25,7 @@ FRAMES, CONTEXT = 400, 100
 
 
 def windows(
-    features: np.ndarray, f0_hz: np.ndarray, edges: Sequence[int], glides: bool
+    features: torch.Tensor, f0_hz: np.ndarray, edges: Sequence[int], glides: bool
 ) -> Iterator[Window]:
     """The recording in windows that keep what lies between the edges."""
     phase = Phase()
@@ -44,7 +44,7 @@ def test_however_it_is_cut_the_same_samples_come_out(voice: Voice, edges: list[i
     f0_hz[150:180] = 0
     f0_hz = f0_hz.astype(np.float32)
     pipeline = Pipeline(voice, PositionalNoise(4))
-    features = pipeline.features(wave)
+    (features,) = pipeline.features([wave])
     assert features.shape == (FRAMES // 2, voice.file.embed_width)
 
     def rendered(cut_at: Sequence[int]) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_networks_that_run_out_of_memory_go_on_with_less(
     tiny.deafen(voice.net)
     wave = sung(6)
     expected, _ = convert(voice, wave, 16_000, seed=2)
-    embed, extract, latent = voice.embedder, voice.extractor("rmvpe"), voice.net.latent
+    embed, extract, latent = voice.embedder.tensors, voice.extractor("rmvpe"), voice.net.latent
 
     def short_of_memory(
         network: Callable[..., Any], size: Callable[[Any], float]
@@ -168,7 +168,8 @@ def test_networks_that_run_out_of_memory_go_on_with_less(
         return run
 
     samples_s, rows_s = (lambda x: len(x) / 16_000), (lambda x: x.shape[1] / 100)
-    monkeypatch.setattr(voice, "embedder", short_of_memory(embed, samples_s))
+    longest_s = lambda waves: max(map(samples_s, waves))  # noqa: E731
+    monkeypatch.setattr(voice.embedder, "tensors", short_of_memory(embed, longest_s))
     monkeypatch.setattr(voice, "extractor", lambda method: short_of_memory(extract, samples_s))
     monkeypatch.setattr(voice.net, "latent", short_of_memory(latent, rows_s))
     out, _ = convert(voice, wave, 16_000, seed=2)

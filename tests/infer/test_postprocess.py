@@ -9,7 +9,7 @@ import pytest
 
 from rvc import silent
 from rvc.audio import effects
-from rvc.audio.spool import Spool
+from rvc.audio.stream import Spool
 from rvc.infer import polish
 from rvc.params import Conversion
 from tests.infer.conftest import sung

@@ -10,7 +10,7 @@ import numpy as np
 
 from rvc.audio import Account, LossJson, dsp, io, slicer
 from rvc.audio.dsp import Loudness
-from rvc.audio.resample import resample
+from rvc.audio.stream import resample
 from rvc.dataset import manifest
 from rvc.dataset.report import spectra
 from rvc.dataset.report.spectra import CEPSTRA, FFT, HOP, RATE, SPECTRUM_HZ, WINDOW

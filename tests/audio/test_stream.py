@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from rvc.audio.resample import StreamResampler, kaiser_resample, resample
+from rvc.audio.stream import StreamResampler, resample
+from rvc.nets.refinegan import kaiser_resample
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "kaiser.npz"  # of torchaudio 2.11
 

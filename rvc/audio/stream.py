@@ -1,4 +1,7 @@
-"""Sound of any length in constant memory: short ones in RAM, long ones in a temporary file."""
+"""Sound of any length in constant memory: resampled as it passes, kept, laid out in time.
+
+What is short is kept in RAM, what is long in a temporary file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +20,48 @@ from rvc.config import paths
 log = logging.getLogger(__name__)
 IN_MEMORY = 1 << 20  # bytes
 BLOCK = 1 << 17  # samples read at a time: 0.5 MB
+
+
+def resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Offline resampling of a recording in soxr's best quality.
+
+    Args:
+        wave: (T,) or (T, channels) samples.
+
+    Returns:
+        float32, about T * to_hz / from_hz samples; the same array when the rates agree.
+    """
+    import soxr
+
+    wave = np.asarray(wave, dtype=np.float32)
+    if from_hz == to_hz or not len(wave):
+        return wave
+    out: np.ndarray = soxr.resample(wave, from_hz, to_hz, quality="VHQ")
+    return out.astype(np.float32, copy=False)
+
+
+class StreamResampler:
+    """Resamples sound that comes in blocks, as `resample` would do it with the whole.
+
+    A pass-through where the rates agree.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int, channels: int = 1) -> None:
+        import soxr
+
+        same = from_hz == to_hz
+        self.stream: Any = (
+            None if same else soxr.ResampleStream(from_hz, to_hz, channels, "float32", "VHQ")
+        )
+        self.empty = np.zeros((0, channels) if channels > 1 else 0, np.float32)
+
+    def __call__(self, wave: np.ndarray | None, last: bool = False) -> np.ndarray:
+        """The next samples (T,) or (T, C); None with `last` flushes what is held back."""
+        wave = self.empty if wave is None else np.ascontiguousarray(wave, np.float32)
+        if self.stream is None:
+            return wave
+        out: np.ndarray = self.stream.resample_chunk(wave, last=last)
+        return out
 
 
 def scratch() -> Path:
