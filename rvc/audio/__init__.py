@@ -28,6 +28,7 @@ PAGES = "may be missing: parts of the file are damaged"
 UNUSED = "may be missing: most of the file's bytes belong to no packet of sound"
 JUMP = "may be missing: the time stamps jump"
 ENDLESS = "may be missing at the end: the file ends before its stream does"
+LONGER = "may be missing at the end: the file is far longer than its header says"
 CUT = "is missing: the file ends before its header says"
 NEAR_S = 0.5  # losses of one cause that lie closer together are told as one
 

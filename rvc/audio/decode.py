@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rvc.audio import BROKEN, Account, Decoded, Info, Part, View, unreadable
+from rvc.audio import BROKEN, Account, Decoded, Info, Part, View, flac, unreadable
 from rvc.audio.container import outline
 from rvc.audio.packets import PacketReader, claimed_s
 from rvc.audio.raw import RawReader
@@ -56,7 +56,7 @@ def _track(container: Any, account: Account) -> Any:
 
 
 def describe(path: Path, form: str | None = None) -> Info:
-    """Header of the file's audio stream; `frames` is the container's claim or 0.
+    """Header of the file's audio stream; `frames` is the claim of the containers in it or 0.
 
     Raises:
         BadInput: nothing here can be decoded.
@@ -67,16 +67,45 @@ def describe(path: Path, form: str | None = None) -> Info:
         with path.open("rb") as data, _open(data, path, form) as container:
             stream = _track(container, Account())
             context = stream.codec_context
-            length_s = claimed_s(container, stream) or 0.0
-            if length_s * LEAST_BYTES_S > path.stat().st_size:
-                length_s = 0.0  # no sound is that small
-            frames = round(length_s * context.sample_rate)
-            bits = int(context.format.bits) if context.format else 0
             rate, channels = context.sample_rate, context.layout.nb_channels
-            name, exact = container.format.name, container.format.name == "flac" and frames > 0
+            bits = int(context.format.bits) if context.format else 0
+            name, exact = container.format.name, False
+            if name == "flac":
+                frames, exact = _flac(data, rate)
+            else:
+                starts = outline(data, name).starts
+                length_s = claimed_s(container, stream) or 0.0
+                if len(starts) > 1:
+                    bounds = zip(starts, [*starts[1:], None], strict=True)
+                    length_s = sum(_claimed_s(data, path, form, *each) for each in bounds)
+                frames = round(length_s * rate)
+            if frames > path.stat().st_size / LEAST_BYTES_S * rate:
+                frames, exact = 0, False  # no sound is that small
             return Info(rate, channels, frames, name, context.codec.name, bits, exact)
     except (av.error.FFmpegError, OverflowError) as error:
         raise unreadable(path, error) from error
+
+
+def _claimed_s(data: BinaryIO, path: Path, form: str | None, start: int, stop: int | None) -> float:
+    """What the container claims that lies there."""
+    import av
+
+    try:
+        with _open(data, path, form, start, stop) as container:
+            return claimed_s(container, _track(container, Account())) or 0.0
+    except (av.error.FFmpegError, OverflowError, BadInput):
+        return 0.0
+
+
+def _flac(data: BinaryIO, rate: int) -> tuple[int, bool]:
+    """(frames at `rate`, whether that is their number beyond doubt)."""
+    found = flac.streams(data)
+    lengths = [stream.length(data) for stream in found]
+    frames = sum(
+        round((length or stream.claimed) * rate / stream.rate)
+        for stream, length in zip(found, lengths, strict=True)
+    )
+    return frames, len(found) == 1 and lengths[0] == found[0].claimed
 
 
 def decoded(
@@ -96,7 +125,8 @@ def decoded(
 
     done_s, first_error = 0.0, None
     try:
-        for start, stop, cut in _files(path, form):
+        files = _files(path, form)
+        for start, stop, cut in files:
             with path.open("rb") as data, _open(data, path, form, start, stop) as container:
                 reader: PacketReader | RawReader
                 if container.format.name in ("mp3", "aac"):
@@ -105,7 +135,7 @@ def decoded(
                     reader = PacketReader(
                         container, _track(container, account), account, done_s, cut
                     )
-                if start_s and container.format.name == "flac":
+                if start_s and container.format.name == "flac" and len(files) == 1:
                     assert isinstance(reader, PacketReader)
                     reader.seek(start_s)
                 yield from reader.run()

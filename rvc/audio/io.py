@@ -39,7 +39,7 @@ def info(path: Path | str) -> Info:
         first = files[0]
         frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)
         rate, channels, codec = first.samplerate, first.channels, first.subtype
-        exact = len(files) == 1
+        exact = len(files) == 1 and (bool(found.parts) or not source.holds_more(path, first))
         return Info(rate, channels, frames, first.format, codec, BITS.get(codec, 0), exact)
 
 

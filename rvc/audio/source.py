@@ -16,10 +16,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from rvc.audio import CUT, ENDLESS, PAGES, Account, Decoded, Part, View, unreadable, wav
+from rvc.audio import CUT, ENDLESS, LONGER, PAGES, Account, Decoded, Part, View, unreadable, wav
 from rvc.errors import BadInput
 
 CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
+WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+HEADER, MOST_PACKED = 1 << 13, 1.2  # bytes; times the samples' own, in PAF
 
 
 @dataclass
@@ -47,9 +49,8 @@ def find(path: Path) -> Source:
         parts = _parts(file)
         if not parts and _needs_codec(file):
             return Source(coded=True)  # libsndfile would only print its doubts about it
-        file.seek(0)
         try:
-            with soundfile.SoundFile(View(file, parts[0]) if parts else file) as opened:
+            with soundfile.SoundFile(View(file, parts[0] if parts else _whole(file))) as opened:
                 form = opened.format
         except (soundfile.LibsndfileError, TypeError):
             return Source(coded=True)
@@ -94,6 +95,12 @@ def _part(file: BinaryIO, start: int, size: int) -> Part | None:
         return None
 
 
+def _whole(file: BinaryIO) -> Part:
+    """All of a file, shown by a `View`: a seek beyond its ends is no error of the disk."""
+    size = file.seek(0, 2)
+    return Part(0, 0, size, size)
+
+
 def _needs_codec(file: BinaryIO) -> bool:
     from rvc.audio.frames import head_of
 
@@ -108,7 +115,7 @@ def opened(path: Path, source: Source) -> Iterator[list[Any]]:
     """The sounds of a file of plain samples, as `soundfile.SoundFile`."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        views: list[Any] = [View(file, part) for part in source.parts] or [file]
+        views = [View(file, part) for part in source.parts or [_whole(file)]]
         try:
             yield [stack.enter_context(soundfile.SoundFile(view)) for view in views]
         except soundfile.LibsndfileError as error:
@@ -196,10 +203,19 @@ def _plain(
                 left -= len(wave)
                 done_s += len(wave) / file.samplerate
                 yield Decoded(wave, file.samplerate, part.layout)
+            if not source.parts and stop is None and holds_more(path, file):
+                account.lose(done_s, None, LONGER)
             if not source.ended and stop is None:
                 account.lose(done_s, None, ENDLESS)
             if part.missing_s > 0 and stop is None:
                 account.lose(done_s, part.missing_s, CUT)
+
+
+def holds_more(path: Path, file: Any) -> bool:
+    """Whether a file is far longer than its header says, in formats without a `Part`."""
+    width = 0 if file.format == "SDS" else WIDTHS.get(file.subtype, 0)  # which packs by 7 bits
+    expected = file.frames * file.channels * width
+    return bool(width and path.stat().st_size > HEADER + MOST_PACKED * expected)
 
 
 def _read(path: Path, file: Any, count: int) -> np.ndarray:
