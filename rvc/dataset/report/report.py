@@ -40,6 +40,7 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     if left_out := dataset.left_out():
         result["message"] += f" {left_out}"
     result["left_out"] = {
+        "recordings": {one.key: one.cause for one in found if one.cause},
         "other_files": dataset.endings,
         "system_folders": dataset.system_folders,
         "unreadable": dataset.unreadable,
@@ -68,7 +69,7 @@ def judged(found: Sequence[Measured], speakers: Mapping[str, int] | None = None)
     said = verdict.findings(found, total, copies, groups)
     odd = {key for strange in groups for key in (*strange.keys, *strange.partly)}
     return {
-        "message": verdict.sentence(total, said),
+        "message": f"{verdict.sentence(total, said)} {verdict.counted(found)}",
         "grade": {"bad": "poor", "warning": "usable", "note": "good"}[
             said[0].severity if said else "note"
         ],
