@@ -162,6 +162,13 @@ def unreadable(path: Path, error: Exception) -> BadInput:
     )
 
 
+def no_track(path: Path, wanted: int, count: int, named: str) -> BadInput:
+    """The sentence for a track that a file does not have."""
+    tracks = "1 audio track" if count == 1 else f"{count} audio tracks"
+    hint = f"Leave out --track, or choose one of {named}." if named else "Leave out --track."
+    return BadInput(f"{path} has {tracks}, there is no track {wanted}.", hint)
+
+
 @dataclass
 class Part:
     """One sound inside a file.

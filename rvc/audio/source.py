@@ -16,12 +16,22 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from rvc.audio import CUT, ENDLESS, LONGER, PAGES, Account, Decoded, Part, View, unreadable, wav
+from rvc.audio import (
+    CUT,
+    ENDLESS,
+    LONGER,
+    PAGES,
+    Account,
+    Decoded,
+    Part,
+    View,
+    no_track,
+    unreadable,
+    wav,
+)
 from rvc.errors import BadInput
 
 CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
-WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-HEADER, MOST_PACKED = 1 << 13, 1.2  # bytes; times the samples' own, in PAF
 
 
 @dataclass
@@ -42,8 +52,19 @@ class Source:
     damaged: bool = False
 
 
-def find(path: Path) -> Source:
-    """The reader for a file, told by its first bytes."""
+def find(path: Path, track: int | None = None) -> Source:
+    """The reader for a file, told by its first bytes.
+
+    Raises:
+        BadInput: it holds plain samples, which are one track, and another one is wanted.
+    """
+    source = _found(path)
+    if not source.coded and track not in (None, 1):
+        raise no_track(path, track or 0, 1, "")
+    return source
+
+
+def _found(path: Path) -> Source:
     damaged = False
     with path.open("rb") as file:
         parts = _parts(file)
@@ -123,19 +144,25 @@ def opened(path: Path, source: Source) -> Iterator[list[Any]]:
 
 
 def pieces(
-    path: Path, piece_s: float, start: int, stop: int | None, account: Account
+    path: Path,
+    piece_s: float,
+    start: int,
+    stop: int | None,
+    account: Account,
+    track: int | None = None,
 ) -> Iterator[Decoded]:
     """Frames [start, stop) of a file in pieces (T, C) of one rate and number of channels.
 
     Args:
         piece_s: how long a piece is at most where samples are plain.
+        track: which audio track, from 1; None takes the default one.
 
     Raises:
-        BadInput: nothing in it can be read.
+        BadInput: nothing in it can be read, or there is no such track.
     """
-    source = find(path)
+    source = find(path, track)
     if source.coded:
-        position, whole = _coded(path, source, start, account)
+        position, whole = _coded(path, source, start, account, track)
         whole = _uniform(whole, account)
     elif len(source.parts) > 1:
         position, whole = 0, _uniform(_plain(path, source, piece_s, 0, None, account), account)
@@ -161,22 +188,22 @@ def _uniform(pieces: Iterator[Decoded], account: Account) -> Iterator[Decoded]:
 
 
 def _coded(
-    path: Path, source: Source, start: int, account: Account
+    path: Path, source: Source, start: int, account: Account, track: int | None
 ) -> tuple[int, Iterator[Decoded]]:
     """(position of the first piece, at `start` at the latest; pieces)."""
     from rvc.audio import decode  # and with it all that a file of plain samples does without
 
     form = source.form
     try:
-        head = decode.describe(path, form)
+        head = decode.describe(path, form, track)
     except BadInput:
-        form, head = None, decode.describe(path)
+        form, head = None, decode.describe(path, None, track)
     if start:
-        found = decode.decoded(path, account, form, start / head.rate)
+        found = decode.decoded(path, account, form, start / head.rate, track)
         first = next(found, None)
         if first is not None and first.at <= start:
             return first.at, chain([first], found)
-    return 0, decode.decoded(path, account, form)
+    return 0, decode.decoded(path, account, form, track=track)
 
 
 def _plain(
@@ -203,19 +230,12 @@ def _plain(
                 left -= len(wave)
                 done_s += len(wave) / file.samplerate
                 yield Decoded(wave, file.samplerate, part.layout)
-            if not source.parts and stop is None and holds_more(path, file):
+            if not source.parts and stop is None and wav.holds_more(path, file):
                 account.lose(done_s, None, LONGER)
             if not source.ended and stop is None:
                 account.lose(done_s, None, ENDLESS)
             if part.missing_s > 0 and stop is None:
                 account.lose(done_s, part.missing_s, CUT)
-
-
-def holds_more(path: Path, file: Any) -> bool:
-    """Whether a file is far longer than its header says, in formats without a `Part`."""
-    width = 0 if file.format == "SDS" else WIDTHS.get(file.subtype, 0)  # which packs by 7 bits
-    expected = file.frames * file.channels * width
-    return bool(width and path.stat().st_size > HEADER + MOST_PACKED * expected)
 
 
 def _read(path: Path, file: Any, count: int) -> np.ndarray:

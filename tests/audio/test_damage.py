@@ -368,6 +368,38 @@ def test_the_default_track_is_read_and_named(default: int, hz: float, tmp_path: 
     assert any(f"track {default + 1} of 2" in note for note in account.notes)
 
 
+@pytest.mark.parametrize(("track", "hz"), [(1, 220), (2, 880)])
+def test_another_track_can_be_asked_for(track: int, hz: float, tmp_path: Path) -> None:
+    two_tracks(tmp_path / "film.mkv", 2 - track)
+    account = Account()
+    wave, rate = io.load(tmp_path / "film.mkv", account=account, track=track)
+    assert loudest_hz(wave, rate) == hz
+    [note] = account.notes
+    assert f"track {track} of 2, as asked" in note
+    assert "1: mono, flac; 2: mono, flac" in note
+    last = list(io.blocks(tmp_path / "film.mkv", start=2 * rate, track=track))
+    np.testing.assert_array_equal(np.concatenate([b.wave for b in last]), wave[2 * rate :])
+
+
+@pytest.mark.parametrize("name", damage.FORMATS)
+def test_a_track_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    damage.write(name, path)
+    np.testing.assert_array_equal(io.load(path, track=1)[0], io.load(path)[0])
+    for read_it in (io.info, io.load):
+        with pytest.raises(BadInput, match="has 1 audio track, there is no track 2") as told:
+            read_it(path, track=2)
+        assert str(path) in told.value.message
+
+
+def test_the_tracks_of_a_film_are_named(tmp_path: Path) -> None:
+    film = tmp_path / "film.mkv"
+    two_tracks(film, 0)
+    with pytest.raises(BadInput, match="has 2 audio tracks, there is no track 3") as told:
+        io.load(film, track=3)
+    assert "1: mono, flac; 2: mono, flac" in (told.value.hint or "")
+
+
 def with_hole(path: Path, form: str, codec: str, rate: int) -> None:
     """3 s of sound whose time stamps jump by 2 s after the first second."""
     import av

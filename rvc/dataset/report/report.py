@@ -31,7 +31,10 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = scan(p.folder, one=p.speakers == "one")
-    unheard = [Unheard(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
+    unheard = [
+        Unheard(one.path, one.key, _seconds(one.path, p.track), p.track)
+        for one in dataset.recordings
+    ]
     known = workers.spread(unheard, measure, _crashed, p.cpu_cores, report, NOTE)
     by_key = {one.key: one for one in known}
     found = [by_key[one.key] for one in unheard]
@@ -138,11 +141,11 @@ def _drawn(found: Sequence[Measured], title: str, result: dict[str, Any], path: 
     return str(path)
 
 
-def _seconds(path: Path) -> float:
+def _seconds(path: Path, track: int | None) -> float:
     from rvc.audio import io
 
     try:
-        return io.info(path).seconds
+        return io.info(path, track).seconds
     except (VoiceError, OSError):
         return 0.0
 
