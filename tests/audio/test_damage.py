@@ -463,6 +463,43 @@ def test_damage_in_the_middle_costs_no_more_than_itself(
     assert account.losses
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [50, 30_000])
+def test_damaged_flac_keeps_its_length(seed: int, count: int, tmp_path: Path) -> None:
+    """Also where a frame's header is gone and several frames come as one packet."""
+    path = tmp_path / "a.flac"
+    damage.write("flac", path, 3.0)
+    whole = read(path)[0]
+    data = bytearray(path.read_bytes())
+    at = len(data) // 4 + 7000 * seed
+    data[at : at + count] = np.random.default_rng(seed).bytes(count)
+    path.write_bytes(data)
+    wave, _, account = read(path)
+    assert len(wave) == 3 * 44100
+    assert account.losses
+    assert all(0.5 < loss.at_s < 2.6 for loss in account.losses)
+    np.testing.assert_array_equal(wave[-22050:], whole[-22050:])
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"), [("flac", b"\xff\xf8"), ("mkv", b"\xff\xf8"), ("m4a", b"mdat")]
+)
+def test_a_damaged_beginning_moves_nothing(name: str, mark: bytes, tmp_path: Path) -> None:
+    damage.write(name, tmp_path / "a", 3.0)
+    whole, rate, _ = read(tmp_path / "a")
+    data = bytearray((tmp_path / "a").read_bytes())
+    first = data.index(mark)
+    data[first + 8 : first + 1200] = np.random.default_rng(1).bytes(1192)
+    (tmp_path / "a").write_bytes(data)
+    wave, _, account = read(tmp_path / "a")
+    assert len(wave) == pytest.approx(len(whole), abs=0.03 * rate)
+    assert account.losses
+    assert account.losses[0].at_s < 0.2
+    parts = whole[rate : 2 * rate], wave[rate - rate // 20 : 2 * rate + rate // 20]
+    lag = int(np.correlate(parts[1], parts[0], "valid").argmax()) - rate // 20
+    assert abs(lag) < 0.03 * rate
+
+
 def cut(make: Callable[[Path], None], path: Path, share: float) -> Account:
     make(path)
     data = path.read_bytes()
