@@ -28,6 +28,7 @@ PAGES = "may be missing: parts of the file are damaged"
 UNUSED = "may be missing: most of the file's bytes belong to no packet of sound"
 JUMP = "may be missing: the time stamps jump"
 ENDLESS = "may be missing at the end: the file ends before its stream does"
+LONGER = "may be missing at the end: the file is far longer than its header says"
 CUT = "is missing: the file ends before its header says"
 NEAR_S = 0.5  # losses of one cause that lie closer together are told as one
 
@@ -159,6 +160,13 @@ def unreadable(path: Path, error: Exception) -> BadInput:
         f"{path} is not audio that can be read ({str(cause).strip('. ')}).",
         "Use WAV, FLAC, MP3, OGG, OPUS, M4A, AAC, MP4 or WebM.",
     )
+
+
+def no_track(path: Path, wanted: int, count: int, named: str) -> BadInput:
+    """The sentence for a track that a file does not have."""
+    tracks = "1 audio track" if count == 1 else f"{count} audio tracks"
+    hint = f"Leave out --track, or choose one of {named}." if named else "Leave out --track."
+    return BadInput(f"{path} has {tracks}, there is no track {wanted}.", hint)
 
 
 @dataclass

@@ -10,6 +10,8 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from rvc.audio import flac
+
 ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 MAGICS = {"asf": ASF_HEAD, "amr": b"#!AMR\n", "tta": b"TTA1\1\0", "flv": b"FLV\1"}
 WINDOW = 1 << 20
@@ -49,6 +51,8 @@ def outline(file: BinaryIO, form: str) -> Outline:
     if "wv" in names:
         return Outline(_wavpack(file, size), False)
     found = [0]
+    if "flac" in names:
+        found = [0, *(stream.start for stream in flac.streams(file)[1:])]
     if names & MAGICS.keys():
         found = _searched(file, MAGICS[next(iter(names & MAGICS.keys()))], size)
     return Outline(found, "asf" in names and _asf_end(file, found[-1], size) > size)

@@ -156,6 +156,7 @@ def _caf(file: BinaryIO, start: int, size: int) -> Part | None:
     rate, coding, frame = struct.unpack(">d4s4xI", form[:20])
     part = Part(start, at + 16, size, size)
     if coding not in (b"lpcm", b"ulaw", b"alaw") or not frame or not 1 <= rate < 1e7:
+        part.stop = part.after = _caf_end(file, at, size)
         return part
     wanted = None if not 4 < claimed < 1 << 62 else claimed - 4
     measure(file, part, wanted, size, frame, round(rate))
@@ -163,3 +164,13 @@ def _caf(file: BinaryIO, start: int, size: int) -> Part | None:
     head[-12:-4] = struct.pack(">q", part.stop - part.data + 4)
     part.head = bytes(head)
     return part
+
+
+def _caf_end(file: BinaryIO, at: int, size: int) -> int:
+    """Where the chunks end that begin at `at`, or another file begins."""
+    while at + 12 <= size and b"caff" not in read(file, at, 5):  # with or without a pad byte
+        claimed = struct.unpack(">4xq", read(file, at, 12))[0]
+        if not 0 <= claimed <= size - at - 12:
+            return size
+        at += 12 + claimed
+    return at

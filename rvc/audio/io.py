@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rvc.audio import Account, Decoded, Info, encode, source
+from rvc.audio import Account, Decoded, Info, encode, source, wav
 from rvc.audio.stream import resample
 from rvc.errors import BadInput
 
@@ -23,23 +23,26 @@ BITS = {"PCM_S8": 8, "PCM_U8": 8, "ULAW": 8, "ALAW": 8} | {
 BITS |= {"FLOAT": 32, "DOUBLE": 64}
 
 
-def info(path: Path | str) -> Info:
+def info(path: Path | str, track: int | None = None) -> Info:
     """Rate, channels, length and coding of a sound file, without decoding it.
 
+    Args:
+        track: as `blocks`.
+
     Raises:
-        BadInput: missing, empty or not audio.
+        BadInput: missing, empty or not audio, or without such a track.
     """
     path = _existing(path)
-    found = source.find(path)
+    found = source.find(path, track)
     if found.coded:
         from rvc.audio import decode
 
-        return decode.describe(path, found.form)
+        return decode.describe(path, found.form, track)
     with source.opened(path, found) as files:
         first = files[0]
         frames = sum(round(file.frames * first.samplerate / file.samplerate) for file in files)
         rate, channels, codec = first.samplerate, first.channels, first.subtype
-        exact = len(files) == 1
+        exact = len(files) == 1 and (bool(found.parts) or not wav.holds_more(path, first))
         return Info(rate, channels, frames, first.format, codec, BITS.get(codec, 0), exact)
 
 
@@ -48,6 +51,7 @@ def load(
     rate: int | None = None,
     mono: bool = True,
     account: Account | None = None,
+    track: int | None = None,
 ) -> tuple[np.ndarray, int]:
     """Read a whole file.
 
@@ -55,6 +59,7 @@ def load(
         rate: resample to this many Hz (soxr VHQ); None keeps the file's own.
         mono: mix the channels to one.
         account: told what was lost or decided; None logs it.
+        track: as `blocks`.
 
     Returns:
         (wave float32 (T,) when mono, else (T, C); rate in Hz).
@@ -62,7 +67,7 @@ def load(
     Raises:
         BadInput: missing, empty, corrupt, not audio, or with values that are not numbers.
     """
-    parts = list(blocks(path, mono=mono, block_s=600, account=account))
+    parts = list(blocks(path, mono=mono, block_s=600, account=account, track=track))
     wave = parts[0].wave if len(parts) == 1 else np.concatenate([part.wave for part in parts])
     own = parts[0].rate
     if rate is None or rate == own:
@@ -91,6 +96,7 @@ def blocks(
     stop: int | None = None,
     strict: bool = True,
     account: Account | None = None,
+    track: int | None = None,
 ) -> Iterator[AudioBlock]:
     """Read a file piece by piece, in constant memory, to the end of what is there.
 
@@ -99,15 +105,16 @@ def blocks(
         start, stop: first and past-the-last frame (at the file's own rate).
         strict: refuse values that are not numbers; else they are handed on as they are.
         account: told what was lost or decided; None logs it.
+        track: of several audio tracks, counted from 1; None takes the default one.
 
     Raises:
         BadInput: as `load`; also where the damage is met after some good blocks.
     """
     path = _existing(path)
     told = Account() if account is None else account
-    lead = _lead(path, start) if mono and start else 0
+    lead = _lead(path, start, track) if mono and start else 0
     beyond = None if stop is None else stop + lead
-    pieces = source.pieces(path, block_s, start - lead, beyond, told)
+    pieces = source.pieces(path, block_s, start - lead, beyond, told, track)
     parts = _gathered(pieces, block_s)
     position = start - lead
     for wave, rate, layout in _mixed(parts, told) if mono else parts:
@@ -126,9 +133,9 @@ def blocks(
 Part = tuple[np.ndarray, int, tuple[str, ...]]  # (T, C) or (T,), rate in Hz, layout
 
 
-def _lead(path: Path, start: int) -> int:
+def _lead(path: Path, start: int, track: int | None) -> int:
     """Frames before `start` that the mix there depends on."""
-    head = info(path)
+    head = info(path, track)
     if head.channels == 1:
         return 0
     from rvc.audio import mix

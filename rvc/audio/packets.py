@@ -61,7 +61,7 @@ class PacketReader:
         import av
 
         if self.stream.codec_context.codec.name == "flac":
-            self.stream.codec_context.options = {"err_detect": "crccheck"}
+            self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.stream.thread_type = "AUTO"
         for packet in self._packets():
             self._look(packet)
@@ -118,6 +118,9 @@ class PacketReader:
         """A frame, after silence for what is missing before it."""
         if not frame.samples or not frame.sample_rate:
             return
+        if self.last is None and self.failed_s > 0 and not self.sought:
+            self.last = uniform.decoded(frame)
+            yield from self._silence(self._lead_s(frame), DAMAGED)
         if self.waiting:
             yield from self._release(_follows(self.waiting[0], frame))
         if not self.timed or frame.pts is None or frame.time_base is None:
@@ -148,11 +151,21 @@ class PacketReader:
             self.account.lose(self.done_s, None, JUMP)
         yield from self._give(frame)
 
+    def _lead_s(self, frame: Any) -> float:
+        """How much is missing before the first frame that could be decoded."""
+        begin, place = self.stream.start_time, frame.pts
+        if not self.timed or begin is None or place is None:
+            return self.failed_s
+        lead_s = float(place * frame.time_base - begin * self.stream.time_base)
+        believed = 0 < lead_s <= min(FARTHEST_S, self.claimed_s or 0.0)
+        return lead_s if believed else self.failed_s
+
     def _silence(self, seconds: float, why: str) -> Iterator[Decoded]:
-        """So much silence, entered as lost; nothing before the first frame."""
+        """So much silence, entered as lost."""
         self.failed_s = 0.0
         self.account.lose(self.done_s, seconds, why)
-        for piece in self.last.silence(seconds) if self.last else ():
+        assert self.last is not None
+        for piece in self.last.silence(seconds):
             self.done_s += piece.seconds
             yield piece
 
@@ -162,6 +175,8 @@ class PacketReader:
             self.account.lose(self.done_s, frame.samples / frame.sample_rate, PLAYED)
         if frame.pts is not None and frame.time_base is not None:
             self.clock_s = float(frame.pts * frame.time_base) + frame.samples / frame.sample_rate
+        elif self.clock_s is not None:  # of several in one packet, damaged ones among them
+            self.clock_s += frame.samples / frame.sample_rate
         self.last = uniform.decoded(frame)
         if self.sought and frame.pts is not None:
             self.done_s, self.sought = float(frame.pts * frame.time_base), False

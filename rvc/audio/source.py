@@ -16,7 +16,19 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from rvc.audio import CUT, ENDLESS, PAGES, Account, Decoded, Part, View, unreadable, wav
+from rvc.audio import (
+    CUT,
+    ENDLESS,
+    LONGER,
+    PAGES,
+    Account,
+    Decoded,
+    Part,
+    View,
+    no_track,
+    unreadable,
+    wav,
+)
 from rvc.errors import BadInput
 
 CODED = {"MP3": "mp3", "MPEG": "mp3", "FLAC": "flac", "OGG": "ogg"}  # libsndfile's and PyAV's names
@@ -40,16 +52,26 @@ class Source:
     damaged: bool = False
 
 
-def find(path: Path) -> Source:
-    """The reader for a file, told by its first bytes."""
+def find(path: Path, track: int | None = None) -> Source:
+    """The reader for a file, told by its first bytes.
+
+    Raises:
+        BadInput: it holds plain samples, which are one track, and another one is wanted.
+    """
+    source = _found(path)
+    if not source.coded and track not in (None, 1):
+        raise no_track(path, track or 0, 1, "")
+    return source
+
+
+def _found(path: Path) -> Source:
     damaged = False
     with path.open("rb") as file:
         parts = _parts(file)
         if not parts and _needs_codec(file):
             return Source(coded=True)  # libsndfile would only print its doubts about it
-        file.seek(0)
         try:
-            with soundfile.SoundFile(View(file, parts[0]) if parts else file) as opened:
+            with soundfile.SoundFile(View(file, parts[0] if parts else _whole(file))) as opened:
                 form = opened.format
         except (soundfile.LibsndfileError, TypeError):
             return Source(coded=True)
@@ -94,6 +116,12 @@ def _part(file: BinaryIO, start: int, size: int) -> Part | None:
         return None
 
 
+def _whole(file: BinaryIO) -> Part:
+    """All of a file, shown by a `View`: a seek beyond its ends is no error of the disk."""
+    size = file.seek(0, 2)
+    return Part(0, 0, size, size)
+
+
 def _needs_codec(file: BinaryIO) -> bool:
     from rvc.audio.frames import head_of
 
@@ -108,7 +136,7 @@ def opened(path: Path, source: Source) -> Iterator[list[Any]]:
     """The sounds of a file of plain samples, as `soundfile.SoundFile`."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        views: list[Any] = [View(file, part) for part in source.parts] or [file]
+        views = [View(file, part) for part in source.parts or [_whole(file)]]
         try:
             yield [stack.enter_context(soundfile.SoundFile(view)) for view in views]
         except soundfile.LibsndfileError as error:
@@ -116,19 +144,25 @@ def opened(path: Path, source: Source) -> Iterator[list[Any]]:
 
 
 def pieces(
-    path: Path, piece_s: float, start: int, stop: int | None, account: Account
+    path: Path,
+    piece_s: float,
+    start: int,
+    stop: int | None,
+    account: Account,
+    track: int | None = None,
 ) -> Iterator[Decoded]:
     """Frames [start, stop) of a file in pieces (T, C) of one rate and number of channels.
 
     Args:
         piece_s: how long a piece is at most where samples are plain.
+        track: which audio track, from 1; None takes the default one.
 
     Raises:
-        BadInput: nothing in it can be read.
+        BadInput: nothing in it can be read, or there is no such track.
     """
-    source = find(path)
+    source = find(path, track)
     if source.coded:
-        position, whole = _coded(path, source, start, account)
+        position, whole = _coded(path, source, start, account, track)
         whole = _uniform(whole, account)
     elif len(source.parts) > 1:
         position, whole = 0, _uniform(_plain(path, source, piece_s, 0, None, account), account)
@@ -154,22 +188,22 @@ def _uniform(pieces: Iterator[Decoded], account: Account) -> Iterator[Decoded]:
 
 
 def _coded(
-    path: Path, source: Source, start: int, account: Account
+    path: Path, source: Source, start: int, account: Account, track: int | None
 ) -> tuple[int, Iterator[Decoded]]:
     """(position of the first piece, at `start` at the latest; pieces)."""
     from rvc.audio import decode  # and with it all that a file of plain samples does without
 
     form = source.form
     try:
-        head = decode.describe(path, form)
+        head = decode.describe(path, form, track)
     except BadInput:
-        form, head = None, decode.describe(path)
+        form, head = None, decode.describe(path, None, track)
     if start:
-        found = decode.decoded(path, account, form, start / head.rate)
+        found = decode.decoded(path, account, form, start / head.rate, track)
         first = next(found, None)
         if first is not None and first.at <= start:
             return first.at, chain([first], found)
-    return 0, decode.decoded(path, account, form)
+    return 0, decode.decoded(path, account, form, track=track)
 
 
 def _plain(
@@ -196,6 +230,8 @@ def _plain(
                 left -= len(wave)
                 done_s += len(wave) / file.samplerate
                 yield Decoded(wave, file.samplerate, part.layout)
+            if not source.parts and stop is None and wav.holds_more(path, file):
+                account.lose(done_s, None, LONGER)
             if not source.ended and stop is None:
                 account.lose(done_s, None, ENDLESS)
             if part.missing_s > 0 and stop is None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from rvc.audio import Part
 
@@ -26,6 +27,8 @@ STARTS = (b"RIFF", b"RF64", b"BW64", b"FORM", b".snd", b"caff", b"riff")
 BEHIND = {b"LIST", b"id3 ", b"ID3 ", b"fact", b"cue ", b"bext", b"iXML", b"smpl", b"inst"}
 BEHIND |= {b"JUNK", b"junk", b"PAD ", b"FLLR", b"_PMX", b"plst", b"note", b"adtl", b"axml"}
 BEHIND |= {b"chna", b"PEAK", b"DISP", b"acid", b"LGWV", b"minf", b"elm1", b"regn", b"umid"}
+WIDTHS = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+HEADER, MOST_PACKED = 1 << 13, 1.2  # bytes; times the samples' own, in PAF
 
 
 def read(file: BinaryIO, at: int, count: int) -> bytes:
@@ -106,6 +109,13 @@ def _longer(file: BinaryIO, part: Part, size: int, per_second: int) -> None:
     if rest >= PIECE_S * per_second and behind[:3] != b"TAG" and behind.strip(b"\0"):
         part.stop = part.after = size
         part.notes.append("it is longer than its header says: it was read to its end")
+
+
+def holds_more(path: Path, file: Any) -> bool:
+    """Whether a file is far longer than its header says, in formats without a `Part`."""
+    width = 0 if file.format == "SDS" else WIDTHS.get(file.subtype, 0)  # which packs by 7 bits
+    expected = file.frames * file.channels * width
+    return bool(width and path.stat().st_size > HEADER + MOST_PACKED * expected)
 
 
 def pass_chunks(file: BinaryIO, part: Part, size: int, order: str) -> None:

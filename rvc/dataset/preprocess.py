@@ -72,6 +72,7 @@ def _options(p: params.Preprocess) -> Options:
         normalise=p.normalization_mode,
         separate=_networks() if p.separate else None,
         gate_db=p.gate_db if p.cut_preprocess == "Automatic" else "",
+        track=p.track,
     )
 
 

@@ -19,9 +19,8 @@ PART_S = 300.0  # long recordings are worked on in parts of about this length
 REACH_S = 2.0  # how far a part's end may move to find a quiet point
 RATE_16K = 16000
 TINY = 1e-5  # -100 dBFS; below it there is nothing
-CLIPPED_SHARE = 1e-3
+CLIPPED_SHARE, FULL_SCALE = 1e-3, 0.999
 TOO_SHORT, SILENT, EMPTY = "too short", "silent", "empty"  # takes that harm nothing
-FULL_SCALE = 0.999
 SHORTEST_S = 0.05  # of a recording; less is no sound that anybody makes
 UNSOUND_SHARE = 0.5  # a stretch with more values that are not numbers is not cut at all
 PARTS_NUMBERED = 1000  # slice numbers reserved for each part
@@ -41,6 +40,7 @@ class Options:
     normalise: str
     separate: str | None = None  # the networks that take music out, None leaves it in
     gate_db: str = "auto"
+    track: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _peak(raw: Uncut) -> float:
         voices = (_without_music(np.nan_to_num(wave), rate) for wave, rate, _ in parts)
         return max(map(dsp.peak, voices), default=0.0)
     try:
-        blocks = io.blocks(raw.path, strict=False, account=Account())
+        blocks = io.blocks(raw.path, strict=False, account=Account(), track=raw.options.track)
         return max(dsp.peak(np.nan_to_num(block.wave)) for block in blocks)
     except (BadInput, OSError):
         return 0.0
@@ -116,13 +116,13 @@ def _peak(raw: Uncut) -> float:
 
 def _parts(raw: Uncut, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]]:
     """(wave (T,), rate, first frame) of stretches of about 5 minutes that end at quiet points."""
-    account = Account()
+    account, path, track = Account(), raw.path, raw.options.track
     try:
-        rate = io.info(raw.path).rate
-        start = _border(raw.path, raw.start, rate) if raw.start else 0
-        stop = _border(raw.path, raw.stop, rate) if raw.stop else None
+        rate = io.info(path, track).rate
+        start = _border(path, raw.start, rate, track) if raw.start else 0
+        stop = _border(path, raw.stop, rate, track) if raw.stop else None
         held, at = np.zeros(0, np.float32), start
-        for block in io.blocks(raw.path, True, PART_S, start, stop, strict=False, account=account):
+        for block in io.blocks(path, True, PART_S, start, stop, False, account, track):
             held = np.concatenate([held, block.wave]) if len(held) else block.wave
             if raw.options.cut != "Skip" and len(held) >= (PART_S + 4 * REACH_S) * rate:
                 cut = len(held) - slicer.quietest(held[-round(2 * REACH_S * rate) :], rate)
@@ -138,11 +138,11 @@ def _parts(raw: Uncut, outcome: Outcome) -> Iterator[tuple[np.ndarray, int, int]
     outcome.warnings += [f"{raw.key}: {text}" for text in account.sentences()]
 
 
-def _border(path: Path, nominal: int, rate: int) -> int:
+def _border(path: Path, nominal: int, rate: int, track: int | None) -> int:
     """The quietest frame near `nominal`; both parts that meet there find the same one."""
     reach = round(REACH_S * rate)
     start = max(0, nominal - reach)
-    near = io.blocks(path, start=start, stop=nominal + reach, strict=False, account=Account())
+    near = io.blocks(path, True, PART_S, start, nominal + reach, False, Account(), track)
     wave = np.concatenate([block.wave for block in near])
     return start + len(wave) - slicer.quietest(wave, rate)
 
@@ -237,7 +237,7 @@ def split(path: Path, key: str, stem: str, options: Options, out: Path) -> list[
     Raises:
         BadInput: its header cannot be read.
     """
-    head = io.info(path)
+    head = io.info(path, options.track)
     whole = Uncut(path, key, stem, options, out, seconds=head.seconds)
     long = head.seconds > 2 * PART_S and head.exact
     if not long or options.normalise == "pre" or options.cut == "Skip":

@@ -22,8 +22,12 @@ _PATHS = [f"{module} {kind}{name}" for module in ("pathlib", "pathlib._local")
           for kind in ("", "Pure") for name in ("PosixPath", "WindowsPath")]  # fmt: skip
 _NUMBERS = ["decimal Decimal", "fractions Fraction", "uuid UUID"]
 _BUILT_IN = ("complex", "set", "frozenset", "bytearray", "range", "xrange", "slice")
-_GROUPS = [f"{module} {name}" for module in ("builtins", "__builtin__") for name in _BUILT_IN]
-_GROUPS += ["collections deque", "collections Counter", "argparse Namespace"]
+_KINDS = ("int", "float", "str", "bool", "list", "tuple", "dict")  # what a defaultdict makes
+_GROUPS = [
+    f"{module} {name}" for module in ("builtins", "__builtin__") for name in (*_BUILT_IN, *_KINDS)
+]
+_GROUPS += ["collections deque", "collections Counter", "collections defaultdict"]
+_GROUPS += ["argparse Namespace"]
 HARMLESS = frozenset(
     ["numpy dtype", "numpy ndarray", "pathlib Path", "types SimpleNamespace"]
     + ["torch.torch_version TorchVersion", "zoneinfo ZoneInfo._unpickle"]
@@ -67,7 +71,7 @@ class _Call:
 
 
 def load(path: Path, allowed: frozenset[str]) -> tuple[Any, list[str]]:
-    """(the content of a torch zip without what is left out, what that was).
+    """(the content of a torch file without what is left out, what that was).
 
     Args:
         allowed: "module name" pairs that are really used; the pickle was scanned for others.
@@ -87,7 +91,10 @@ def load(path: Path, allowed: frozenset[str]) -> tuple[Any, list[str]]:
             found = getattr(import_module(module), name)
             return _Call(found) if hasattr(found, "__code__") else found
 
-    reader = SimpleNamespace(__name__="extras", Unpickler=Unpickler)
+    def read(file: Any, **options: Any) -> Any:  # files of torch before 1.6 have several pickles
+        return Unpickler(file, **options).load()
+
+    reader = SimpleNamespace(__name__="extras", Unpickler=Unpickler, load=read)
     content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
     found: list[str] = []
     return _without(content, "", found), found

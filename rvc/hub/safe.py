@@ -10,6 +10,7 @@ import json
 import logging
 import pickle
 import pickletools
+import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -110,10 +111,12 @@ def _scan_zip(path: Path, allowed: frozenset[str], limit: int) -> bool:
     return plain
 
 
-def _scan_legacy(path: Path, allowed: frozenset[str]) -> None:
+def _scan_legacy(path: Path, allowed: frozenset[str]) -> bool:
+    """The same for the files of torch before 1.6: pickles in a row, then the numbers."""
+    if tarfile.is_tarfile(path):
+        raise BadInput(f"{path} is a tar archive, not a model file.", PACKED)
     with path.open("rb") as stream:
-        for _ in range(_LEGACY_PICKLES):
-            scan(stream, str(path), allowed)
+        return all([scan(stream, str(path), allowed) for _ in range(_LEGACY_PICKLES)])
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -164,13 +167,14 @@ def _read_pickle(path: Path, allowed: frozenset[str], limit: int) -> Any:
 
     try:
         if zipfile.is_zipfile(path):
-            if not _scan_zip(path, allowed, limit):
-                return _without_extras(path, allowed)
+            plain = _scan_zip(path, allowed, limit)
         else:
             with path.open("rb") as stream:
                 if stream.read(1) not in (b"\x80", b""):
                     raise BadInput(f"{path} is damaged or no model file.", NO_PICKLE)
-            _scan_legacy(path, allowed)
+            plain = _scan_legacy(path, allowed)
+        if not plain:
+            return _without_extras(path, allowed)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,

@@ -55,7 +55,7 @@ def batch_infer(p: BatchInfer, report: Report) -> dict[str, Any]:
             error.result = {"converted": done, "failed": failed}
             raise
         try:
-            made = infer.convert(task.source, task.target, loaded, p, within)
+            made = infer.convert(task.source, task.target, loaded, p, within, track=p.track)
             done.append({"file": str(task.source)} | made)
         except Cancelled as error:
             error.result = {"converted": done, "failed": failed}

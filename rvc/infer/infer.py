@@ -76,21 +76,21 @@ def _refuse_same(source: Path, target: Path) -> None:
 
 def _convert_from(p: Infer, target: Path, report: Report) -> dict[str, Any]:
     with _source(p.input_path) as source:
-        span = _span(source, p.preview_s)
+        span = _span(source, p)
         given_f0, export_f0 = _pitch_files(p, source, span[0])
         loaded = voice.load(p.pth_path, p.index_path, p, report)
-        result = convert(source, target, loaded, p, report, given_f0, export_f0, span)
-        start_s = span[0] / io.info(source).rate
+        result = convert(source, target, loaded, p, report, given_f0, export_f0, span, p.track)
+        start_s = span[0] / io.info(source, p.track).rate
         return result if p.preview_s is None else result | {"start_s": round(start_s, 3)}
 
 
-def _span(source: Path, preview_s: float | None) -> Span:
+def _span(source: Path, p: Infer) -> Span:
     """What of a recording is converted: all, or the loudest seconds of it."""
-    if preview_s is None:
+    if p.preview_s is None:
         return WHOLE
     from rvc.infer import preview
 
-    return preview.loudest(source, preview_s)
+    return preview.loudest(source, p.preview_s, p.track)
 
 
 def _pitch_files(
@@ -115,7 +115,8 @@ def _pitch_files(
 
         if p.f0_file is not None:
             curve_file.read(p.f0_file, 1)
-            skipped = round(first / io.info(source).rate * curve_file.FRAME_RATE) if first else 0
+            rate = io.info(source, p.track).rate if first else 1
+            skipped = round(first / rate * curve_file.FRAME_RATE)
             given_f0 = partial(_curve_from, p.f0_file, skipped)
         if p.f0_export is not None:
             export_f0 = partial(curve_file.write, p.f0_export)
@@ -151,16 +152,17 @@ def convert(
     given_f0: GivenPitch | None = None,
     export_f0: ExportPitch | None = None,
     span: Span = WHOLE,
+    track: int | None = None,
 ) -> dict[str, Any]:
     """Convert one file, or some of its frames; the target appears only when it is complete."""
     began = time.perf_counter()
     account = Account()
     format = encode.format_of(target, p.export_format)
     if p.stereo != "mono":
-        encode.check(target, format, io.info(source).channels)  # before hours of work
+        encode.check(target, format, io.info(source, track).channels)  # before hours of work
     target.parent.mkdir(parents=True, exist_ok=True)
     blocks = io.blocks(
-        source, mono=False, block_s=4.0, start=span[0], stop=span[1], account=account
+        source, False, 4.0, start=span[0], stop=span[1], account=account, track=track
     )
     done = stream(
         blocks, loaded, p, report, given_f0=given_f0, export_f0=export_f0, account=account

@@ -12,7 +12,7 @@ from rvc.infer import WHOLE, Span
 STEP_S = 0.1
 
 
-def loudest(path: Path, seconds: float) -> Span:
+def loudest(path: Path, seconds: float, track: int | None = None) -> Span:
     """Frames of the `seconds` that hold the most energy, found in one pass and constant memory.
 
     Returns:
@@ -24,7 +24,7 @@ def loudest(path: Path, seconds: float) -> Span:
     step, rate, frames = 1, 0, 0
     rest = np.zeros(0, np.float32)
     energies: list[np.ndarray] = []
-    for block in io.blocks(path, mono=False, block_s=4.0, account=Account()):
+    for block in io.blocks(path, mono=False, block_s=4.0, account=Account(), track=track):
         if not rate:
             rate, step = block.rate, max(1, round(STEP_S * block.rate))
         wave = block.wave if block.wave.ndim > 1 else block.wave[:, None]

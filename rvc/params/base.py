@@ -19,7 +19,6 @@ from pydantic.fields import FieldInfo
 
 from rvc import config
 from rvc.embedders import EmbedderName
-from rvc.errors import BadInput
 
 SampleRate = Literal[24000, 32000, 40000, 48000]
 ALL_CORES = max(1, min(64, os.cpu_count() or 1))
@@ -203,22 +202,6 @@ def limits(field: FieldInfo) -> tuple[Any, Any]:
     return bound("ge"), bound("le")
 
 
-class Replacing(Params):
-    """Whether a voice that is there already may be lost."""
-
-    overwrite: bool = option(False, "Replace a voice that is there already.", "Advanced")
-
-    def refuse_existing(self, target: Path) -> None:
-        """Nothing, where a voice may be written.
-
-        Raises:
-            BadInput: there is a file, and nobody said that it may go.
-        """
-        if target.exists() and not self.overwrite:
-            hint = "Give --overwrite to replace it, or choose another name."
-            raise BadInput(f"{target} is there already.", hint)
-
-
 class Gating(Params):
     """What counts as silence."""
 
@@ -227,6 +210,19 @@ class Gating(Params):
         "Level in dBFS up to which sound is taken for silence; auto follows what lies around each "
         "moment, off takes nothing for silence.",
         "Advanced",
+    )
+
+
+class Tracks(Params):
+    """What of a file with several sounds side by side is read."""
+
+    track: int | None = option(
+        None,
+        "Which audio track of a film, or another file with several, is read, from 1; the default "
+        "one if not given.",
+        "Advanced",
+        ge=1,
+        le=99,
     )
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 from rvc import plugins
 from rvc.embedders import EmbedderOrAuto
 from rvc.f0 import Method
-from rvc.params.base import Gating, Hardware, OptionalPath, OptionalText, Params, Paths, option
+from rvc.params.base import (
+    Gating,
+    Hardware,
+    OptionalPath,
+    OptionalText,
+    Params,
+    Paths,
+    Tracks,
+    option,
+)
 
 BITRATE_HELP = (
     "Bit rate of MP3, OGG, OPUS and M4A in kbit/s, as near as the format comes; 160 for one "
@@ -149,7 +158,7 @@ class Conversion(Convert, Effects):
     """How sound is converted and finished, wherever it comes from."""
 
 
-class Infer(Conversion):
+class Infer(Conversion, Tracks):
     """Convert one recording."""
 
     input_path: Path = option(help="Recording to convert; - reads standard input.", reads=True)
@@ -174,7 +183,7 @@ class Infer(Conversion):
     )
 
 
-class BatchInfer(Conversion):
+class BatchInfer(Conversion, Tracks):
     """Convert every recording in a folder, with one voice or with several."""
 
     input_folder: Path = option(help="Folder with recordings.", reads=True)

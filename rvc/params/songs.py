@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from rvc.params.base import Hardware, OptionalPath, option
+from rvc.params.base import Hardware, OptionalPath, Tracks, option
 from rvc.params.convert import BITRATE_HELP, Conversion
 
 StemModelName = Literal["kit", "mdx-voc-ft", "bs-roformer-317", "bs-roformer-368"]
@@ -13,7 +13,7 @@ FORMATS = Literal["FLAC", "WAV", "MP3", "OGG", "M4A"]
 SEPARATION = "Separation"
 
 
-class SeparationOptions(Hardware):
+class SeparationOptions(Hardware, Tracks):
     """With which networks a song is taken apart, and how far."""
 
     model: StemModelName = option(

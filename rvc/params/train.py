@@ -15,6 +15,7 @@ from rvc.params.base import (
     OptionalPath,
     Params,
     SampleRate,
+    Tracks,
     argument,
     option,
 )
@@ -30,7 +31,7 @@ class Speakers(Params):
     )
 
 
-class Preprocess(Gating, Speakers):
+class Preprocess(Gating, Speakers, Tracks):
     """Cut recordings into training slices."""
 
     model_name: str = option(help="Name of the voice in the making.")
@@ -170,7 +171,7 @@ class Distil(Hardware):
     batch_size: int = option(8, "Clips per step; 0 finds the largest that fits.", ge=0, le=64)
 
 
-class DatasetReport(Speakers):
+class DatasetReport(Speakers, Tracks):
     """Judge a folder of recordings before training on it."""
 
     folder: Path = argument(help="Folder with recordings.", reads=True)
@@ -184,7 +185,7 @@ class DatasetReport(Speakers):
     )
 
 
-class AudioAnalyzer(Params):
+class AudioAnalyzer(Tracks):
     """Describe one recording and draw it."""
 
     input_path: Path = option(help="Recording to look at.", reads=True)

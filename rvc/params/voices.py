@@ -5,17 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from rvc.errors import BadInput
 from rvc.f0 import Method
 from rvc.params.base import (
     Hardware,
     OptionalPath,
     OptionalText,
     Params,
-    Replacing,
     SampleRate,
+    Tracks,
     argument,
     option,
 )
+
+
+class Replacing(Params):
+    """Whether a voice that is there already may be lost."""
+
+    overwrite: bool = option(False, "Replace a voice that is there already.", "Advanced")
+
+    def refuse_existing(self, target: Path) -> None:
+        """Nothing, where a voice may be written.
+
+        Raises:
+            BadInput: there is a file, and nobody said that it may go.
+        """
+        if target.exists() and not self.overwrite:
+            hint = "Give --overwrite to replace it, or choose another name."
+            raise BadInput(f"{target} is there already.", hint)
 
 
 class ModelInformation(Params):
@@ -165,7 +182,7 @@ class Tensorboard(Params):
     host: str = option("127.0.0.1", "Address to listen on.", "Advanced")
 
 
-class F0Curve(Hardware):
+class F0Curve(Hardware, Tracks):
     """Draw the pitch of a recording and write it as a table."""
 
     input_path: Path = option(help="Recording.", reads=True)

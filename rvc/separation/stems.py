@@ -37,6 +37,7 @@ class Song:
         power: mean square of all samples.
         digest: SHA-256 of the samples, rate and channels: the same song in another file is the
             same song.
+        track: of several in its file.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Song:
     channels: int
     power: float
     digest: str
+    track: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -52,18 +54,21 @@ class Song:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The song, (T, channels) float32 at a time."""
-        for block in io.blocks(self.path, mono=False, block_s=BLOCK_S):
+        for block in io.blocks(self.path, mono=False, block_s=BLOCK_S, track=self.track):
             yield mix.to_stereo(block.wave)
 
 
-def scan(path: Path, report: Report = silent) -> Song:
+def scan(path: Path, report: Report = silent, track: int | None = None) -> Song:
     """Read a song once: its length, level and digest.
+
+    Args:
+        track: as `rvc.audio.io.blocks`.
 
     Raises:
         BadInput: missing, damaged, empty, or not sound.
     """
     seal, frames, energy, rate, channels = hashlib.sha256(), 0, 0.0, 0, 0
-    for block in io.blocks(path, mono=False, block_s=BLOCK_S):
+    for block in io.blocks(path, mono=False, block_s=BLOCK_S, track=track):
         wave = mix.to_stereo(block.wave)
         rate, channels = block.rate, wave.shape[1]
         seal.update(np.ascontiguousarray(wave, "<f4").tobytes())
@@ -71,7 +76,8 @@ def scan(path: Path, report: Report = silent) -> Song:
         energy += float(np.square(wave, dtype=np.float64).sum())
         report(frames / rate, frames / rate, "Reading")
     seal.update(f"{rate} {channels}".encode())
-    return Song(path, rate, frames, channels, energy / (frames * channels), seal.hexdigest())
+    power = energy / (frames * channels)
+    return Song(path, rate, frames, channels, power, seal.hexdigest(), track)
 
 
 def voice_of(song: Song, model: StemModel, report: Report = silent) -> tuple[Path, bool]:

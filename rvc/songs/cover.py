@@ -64,7 +64,7 @@ def _one(path: Path, p: Cover, report: Report) -> Result:
     if p.acapella_path is None:  # a bad voice is told before the work
         loaded = voices.load(p.pth_path, p.index_path, p, report)
     with ExitStack() as open_files:
-        work = MixParts(stems.scan(path, report), p, report, open_files)
+        work = MixParts(stems.scan(path, report, p.track), p, report, open_files)
         encode.check(target, encode.format_of(target), work.song.channels)
         result: Result = {
             "file": str(path),

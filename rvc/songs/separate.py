@@ -101,7 +101,7 @@ def _one(path: Path, folder: Path, p: Separate, report: Report) -> Result:
     result: Result = {"file": str(path)} | {s: str(t) for s, t in targets.items()}
     if all(target.exists() for target in targets.values()) and not p.overwrite:
         return result | {"skipped": True}
-    song = stems.scan(path, report)
+    song = stems.scan(path, report, p.track)
     format = encode.format_of(next(iter(targets.values())))
     for target in targets.values():
         encode.check(target, format, song.channels)

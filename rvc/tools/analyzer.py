@@ -65,10 +65,10 @@ def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
     path = p.output_path or config.paths().logs / "audio_analysis.png"
     if path.suffix.lower() != ".png":
         raise BadInput(f"{path} does not end in .png.", "Choose another name.")
-    head = io.info(p.input_path)
+    head = io.info(p.input_path, p.track)
     account = Account()
-    picture = _look(p.input_path, head.seconds, report, account)
-    found = measure(Unheard(p.input_path, p.input_path.name))
+    picture = _look(p.input_path, head.seconds, report, account, p.track)
+    found = measure(Unheard(p.input_path, p.input_path.name, track=p.track))
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(picture, p.input_path.name, path)
     result = _numbers(found, picture, head)
@@ -77,13 +77,15 @@ def run(p: params.AudioAnalyzer, report: Report) -> dict[str, Any]:
     return {"message": said, **result, "plot": str(path)}
 
 
-def _look(path: Path, seconds: float, report: Report, account: Account) -> Picture:
+def _look(
+    path: Path, seconds: float, report: Report, account: Account, track: int | None = None
+) -> Picture:
     """Go through the file once, block by block."""
     picture, done = Picture(0), 0.0
     peak: TruePeak | None = None
     meter: Loudness | None = None
     mixer: Mixer | None = None
-    for block in io.blocks(path, mono=False, block_s=60, account=account):
+    for block in io.blocks(path, mono=False, account=account, track=track):
         wave, rate = block.wave, block.rate
         picture.rate = rate
         if peak is None or meter is None or mixer is None:

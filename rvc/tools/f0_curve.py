@@ -22,7 +22,7 @@ def run(p: params.F0Curve, report: Report = silent) -> dict[str, Any]:
         BadInput: not a readable recording. MissingModel: the method's weights are absent.
     """
     report(0, 3, "Loading")
-    wave, _ = io.load(p.input_path, 16000)
+    wave, _ = io.load(p.input_path, 16000, track=p.track)
     extractor = f0.load(p.f0_method, device.choose(p.gpu).name)
     report(1, 3, "Measuring the pitch")
     f0_hz = extractor(wave)

@@ -15,7 +15,8 @@ state file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,7 +25,8 @@ from torch import Tensor
 
 from rvc.errors import Mismatch
 
-CHUNK_VALUES = 1 << 25  # values averaged in one message
+CHUNK_VALUES = 1 << 23  # values averaged in one message
+UNDER_WAY = 2  # messages that travel while the next one is packed
 
 T = TypeVar("T")
 
@@ -46,23 +48,30 @@ class Ranks:
         return indices[self.rank :: self.world]
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its mean over the ranks, in place."""
+        """Replace each tensor by its mean over the ranks, in place.
+
+        Tensors travel packed; while some are on the way others are packed and unpacked.
+        """
         if self.world == 1:
             return
         import torch.distributed as dist
 
-        group: list[Tensor] = []
-        for tensor in [*tensors, None]:
-            if tensor is not None:
-                group.append(tensor)
-            if group and (tensor is None or sum(t.numel() for t in group) >= CHUNK_VALUES):
-                flat = torch.cat([t.reshape(-1) for t in group])
-                dist.all_reduce(flat)
-                flat /= self.world
-                sizes = [t.numel() for t in group]
-                for old, new in zip(group, torch.split(flat, sizes), strict=True):
-                    old.copy_(new.view_as(old))
-                group = []
+        under_way: deque[tuple[list[Tensor], Tensor, Any]] = deque()
+        for group in _groups(tensors):
+            flat = torch.cat([tensor.reshape(-1) for tensor in group])
+            under_way.append((group, flat, dist.all_reduce(flat, async_op=True)))
+            if len(under_way) > UNDER_WAY:
+                self._arrived(*under_way.popleft())
+        while under_way:
+            self._arrived(*under_way.popleft())
+
+    def _arrived(self, group: list[Tensor], flat: Tensor, message: Any) -> None:
+        """Wait for a message and unpack it into its tensors."""
+        message.wait()
+        flat /= self.world
+        sizes = [tensor.numel() for tensor in group]
+        for old, new in zip(group, torch.split(flat, sizes), strict=True):
+            old.copy_(new.view_as(old))
 
     def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Give every rank the first one's values, in place."""
@@ -102,6 +111,20 @@ class Ranks:
         count = torch.tensor(float(flag), device=device)
         dist.all_reduce(count)
         return bool(count.item() > 0)
+
+
+def _groups(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Neighbours of one kind, as many as go into one message."""
+    group: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        if group and (size >= CHUNK_VALUES or tensor.dtype != group[0].dtype):
+            yield group
+            group, size = [], 0
+        group.append(tensor)
+        size += tensor.numel()
+    if group:
+        yield group
 
 
 def join(device_type: str) -> Ranks:

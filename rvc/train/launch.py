@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rvc.train.stopping import StopSignals, saved
 
 POLL_S = 0.1
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE_AMD = "HIP_VISIBLE_DEVICES"  # where it is set, AMD's GPUs are counted by it instead
 PARAMETERS, PROGRESS, STOP = "train.json", "progress.json", "stop"
 
 
@@ -109,7 +110,7 @@ def torchrun(
     with tempfile.TemporaryDirectory() as scratch, StopSignals() as stop:
         exchange = Exchange(Path(scratch))
         exchange.give(p)
-        shown = {VISIBLE: visible(chosen.numbers, os.environ.get(VISIBLE))}
+        shown = visible(chosen.numbers, os.environ)
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
         child = processes.start([*torchrun, *rank(exchange)], **shown)
         status = _attend(child, stop, exchange, report)
@@ -125,14 +126,18 @@ def torchrun(
         )
 
 
-def visible(numbers: Sequence[int], outside: str | None) -> str:
-    """The value of CUDA_VISIBLE_DEVICES that leaves only these of the GPUs this process sees.
+def visible(numbers: Sequence[int], outside: Mapping[str, str]) -> dict[str, str]:
+    """The variables that leave only these of the GPUs this process sees.
 
     Args:
-        outside: the value in force, whose entries (numbers or UUIDs) are what `numbers` count.
+        outside: the variables in force, whose entries (numbers or UUIDs) are what `numbers` count.
     """
-    listed = [entry.strip() for entry in outside.split(",")] if outside else []
-    return ",".join(listed[n] if listed else str(n) for n in numbers)
+    found = {}
+    for name in (VISIBLE, VISIBLE_AMD):
+        listed = [entry.strip() for entry in outside.get(name, "").split(",") if entry.strip()]
+        if len(listed) > max(numbers):  # a shorter one is not what they count
+            found[name] = ",".join(listed[n] for n in numbers)
+    return found or {VISIBLE: ",".join(map(str, numbers))}
 
 
 def _attend(

@@ -102,15 +102,111 @@ def test_a_sound_file_raises_no_alarm(name: str, tmp_path: Path) -> None:
     assert len(wave) / rate == pytest.approx(damage.SECONDS, abs=0.06)
 
 
+def joined(name: str, path: Path, lengths_s: tuple[float, ...]) -> None:
+    """Files of one format in a row."""
+    data = b""
+    for seconds in lengths_s:
+        damage.write(name, path, seconds)
+        data += path.read_bytes()
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize("name", sorted(damage.FORMATS))
 def test_joined_files_are_read_to_the_end(name: str, tmp_path: Path) -> None:
-    parts = []
-    for seconds in (1.0, 2.0):
-        damage.write(name, tmp_path / "part", seconds)
-        parts.append((tmp_path / "part").read_bytes())
-    (tmp_path / "joined").write_bytes(b"".join(parts))
+    joined(name, tmp_path / "joined", (1.0, 2.0))
     wave, rate, _ = read(tmp_path / "joined")
     assert len(wave) / rate == pytest.approx(3.0, abs=0.1)
+    assert not io.info(tmp_path / "joined").exact
+
+
+KNOWN = "wav16 adpcm aiff au w64 caf flac m4a alac mov wavpack tta amr flv mp2 ac3"
+
+
+@pytest.mark.parametrize("name", KNOWN.split())
+def test_a_joined_file_is_as_long_beforehand_as_it_reads(name: str, tmp_path: Path) -> None:
+    joined(name, tmp_path / "joined", (1.0, 2.0, 1.0))
+    wave, rate, _ = read(tmp_path / "joined")
+    assert io.info(tmp_path / "joined").seconds == pytest.approx(len(wave) / rate, abs=0.1)
+
+
+def test_equal_parts_and_tags_between_do_not_hide_that_flac_is_joined(tmp_path: Path) -> None:
+    damage.write("flac", tmp_path / "part", 1.0)
+    part, tag = (tmp_path / "part").read_bytes(), b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
+    for data in (part + part, tag + part + tag + part):
+        (tmp_path / "a").write_bytes(data)
+        head = io.info(tmp_path / "a")
+        assert (head.frames, head.exact) == (2 * 44100, False)
+        last = np.concatenate([b.wave for b in io.blocks(tmp_path / "a", start=66150)])
+        whole, _, account = read(tmp_path / "a")
+        np.testing.assert_array_equal(last, whole[66150:])
+        assert account.sentences() == []
+    (tmp_path / "a").write_bytes(tag + part)
+    assert io.info(tmp_path / "a").exact
+
+
+@pytest.mark.parametrize("made", ["soundfile", "av"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("rate", "frames"), [(44100, 200_001), (8000, 20_480), (37800, 50_000)])
+def test_flac_is_exact_only_where_its_last_frame_agrees(
+    made: str, channels: int, rate: int, frames: int, tmp_path: Path
+) -> None:
+    path, wave = tmp_path / "a.flac", damage.song(frames / rate, rate, channels)
+    if made == "av":
+        damage.encode(path, "flac", "flac", wave, rate)
+    else:
+        soundfile.write(path, wave, rate)
+    assert (io.info(path).frames, io.info(path).exact) == (frames, True)
+    data = bytearray(path.read_bytes())
+    data[25] ^= 1
+    path.write_bytes(data)
+    assert (io.info(path).frames, io.info(path).exact) == (frames, False)
+    data[25] ^= 1
+    path.write_bytes(data[: len(data) // 2])
+    head = io.info(path)
+    assert not head.exact
+    assert head.frames == pytest.approx(len(read(path)[0]), abs=4608)
+
+
+def test_chained_opus_of_other_lengths_is_read_to_its_end(tmp_path: Path) -> None:
+    for lengths in ((3.0, 1.0), (1.0, 3.0), (1.0, 1.0, 1.0)):
+        joined("opus", tmp_path / "a", lengths)
+        wave, rate, account = read(tmp_path / "a")
+        assert len(wave) / rate == pytest.approx(sum(lengths), abs=0.05)
+        assert account.sentences() == []
+        assert not io.info(tmp_path / "a").exact
+
+
+@pytest.mark.parametrize("frames", [10, 0, 0xFFFFFF])
+def test_a_wrong_number_of_frames_in_mp3_is_not_believed(frames: int, tmp_path: Path) -> None:
+    damage.write("mp3", tmp_path / "a", 3.0)
+    data = bytearray((tmp_path / "a").read_bytes())
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    data[at + 8 : at + 12] = struct.pack(">I", frames)
+    (tmp_path / "a").write_bytes(data)
+    wave, rate, account = read(tmp_path / "a")
+    assert len(wave) / rate == pytest.approx(3, abs=0.1)
+    assert bool(account.losses) == (frames > 1000)
+    assert not io.info(tmp_path / "a").exact
+
+
+def test_a_rare_format_that_holds_more_than_it_says_is_named(tmp_path: Path) -> None:
+    for seconds in (1.0, 2.0):
+        soundfile.write(tmp_path / "part", tone(seconds)[:, 0], 44100, format="MAT4")
+        with (tmp_path / "joined").open("ab") as file:
+            file.write((tmp_path / "part").read_bytes())
+    assert read(tmp_path / "part")[2].sentences() == []
+    assert io.info(tmp_path / "part").exact
+    [loss] = read(tmp_path / "joined")[2].losses
+    assert loss.at_s == 1
+    assert not io.info(tmp_path / "joined").exact
+
+
+def test_alac_in_caf_joined(tmp_path: Path) -> None:
+    for seconds in (1.0, 2.0, 1.0):
+        soundfile.write(tmp_path / "p", tone(seconds)[:, 0], 44100, "ALAC_16", format="CAF")
+        with (tmp_path / "joined").open("ab") as file:
+            file.write((tmp_path / "p").read_bytes())
+    assert len(read(tmp_path / "joined")[0]) == 4 * 44100
 
 
 def test_joined_mp3_ends_with_the_second_part_and_without_padding(tmp_path: Path) -> None:
@@ -272,6 +368,38 @@ def test_the_default_track_is_read_and_named(default: int, hz: float, tmp_path: 
     assert any(f"track {default + 1} of 2" in note for note in account.notes)
 
 
+@pytest.mark.parametrize(("track", "hz"), [(1, 220), (2, 880)])
+def test_another_track_can_be_asked_for(track: int, hz: float, tmp_path: Path) -> None:
+    two_tracks(tmp_path / "film.mkv", 2 - track)
+    account = Account()
+    wave, rate = io.load(tmp_path / "film.mkv", account=account, track=track)
+    assert loudest_hz(wave, rate) == hz
+    [note] = account.notes
+    assert f"track {track} of 2, as asked" in note
+    assert "1: mono, flac; 2: mono, flac" in note
+    last = list(io.blocks(tmp_path / "film.mkv", start=2 * rate, track=track))
+    np.testing.assert_array_equal(np.concatenate([b.wave for b in last]), wave[2 * rate :])
+
+
+@pytest.mark.parametrize("name", damage.FORMATS)
+def test_a_track_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    damage.write(name, path)
+    np.testing.assert_array_equal(io.load(path, track=1)[0], io.load(path)[0])
+    for read_it in (io.info, io.load):
+        with pytest.raises(BadInput, match="has 1 audio track, there is no track 2") as told:
+            read_it(path, track=2)
+        assert str(path) in told.value.message
+
+
+def test_the_tracks_of_a_film_are_named(tmp_path: Path) -> None:
+    film = tmp_path / "film.mkv"
+    two_tracks(film, 0)
+    with pytest.raises(BadInput, match="has 2 audio tracks, there is no track 3") as told:
+        io.load(film, track=3)
+    assert "1: mono, flac; 2: mono, flac" in (told.value.hint or "")
+
+
 def with_hole(path: Path, form: str, codec: str, rate: int) -> None:
     """3 s of sound whose time stamps jump by 2 s after the first second."""
     import av
@@ -333,6 +461,43 @@ def test_damage_in_the_middle_costs_no_more_than_itself(
     assert loudest_hz(wave, rate) == 440
     assert all(loss.at_s == pytest.approx(3, abs=0.3) for loss in account.losses)
     assert account.losses
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [50, 30_000])
+def test_damaged_flac_keeps_its_length(seed: int, count: int, tmp_path: Path) -> None:
+    """Also where a frame's header is gone and several frames come as one packet."""
+    path = tmp_path / "a.flac"
+    damage.write("flac", path, 3.0)
+    whole = read(path)[0]
+    data = bytearray(path.read_bytes())
+    at = len(data) // 4 + 7000 * seed
+    data[at : at + count] = np.random.default_rng(seed).bytes(count)
+    path.write_bytes(data)
+    wave, _, account = read(path)
+    assert len(wave) == 3 * 44100
+    assert account.losses
+    assert all(0.5 < loss.at_s < 2.6 for loss in account.losses)
+    np.testing.assert_array_equal(wave[-22050:], whole[-22050:])
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"), [("flac", b"\xff\xf8"), ("mkv", b"\xff\xf8"), ("m4a", b"mdat")]
+)
+def test_a_damaged_beginning_moves_nothing(name: str, mark: bytes, tmp_path: Path) -> None:
+    damage.write(name, tmp_path / "a", 3.0)
+    whole, rate, _ = read(tmp_path / "a")
+    data = bytearray((tmp_path / "a").read_bytes())
+    first = data.index(mark)
+    data[first + 8 : first + 1200] = np.random.default_rng(1).bytes(1192)
+    (tmp_path / "a").write_bytes(data)
+    wave, _, account = read(tmp_path / "a")
+    assert len(wave) == pytest.approx(len(whole), abs=0.03 * rate)
+    assert account.losses
+    assert account.losses[0].at_s < 0.2
+    parts = whole[rate : 2 * rate], wave[rate - rate // 20 : 2 * rate + rate // 20]
+    lag = int(np.correlate(parts[1], parts[0], "valid").argmax()) - rate // 20
+    assert abs(lag) < 0.03 * rate
 
 
 def cut(make: Callable[[Path], None], path: Path, share: float) -> Account:

@@ -572,10 +572,10 @@ def test_no_permission_is_a_sentence(
 def test_an_unreadable_recording_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = io.info
 
-    def refuse(path: Path) -> Info:
+    def refuse(path: Path, track: int | None = None) -> Info:
         if path.name == "b.wav":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return real(path)
+        return real(path, track)
 
     monkeypatch.setattr(io, "info", refuse)
     result = run(data)

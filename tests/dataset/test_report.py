@@ -211,6 +211,31 @@ def test_bad_files_are_named_and_the_rest_is_judged(clean: Path, tmp_path: Path)
     json.dumps(result, allow_nan=False)
 
 
+def test_the_verdict_says_how_many_recordings_it_is_about(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    for i in range(3):
+        save(folder, f"good{i}.wav", speech(5, i))
+    whole = report(folder, tmp_path)
+    assert whole["message"].endswith(" 3 recordings judged.")
+    assert whole["totals"]["judged"] == 3
+    assert whole["left_out"]["recordings"] == {}
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    for name in ("empty", "empty2", "empty3"):
+        (folder / f"{name}.wav").touch()
+    result = report(folder, tmp_path)
+    assert " 3 recordings judged, 4 left out: " in result["message"]
+    assert "empty.wav is empty (0 bytes);" in result["message"]
+    assert result["message"].endswith("; and 1 more.")
+    causes = result["left_out"]["recordings"]
+    assert sorted(causes) == ["empty.wav", "empty2.wav", "empty3.wav", "silent.wav"]
+    assert causes["silent.wav"] == "it is silent."
+    assert result["totals"]["judged"] == 3
+    assert result["totals"]["recordings"] == 7
+    (folder / "empty.wav").unlink()
+    (folder / "silent.wav").rename(folder / "0.wav")
+    assert "0.wav: it is silent;" in report(folder, tmp_path)["message"]
+
+
 def test_nothing_to_hear_is_said(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     soundfile.write(tmp_path / "d" / "silent.wav", np.zeros(RATE), RATE)

@@ -13,6 +13,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -140,18 +141,26 @@ HARMLESS = {
     "a date": {"date": datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)},
     "a path and a set": {"data": pathlib.PurePosixPath("/a/b"), "tags": {"x"}},
     "a namespace": {"args": argparse.Namespace(lr=1, when=datetime.date(2024, 1, 1))},
+    "groups of defaults": {"state": collections.defaultdict(list, {1: [2]})},
     "plain": {"epoch": 5},
 }
+FORMS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
 
 
+@FORMS
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", HARMLESS)
 def test_harmless_metadata_costs_no_weights(
-    home: Path, kept: Path, caplog: pytest.LogCaptureFixture, kind: str, protocol: int
+    home: Path,
+    kept: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    protocol: int,
+    zipped: bool,
 ) -> None:
     content = torch.load(kept / "good.pth", weights_only=True)
     torch.save(content | HARMLESS[kind] | {"author": "Ann"}, home / "v.pth",
-               pickle_protocol=protocol)  # fmt: skip
+               pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)  # fmt: skip
     voice, before = read_voice(home / "v.pth"), read_voice(kept / "good.pth")
     assert all(torch.equal(voice.weights[key], before.weights[key]) for key in before.weights)
     assert voice.settings == before.settings
@@ -160,10 +169,11 @@ def test_harmless_metadata_costs_no_weights(
     assert ("left out" in caplog.text) == (kind != "plain")
 
 
+@FORMS
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("hidden", [False, True])
 def test_harm_beside_harmless_metadata_is_refused(
-    home: Path, kept: Path, protocol: int, hidden: bool
+    home: Path, kept: Path, protocol: int, hidden: bool, zipped: bool
 ) -> None:
     """In any protocol, also where the name is fetched from the pickle's memory."""
     content = torch.load(kept / "good.pth", weights_only=True)
@@ -171,19 +181,34 @@ def test_harm_beside_harmless_metadata_is_refused(
     content |= {"date": datetime.date(2024, 1, 1), "a": harm, "b": harm}
     if hidden:
         content |= {"system": "system", "posix": "posix", "nt": "nt", "c": harm}
-    torch.save(content, home / "v.pth", pickle_protocol=protocol)
+    torch.save(content, home / "v.pth", pickle_protocol=protocol,
+               _use_new_zipfile_serialization=zipped)  # fmt: skip
     with pytest.raises(VoiceError, match="would load '(posix|nt) system'"):
         read_voice(home / "v.pth")
     assert not (home / "ran").exists()
 
 
-def test_the_reader_of_extras_refuses_by_itself(home: Path) -> None:
+def test_a_tar_archive_with_a_name_like_a_pickle_is_refused(home: Path, kept: Path) -> None:
+    """What torch of 2016 wrote is unpacked by torch before anything in it is looked at."""
+    torch.save({"weight": torch.ones(1)}, home / "old.pth", _use_new_zipfile_serialization=False)
+    with tarfile.open(
+        home / "v.pth", "w", format=tarfile.GNU_FORMAT, encoding="latin-1"
+    ) as archive:
+        for name in ("\x80\x02N.", "storages", "tensors", "pickle"):
+            archive.add(home / "old.pth", name)
+    with pytest.raises(VoiceError, match="a tar archive"):
+        read_voice(home / "v.pth")
+
+
+@FORMS
+def test_the_reader_of_extras_refuses_by_itself(home: Path, zipped: bool) -> None:
     """Without the scan in front of it: other names, and changes to what may be called."""
     for harm in (
         hostile.Command(os.system, f"touch {home / 'ran'}"),
         hostile.Command(eval, f"open({str(home / 'ran')!r}, 'w')"),
     ):
-        torch.save({"a": harm}, home / "v.pth", pickle_protocol=4)
+        torch.save({"a": harm}, home / "v.pth", pickle_protocol=4,
+                   _use_new_zipfile_serialization=zipped)  # fmt: skip
         with pytest.raises(pickle.UnpicklingError, match="would load"):
             extras.load(home / "v.pth", safe.ALLOWED)
     change = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb."

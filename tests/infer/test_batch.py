@@ -33,10 +33,10 @@ def test_progress_of_a_batch_never_goes_back_and_every_failure_is_told(
         soundfile.write(folder / f"{name}.wav", sung(0.5), 16_000)
     real, seen = infer.convert, []
 
-    def convert(source: Any, *rest: Any) -> Any:
+    def convert(source: Any, *rest: Any, **more: Any) -> Any:
         if source.name == "b.wav":
             raise PermissionError(errno.EACCES, "Permission denied", str(source))
-        return real(source, *rest)
+        return real(source, *rest, **more)
 
     monkeypatch.setattr(infer, "convert", convert)
     p = params.BatchInfer(
@@ -56,7 +56,7 @@ def test_progress_of_a_batch_never_goes_back_and_every_failure_is_told(
         "c.wav",
     ]
 
-    def full(source: Any, *rest: Any) -> None:
+    def full(source: Any, *rest: Any, **more: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(source))
 
     monkeypatch.setattr(infer, "convert", full)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from rvc import silent
 from rvc.errors import BadInput
-from rvc.infer import infer
+from rvc.infer import batch, infer
 from rvc.infer.convert import convert
 from rvc.infer.voice import Voice
-from rvc.params import Conversion
+from rvc.params import BatchInfer, Conversion, Infer
+from tests.audio.test_damage import two_tracks
 from tests.infer.conftest import sung
 
 RATE = 16000
@@ -109,3 +111,40 @@ def test_a_long_result_is_rf64(
     result = converted(voice, tmp_path / "a.wav", tmp_path, caplog)
     with open(result["output_path"], "rb") as file:
         assert file.read(4) == b"RF64"
+
+
+@pytest.mark.parametrize(("track", "hz"), [(None, 220), (1, 220), (2, 880)])
+def test_the_track_that_is_asked_for_is_converted(
+    voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, track: int | None, hz: int
+) -> None:
+    """Of a recording, of its loudest part, and of every recording in a folder."""
+    monkeypatch.setattr("rvc.infer.voice.load", lambda *_: voice)
+    films = tmp_path / "films"
+    films.mkdir()
+    two_tracks(films / "film.mkv", 0)
+    curve, out = tmp_path / "pitch.csv", tmp_path / "out.wav"
+    given: dict[str, Any] = {"pth_path": Path("v.pth"), "gpu": "-", "track": track}
+    p = Infer(input_path=films / "film.mkv", output_path=out, f0_export=curve, **given)
+    result = infer.infer(p, lambda *_: None)
+    found = [float(line.split(",")[1]) for line in curve.read_text().splitlines()[10:200]]
+    assert np.median(found) == pytest.approx(hz, rel=0.02)
+    assert any(f"track {track or 1} of 2" in note for note in result["notes"])
+    assert f"track {track or 1} of 2" in result["message"]
+    short = p.model_copy(update={"f0_export": None, "preview_s": 1.0})
+    assert any(f"track {track or 1} of 2" in n for n in infer.infer(short, silent)["notes"])
+    every = BatchInfer(input_folder=films, output_folder=tmp_path / "all",
+                       **given | {"pth_path": (Path("v.pth"),)})  # fmt: skip
+    [made] = batch.batch_infer(every, silent)["converted"]
+    assert made["notes"] == result["notes"]
+
+
+def test_a_track_that_is_not_there_fails_before_the_work(
+    voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rvc.infer.voice.load", lambda *_: voice)
+    two_tracks(tmp_path / "film.mkv", 0)
+    p = Infer(input_path=tmp_path / "film.mkv", output_path=tmp_path / "out.wav",
+              pth_path=Path("v.pth"), gpu="-", track=3)  # fmt: skip
+    with pytest.raises(BadInput, match="has 2 audio tracks, there is no track 3"):
+        infer.infer(p, silent)
+    assert not (tmp_path / "out.wav").exists()

@@ -18,12 +18,13 @@ from typing import Any
 import psutil
 import pytest
 import torch
+import torch.distributed as dist
 
 from rvc import silent
 from rvc.device import Device, choose
 from rvc.errors import Cancelled, Mismatch, StageFailed
 from rvc.nets.layers import Noise
-from rvc.train import build, launch, train
+from rvc.train import build, distributed, launch, train
 from rvc.train.distributed import Ranks
 from rvc.train.launch import Exchange
 from rvc.train.material import material
@@ -70,6 +71,23 @@ def test_two_ranks_equal_one_process_with_the_double_batch(
             assert b[name] == pytest.approx(a[name], rel=1e-4), name
     ranks = [json.loads((tmp_path / f"2/rank{n}.json").read_text()) for n in (0, 1)]
     assert ranks[0] == ranks[1]
+
+
+def test_gradients_travel_in_messages_of_one_kind_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tensor gets its own mean back, whichever message it was packed into."""
+    monkeypatch.setattr(distributed, "CHUNK_VALUES", 100)
+    sizes = [(7, 9), (250,), (1,), (3, 3, 3), (80,), (0,), (120, 2)]
+    kinds = [torch.float32, torch.bfloat16]
+    tensors = [torch.randn(size).to(kind) for kind in kinds for size in sizes]
+    expected = [tensor.clone() / 2 for tensor in tensors]
+    dist.init_process_group("gloo", f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        Ranks(0, 2).average(iter(tensors))  # the other rank's gradients are zero
+    finally:
+        dist.destroy_process_group()
+    assert all(torch.equal(a, b) for a, b in zip(tensors, expected, strict=True))
 
 
 def test_a_killed_rank_ends_all_and_the_state_goes_on(
@@ -134,7 +152,11 @@ def test_a_stopped_training_on_several_processes_is_saved_and_called_stopped(
 def test_gpus_are_counted_among_those_a_scheduler_left(
     outside: str | None, numbers: tuple[int, int], inside: str
 ) -> None:
-    assert launch.visible(numbers, outside) == inside
+    given = {} if outside is None else {launch.VISIBLE: outside}
+    assert launch.visible(numbers, given) == {launch.VISIBLE: inside}
+    if outside:
+        amd = {launch.VISIBLE_AMD: outside, launch.VISIBLE: "0"}
+        assert launch.visible(numbers, amd) == {launch.VISIBLE_AMD: inside}
 
 
 def test_several_gpus_of_a_kind_without_a_way_to_share_are_refused(tmp_path: Path) -> None:

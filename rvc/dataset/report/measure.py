@@ -22,11 +22,12 @@ ACTIVE_DB = 12.0  # above the noise floor counts as sound
 
 @dataclass(frozen=True)
 class Unheard:
-    """A recording to measure; `seconds` is about how long it is."""
+    """A recording to measure; `seconds` is about how long it is, `track` which of several."""
 
     path: Path
     key: str
     seconds: float = 0.0
+    track: int | None = None
 
 
 @dataclass
@@ -111,10 +112,10 @@ def measure(one: Unheard) -> Measured:
     """Measure one recording; one that cannot be read comes back with its cause."""
     found = Measured(one.key)
     try:
-        head = io.info(one.path)
+        head = io.info(one.path, one.track)
         found.rate, found.channels = head.rate, head.channels
         found.codec, found.bits = head.codec, head.bits
-        _read(one.path, found)
+        _read(one, found)
         found.digest = manifest.file_digest(one.path)
         if found.peak <= 0:
             found.cause = "it is silent."
@@ -125,14 +126,14 @@ def measure(one: Unheard) -> Measured:
     return found
 
 
-def _read(path: Path, found: Measured) -> None:
+def _read(one: Unheard, found: Measured) -> None:
     """Go through the recording in blocks and gather everything."""
     parts: list[tuple[np.ndarray, ...]] = []
     flat = steady = 0
     meter = Loudness(found.rate)
     found.spectrum = np.zeros(found.rate // (2 * SPECTRUM_HZ))
     account = Account()
-    for block in io.blocks(path, block_s=BLOCK_S, account=account):
+    for block in io.blocks(one.path, block_s=BLOCK_S, account=account, track=one.track):
         wave, rate = block.wave, block.rate
         if rate != found.rate:  # the header said another one
             found.rate, meter = rate, Loudness(rate)

@@ -31,7 +31,10 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = scan(p.folder, one=p.speakers == "one")
-    unheard = [Unheard(one.path, one.key, _seconds(one.path)) for one in dataset.recordings]
+    unheard = [
+        Unheard(one.path, one.key, _seconds(one.path, p.track), p.track)
+        for one in dataset.recordings
+    ]
     known = workers.spread(unheard, measure, _crashed, p.cpu_cores, report, NOTE)
     by_key = {one.key: one for one in known}
     found = [by_key[one.key] for one in unheard]
@@ -40,6 +43,7 @@ def run(p: params.DatasetReport, report: Report) -> dict[str, Any]:
     if left_out := dataset.left_out():
         result["message"] += f" {left_out}"
     result["left_out"] = {
+        "recordings": {one.key: one.cause for one in found if one.cause},
         "other_files": dataset.endings,
         "system_folders": dataset.system_folders,
         "unreadable": dataset.unreadable,
@@ -68,7 +72,7 @@ def judged(found: Sequence[Measured], speakers: Mapping[str, int] | None = None)
     said = verdict.findings(found, total, copies, groups)
     odd = {key for strange in groups for key in (*strange.keys, *strange.partly)}
     return {
-        "message": verdict.sentence(total, said),
+        "message": f"{verdict.sentence(total, said)} {verdict.counted(found)}",
         "grade": {"bad": "poor", "warning": "usable", "note": "good"}[
             said[0].severity if said else "note"
         ],
@@ -137,11 +141,11 @@ def _drawn(found: Sequence[Measured], title: str, result: dict[str, Any], path: 
     return str(path)
 
 
-def _seconds(path: Path) -> float:
+def _seconds(path: Path, track: int | None) -> float:
     from rvc.audio import io
 
     try:
-        return io.info(path).seconds
+        return io.info(path, track).seconds
     except (VoiceError, OSError):
         return 0.0
 

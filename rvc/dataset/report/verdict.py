@@ -20,6 +20,7 @@ STEADY_SHARE = 0.08
 NARROW_HZ, FULL_HZ = 7000.0, 11000.0
 SPREAD_LU = 6.0
 MUCH_SILENCE = 0.5
+NAMED = 3  # recordings that are left out, in the message
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def totals(found: Sequence[Measured]) -> dict[str, Any]:
     loudness = [one.loudness_lufs for one in good if one.loudness_lufs > -70]
     return {
         "recordings": len(found),
+        "judged": len(good),
         "unreadable": len(found) - len(good),
         "minutes": round(seconds / 60, 2),
         "minutes_of_sound": round(sound / 60, 2),
@@ -215,3 +217,24 @@ def sentence(total: dict[str, Any], found: Sequence[Remark]) -> str:
     if not any(text.startswith(minutes) for text in said):
         said.insert(0, f"{minutes}, {total['snr_db']:.0f} dB above the noise")
     return f"{opening}: {'; '.join(said)}."
+
+
+def counted(found: Sequence[Measured]) -> str:
+    """How many recordings the verdict is about, and why it is not about the others."""
+    bad = [one for one in found if one.cause]
+    text = f"{_recordings(len(found) - len(bad))} judged"
+    if not bad:
+        return f"{text}."
+    causes = [cause_of(one) for one in bad[:NAMED]]
+    more = [f"and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
+    return f"{text}, {len(bad)} left out: {'; '.join(causes + more)}."
+
+
+def cause_of(one: Measured) -> str:
+    """Why a recording is left out, with its name."""
+    cause = one.cause.rstrip(".")
+    return cause if one.key in cause else f"{one.key}: {cause}"
+
+
+def _recordings(count: int) -> str:
+    return f"{count} recording{'' if count == 1 else 's'}"
