@@ -92,9 +92,18 @@ train = partial(stage, "train")
 index = partial(stage, "index")
 
 
-def voice(file: Path, epoch: int = 1) -> None:
+def distil(p: params.Distil, report: Report) -> dict[str, str]:
+    """Pretend to teach a lite voice."""
+    report(1, 2, "The teacher speaks")
+    made = experiment(p.model_name) / f"{p.model_name}.pth"
+    made.parent.mkdir(parents=True)
+    voice(made, p.total_epoch, vocoder="lite")
+    return {"message": f"{p.pth_path.name} taught {p.model_name}.", "voice": str(made)}
+
+
+def voice(file: Path, epoch: int = 1, **more: Any) -> None:
     """A voice file as far as the list of voices looks into it."""
-    facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"}
+    facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"} | more
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("voice/data.pkl", pickle.dumps(facts, protocol=2))
 
@@ -104,7 +113,7 @@ VERBS = {
     "create-voice": tasks.Verb("rvc.params:CreateVoice", "tests.tts.fake_engines:create"),
 } | {
     name: tasks.Verb(tasks.VERBS[name].declared, f"tests.tts.fake_engines:{name}")
-    for name in ("preprocess", "extract", "train", "index")
+    for name in ("preprocess", "extract", "train", "index", "distil")
 }
 
 
