@@ -110,7 +110,13 @@ def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(
     assert page.locator("job-panel[data-stale]").count() == 0
     upload(page, recording(tmp_path / "second.wav", 2.0))
     page.locator("job-panel[data-stale] .stale").wait_for()
+    reload(page)
+    chosen(page, "second")
+    page.locator("job-panel[data-stale] .stale").wait_for()
     page.locator("#convert").click()
+    panel(page, "done", says="Converted second.wav.")
+    assert page.locator("job-panel[data-stale]").count() == 0
+    reload(page)
     panel(page, "done", says="Converted second.wav.")
     assert page.locator("job-panel[data-stale]").count() == 0
 
