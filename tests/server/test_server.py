@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rvc import cli, jobs, params, server, tasks
+from rvc.dataset import manifest
 from rvc.errors import (
     BadInput,
     Busy,
@@ -412,6 +414,30 @@ def test_folders_can_be_opened_on_the_command_line(home: Path, tmp_path: Path) -
         fence.Fence().check(p)
     with pytest.raises(BadInput, match="input_path"):
         fence.Fence(confined=True, extra=(music,)).check(p)
+
+
+def test_a_training_tells_what_its_samples_say_and_which_save_is_best(home: Path) -> None:
+    folder = home / "logs" / "anna"
+    folder.mkdir(parents=True)
+    done = manifest.Stage("preprocess", outputs=["x"])
+    slices = [f"sliced_audios/0_3_{number}.wav" for number in range(11)]
+    done.details = {"sources": {"talks/my interview.flac": {"slices": slices[::-1]}}}
+    manifest.record(folder, done)
+    for name in ("0_3_10", "0_9_0", "unseen"):
+        heard = folder / "eval" / "renders" / "20e" / f"{name}.wav"
+        heard.parent.mkdir(parents=True, exist_ok=True)
+        heard.touch()
+    told = progress.progress("anna")
+    samples = {Path(one.pop("path")).stem: one for one in told["samples"]}
+    known = {"recording": "my interview", "part": 11, "parts": 11, "number": 1}
+    assert samples["0_3_10"] == known | {"unseen": False, "epoch": 20}
+    assert samples["0_9_0"] == {"number": 2, "unseen": False, "epoch": 20}
+    assert samples["unseen"]["unseen"]
+    assert told["best"] is None
+    tiny.voice(folder / "best.pth")
+    scores = [{"kind": "validation", "step": n, "score": 100 / n} for n in (15, 30, 60)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in scores))
+    assert progress.progress("anna")["best"] == {"epoch": 3, "step": 30, "score": 100 / 30}
 
 
 def test_curves_show_what_is_noted_more_often() -> None:

@@ -231,6 +231,20 @@ def test_a_voice_trained_here_converts(page: Watched, server: Server, tmp_path: 
     assert "words clara.wav" in made
 
 
+def test_a_training_names_its_samples_and_marks_its_best_save(
+    page: Watched, tmp_path: Path
+) -> None:
+    train(page, tmp_path, "bella", 6)
+    panel(page, "done", "#tab-training")
+    run = page.locator("#tab-training")
+    run.locator("figcaption", has_text="Latest sample · one 2 / 3 · epoch 2").wait_for()
+    run.get_by_role("button", name="Play: one 2 / 3").first.wait_for()
+    curve = run.locator("figure", has_text="Best so far: epoch 2 · Score 1.500")
+    line = curve.locator("path.best").get_attribute("d") or ""
+    assert line.startswith("M60.0 "), "a fifth of the way from step 1 to step 6"
+    assert "0_0_1" not in run.inner_text()
+
+
 def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(
     page: Watched, server: Server
 ) -> None:

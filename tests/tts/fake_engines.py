@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import sys
 import time
 import zipfile
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # each verb loads its own parameters only
     from rvc import params
 
 STEP_S = 0.05
+BEST = 2  # the epoch that sounds best
 FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are few.",
            "hint": "Ten minutes are better.", "values": {}}  # fmt: skip
 HOLD = "hold"  # while the program's folder has a file of this name, no work ends
@@ -48,7 +50,8 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(Path(p.dataset_path).iterdir())
     stage = manifest.Stage("preprocess", inputs=len(files), outputs=[f.name for f in files])
-    stage.details = {"total_seconds": 61.0}
+    slices = [f"sliced_audios/0_0_{number}.wav" for number in range(3)]
+    stage.details = {"total_seconds": 61.0, "sources": {files[0].name: {"slices": slices}}}
     stage.warnings = ["one.wav: clipped, 3 % of it lies at full scale"]
     manifest.record(folder, stage)
     found = {"kind": "finding", "step": 0, "epoch": 0} | FINDING
@@ -63,6 +66,8 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
             time.sleep(STEP_S)
             epoch += 1
             note(folder, {"kind": "steps", "step": epoch, "epoch": 1, "mel": 9 / epoch})
+            if epoch == BEST:
+                keep(folder, files[0], epoch)
     finally:
         state.write_text(str(epoch))
     manifest.record(folder, manifest.Stage("train", outputs=["x"], details={"epoch": epoch}))
@@ -70,6 +75,15 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     voice(made["voice"], epoch)
     said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
     return said | {key: str(file) for key, file in made.items()}
+
+
+def keep(folder: Path, recording: Path, epoch: int) -> None:
+    """What a training leaves of its best save: the voice, its score, a rendering of a slice."""
+    voice(folder / "best.pth", epoch, step=epoch)
+    note(folder, {"kind": "validation", "step": epoch, "epoch": epoch, "score": 1.5})
+    heard = folder / "eval" / "renders" / f"{epoch}e" / "0_0_1.wav"
+    heard.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(recording, heard)
 
 
 def note(folder: Path, record: dict[str, Any]) -> None:
