@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import platform
 import re
 import sys
 import time
@@ -62,6 +65,12 @@ def choose(gpu: str = "auto", precision: Precision = "auto", part: Part = "conve
     asked = load_settings().precision if precision == "auto" else precision
     dtype, because = _dtype(device, asked, part)
     return Device(device, dtype, f"{why}; {because}", numbers)
+
+
+def machine() -> str:
+    """A mark of this machine, so that what was measured on another is not taken for its own."""
+    said = f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+    return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
 
 
 def place(gpu: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rvc import cli, jobs, params, server, tasks
+from rvc import cli, device, jobs, params, server, tasks
 from rvc.dataset import manifest
 from rvc.errors import (
     BadInput,
@@ -29,7 +29,7 @@ from rvc.errors import (
     VoiceError,
 )
 from rvc.hub import links
-from rvc.server import fence, machine, progress, routes, uploads
+from rvc.server import fence, machine, pace, progress, routes, uploads
 from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
@@ -438,6 +438,24 @@ def test_a_training_tells_what_its_samples_say_and_which_save_is_best(home: Path
     scores = [{"kind": "validation", "step": n, "score": 100 / n} for n in (15, 30, 60)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in scores))
     assert progress.progress("anna")["best"] == {"epoch": 3, "step": 30, "score": 100 / 30}
+
+
+def test_a_pace_is_that_of_this_machine_and_device(home: Path) -> None:
+    own = {"kind": "plan", "machine": device.machine(), "device": "cpu", "devices": 1}
+    own |= {"vocoder": "lite", "sample_rate": 24000, "minutes": 10.0, "expected_epoch_s": 25.0}
+    others: list[dict[str, Any]] = [
+        {"machine": "another"}, {"device": "cuda:0"}, {"devices": 2}, {"minutes": 0.0},
+    ]  # fmt: skip
+    assert pace.paces("cpu") == []
+    plans = [own | {"expected_epoch_s": 99.0}, own]
+    plans += [own | {"vocoder": f"other {n}"} | other for n, other in enumerate(others)]
+    plans += [{"kind": "plan", "minutes": 10.0, "expected_epoch_s": 25.0}]  # of older versions
+    file = home / "logs" / "anna" / "metrics.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(p) + "\n" for p in plans) + '{"kind": "plan", "mach')
+    lite = {"vocoder": "lite", "sample_rate": 24000, "name": "anna"}
+    assert pace.paces("cpu") == [lite | {"epoch_s": 2.5}]
+    assert [p["vocoder"] for p in pace.paces("cuda:0")] == ["other 1"]
 
 
 def test_curves_show_what_is_noted_more_often() -> None:

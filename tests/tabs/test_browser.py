@@ -245,6 +245,17 @@ def test_a_training_names_its_samples_and_marks_its_best_save(
     assert "0_0_1" not in run.inner_text()
 
 
+def test_a_choice_says_how_long_it_takes_once_that_was_measured(
+    page: Watched, server: Server, tmp_path: Path
+) -> None:
+    train(page, tmp_path, "cora", 3)
+    panel(page, "done", "#tab-training")
+    page.locator("#back").click()
+    known = page.locator("training-time", has_text="Quick try 2 min (as measured for cora)")
+    known.wait_for()  # 60 epochs of two seconds
+    assert "Balanced" not in known.inner_text(), "of that nothing is known"
+
+
 def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(
     page: Watched, server: Server
 ) -> None:

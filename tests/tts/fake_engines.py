@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rvc import Report, tasks
+from rvc import Report, device, tasks
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
 from rvc.errors import BadInput
@@ -56,6 +56,7 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     manifest.record(folder, stage)
     found = {"kind": "finding", "step": 0, "epoch": 0} | FINDING
     note(folder, found)
+    note(folder, plan(p))
     state = folder / "state.pt"
     epoch = int(state.read_text()) if state.is_file() else 0
     try:
@@ -75,6 +76,13 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     voice(made["voice"], epoch)
     said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
     return said | {key: str(file) for key, file in made.items()}
+
+
+def plan(p: params.CreateVoice) -> dict[str, Any]:
+    """What a training says after its first steps: an epoch takes its recordings' length."""
+    said = {"kind": "plan", "step": 0, "epoch": 0, "minutes": 0.5, "expected_epoch_s": 30.0}
+    kind = {"vocoder": p.vocoder, "sample_rate": p.sample_rate}
+    return said | kind | {"machine": device.machine(), "device": "cpu", "devices": 1}
 
 
 def keep(folder: Path, recording: Path, epoch: int) -> None:
