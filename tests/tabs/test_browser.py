@@ -151,6 +151,19 @@ def test_results_are_kept_compared_and_used_again(
     holds(pitch, "0")
 
 
+def convert_times(page: Watched, times: int) -> None:
+    """Press Convert, each time once the press before has begun a job."""
+    for count in range(1, times + 1):
+        page.locator("#convert").click()
+        page.wait_for_function(
+            """async (count) => {
+                const { jobs } = await import(new URL("ui/core.js", document.baseURI));
+                return jobs.list.length === count;
+            }""",
+            arg=count,
+        )
+
+
 def test_five_clicks_wait_their_turn_in_the_list_of_jobs_and_all_end(
     server: Server, visit: Visit, tmp_path: Path
 ) -> None:
@@ -159,15 +172,7 @@ def test_five_clicks_wait_their_turn_in_the_list_of_jobs_and_all_end(
     upload(page, recording(tmp_path / "speech.wav"))
     rows = page.locator(".jobs-dialog .job-row")
     with server.held():
-        for count in range(1, 6):
-            page.locator("#convert").click()
-            page.wait_for_function(
-                """async (count) => {
-                    const { jobs } = await import(new URL("ui/core.js", document.baseURI));
-                    return jobs.list.length === count;
-                }""",
-                arg=count,
-            )
+        convert_times(page, 5)
         pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
         pitch.fill("5")
         pitch.press("Tab")
@@ -475,9 +480,8 @@ def test_whoever_asks_for_less_motion_gets_none(
     page = visit()
     upload(page, recording(tmp_path / "speech.wav"))
     with server.held():
-        for _ in range(2):
-            page.locator("#convert").click()
-        page.locator("job-panel .job-bar-fill.unknown").wait_for()  # the second waits
+        convert_times(page, 2)
+        page.locator("#tab-inference job-panel .job-bar-fill.unknown").wait_for()  # the second waits
         assert "job-bar-fill unknown" in page.evaluate(MOVES)
         page.emulate_media(reduced_motion="reduce")
         assert page.evaluate(MOVES) == []
