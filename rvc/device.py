@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import platform
 import re
 import sys
 import time
@@ -74,6 +77,12 @@ def _has_tf32(device: torch.device) -> bool:
     import torch
 
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def machine() -> str:
+    """A mark of this machine, so that what was measured on another is not taken for its own."""
+    said = f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+    return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
 
 
 def place(gpu: str) -> str:

@@ -20,6 +20,7 @@ LATER = {  # elements whose script is fetched when the first of them appears
     "stem-mixer": "mixer.js",
     "live-desk": "live.js",
     "step-bar": "steps.js",
+    "training-time": "training-time.js",
     "voice-progress": "training.js",
     "recordings-box": "dataset.js",
     "voice-library": "voices.js",

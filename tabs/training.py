@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,8 @@ def _settings(page: Page) -> controls.Form:
         info=t("Sets the controls below; how long it takes is known after the first epoch."),
         elem_id="quality",
     )
+    choices = [(t(text), *values) for text, values in QUALITY.items()]
+    gr.HTML(f"<training-time choices='{escape(json.dumps(choices))}'></training-time>")
     page.missing_models("predictors/rmvpe", "embedders/contentvec", "pretraineds/hifi-gan",
                         blocking="training")  # fmt: skip
     form = controls.form(

@@ -10,7 +10,6 @@ servers and command lines see the same job. No database, no socket.
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 import subprocess
 import time
@@ -75,7 +74,7 @@ def start(verb: str, p: Params) -> str:
     model: str | None = getattr(p, "model_name", None)
     if model is not None:
         _require_free(model)
-    job = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{verb}-{secrets.token_hex(3)}"
+    job = record.new_id(verb)
     folder = _folder(job)
     folder.mkdir(parents=True)
     values = p.model_dump(mode="json")
@@ -174,7 +173,8 @@ def listing(limit: int = KEEP) -> list[dict[str, Any]]:
 def _names() -> list[str]:
     """The ids of all jobs, newest first."""
     names = (file.parent.name for file in paths().jobs.glob(f"*/{JOB}"))
-    return sorted((name for name in names if record.ID.fullmatch(name)), reverse=True)
+    ours = (name for name in names if record.ID.fullmatch(name))
+    return sorted(ours, key=record.age, reverse=True)
 
 
 def tail(job: str, lines: int = 200) -> str:

@@ -192,7 +192,8 @@ class Queue:
 
     def _adopt(self) -> None:
         """Take over jobs whose server is gone before they had begun."""
-        for mark in sorted(paths().jobs.glob(f"*/{record.QUEUED}")):
+        marks = paths().jobs.glob(f"*/{record.QUEUED}")
+        for mark in sorted(marks, key=lambda mark: record.age(mark.parent.name)):
             folder = mark.parent
             facts = record.facts(folder)
             waits = facts["state"] in ("starting", "queued") and facts["verb"] in tasks.VERBS

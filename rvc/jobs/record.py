@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ JOB, STATUS, PROCESS, CANCEL, LOG, QUEUED = (
 )  # fmt: skip
 ACTIVE = ("starting", "queued", "running", "stopping")
 FINISHED = ("done", "failed", "cancelled")
+SECOND, FRACTION = len("20260101-000000"), 6  # characters of an id that say when
 ID = re.compile(r"\d{8}-\d{6}-(?P<verb>.+)-[0-9a-f]{6}")
 NUMBER = (int, float)
 NONE = type(None)
@@ -43,6 +45,18 @@ def load(file: Path) -> dict[str, Any]:
             log.debug("%s: %s", file, error)
             return {}
     return {}
+
+
+def new_id(verb: str) -> str:
+    """The id of a job that is asked for now."""
+    now_s = time.time()
+    second = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_s))
+    return f"{second}-{verb}-{int(now_s % 1 * 1e6):05x}{secrets.randbelow(16):x}"
+
+
+def age(job: str) -> tuple[str, str]:
+    """By this, ids stand in the order in which their jobs were asked for."""
+    return job[:SECOND], job[-FRACTION:]
 
 
 def write(file: Path, value: dict[str, Any]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
+from rvc.voices.heads import facts
 
 POINTS = 400
 LOSSES = ("mel", "kl", "fm", "adv", "d")
 MAX_METRICS_BYTES = 8 << 20
+SAVE = re.compile(r"(\d+)e")  # the folder of what one save was heard to make
+UNSEEN = "unseen"  # the rendering of what the voice's own recordings do not hold
 
 
 def progress(name: str) -> dict[str, Any]:
@@ -22,7 +26,9 @@ def progress(name: str) -> dict[str, Any]:
         BadInput: the name cannot be used, or the manifest is damaged.
     """
     folder = experiment(name)
-    records = [_stage(s) for s in manifest.read(folder).values()]
+    stages = manifest.read(folder)
+    records = [_stage(s) for s in stages.values()]
+    sources = stages["preprocess"].details.get("sources", {}) if "preprocess" in stages else {}
     metrics = list(_lines(folder / "metrics.jsonl"))
     return {
         "name": name,
@@ -30,8 +36,9 @@ def progress(name: str) -> dict[str, Any]:
         "resumable": (folder / "state.pt").is_file(),
         "stages": records,
         "curves": _curves(metrics),
+        "best": _best(folder / "best.pth", metrics),
         "findings": [m for m in metrics if m.get("kind") == "finding"][-8:],
-        "samples": _newest(folder, "*.wav", "samples", "eval"),
+        "samples": [_sample(file, sources) for file in _newest(folder, "samples", "eval")],
         "files": [
             str(f) for kind in ("*.pth", "*.index", "*.onnx") for f in _results(folder, kind)
         ],
@@ -87,11 +94,42 @@ def _curves(metrics: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
     return {key: points[:: max(1, len(points) // POINTS)] for key, points in curves.items()}
 
 
+def _best(voice: Path, metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Which save was kept as the best so far, as its file says, and how it scored."""
+    said = facts(voice) if voice.is_file() else {}
+    if not isinstance(said.get("step"), int):
+        return None
+    own = [m for m in metrics if m.get("kind") == "validation" and m.get("step") == said["step"]]
+    score = own[-1].get("score") if own else None
+    return {"epoch": said.get("epoch"), "step": said["step"], "score": score}
+
+
 def _results(folder: Path, pattern: str) -> list[Path]:
     found = [f for f in folder.glob(pattern) if not f.name.startswith(("G_", "D_"))]
     return sorted(found, key=lambda f: -f.stat().st_mtime)
 
 
-def _newest(folder: Path, pattern: str, *inside: str) -> list[str]:
-    found = [f for sub in inside for f in (folder / sub).rglob(pattern)]
-    return [str(f) for f in sorted(found, key=lambda f: -f.stat().st_mtime)[:6]]
+def _newest(folder: Path, *inside: str) -> list[Path]:
+    found = [f for sub in inside for f in (folder / sub).rglob("*.wav")]
+    return sorted(found, key=lambda f: -f.stat().st_mtime)[:6]
+
+
+def _sample(file: Path, sources: dict[str, Any]) -> dict[str, Any]:
+    """What a rendering of the training is of.
+
+    Returns:
+        "path"; "epoch", where its folder says so; "number" among those rendered with it; "unseen",
+        whether it is of somebody else; and, where known, the name of the "recording" of which it
+        renders the slice "part" of "parts".
+    """
+    beside = sorted(f.stem for f in file.parent.glob("*.wav") if f.stem != UNSEEN)
+    number = beside.index(file.stem) + 1 if file.stem in beside else 0
+    epoch = SAVE.fullmatch(file.parent.name)
+    said = {"path": str(file), "number": number, "unseen": file.stem == UNSEEN}
+    said["epoch"] = int(epoch[1]) if epoch else None
+    for key, entry in sources.items():
+        slices = sorted((Path(each).stem for each in entry["slices"]), key=lambda s: (len(s), s))
+        if file.stem in slices:
+            place = {"part": slices.index(file.stem) + 1, "parts": len(slices)}
+            return said | place | {"recording": Path(key).stem}
+    return said

@@ -34,7 +34,7 @@ from rvc.errors import (
 )
 from rvc.hub import catalog
 from rvc.params.base import complaint
-from rvc.server import events, machine, openapi_page, pitch, progress, uploads, voices
+from rvc.server import events, machine, openapi_page, pace, pitch, progress, uploads, voices
 from rvc.server.fence import Fence
 from rvc.server.gate import TooLarge
 from rvc.server.recordings import Recordings
@@ -78,6 +78,7 @@ def add(app: FastAPI, fence: Fence) -> None:
     router.get("/training/{name}", tags=["voices"], summary="Stages, curves, files.")(
         training_progress
     )
+    router.get("/paces", tags=["machine"], summary="Seconds of an epoch, as measured here.")(paces)
     router.get("/models", tags=["machine"], summary="Model files: what is here, what is not.")(
         model_files
     )
@@ -158,6 +159,11 @@ async def job_log(job: str, lines: Annotated[int, Query(ge=1, le=5000)] = 200) -
 
 async def job_cancel(job: str, now: bool = False) -> dict[str, Any]:
     return await run_in_threadpool(jobs.cancel, job, 0.0 if now else jobs.GRACE_S)
+
+
+async def paces() -> list[dict[str, Any]]:
+    where = await machine.device()
+    return await run_in_threadpool(pace.paces, where["device"])
 
 
 async def training_list() -> list[str]:

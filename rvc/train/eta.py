@@ -11,6 +11,7 @@ from torch import nn
 
 from rvc import Report
 from rvc.dataset.filelist import Clip
+from rvc.device import machine
 from rvc.errors import Cancelled
 from rvc.params.train import Train
 from rvc.train.material import minutes
@@ -75,7 +76,14 @@ class Eta:
         frames, device = self.recipe.settings.segment_frames, str(self.recipe.device)
         shortest_s = self.shortest_step_s((s.g, s.d), self.p.batch_size, frames, device)
         steps = self.steps_per_epoch
-        monitor.before(len(self.clips), minutes(self.clips), steps, step_s, shortest_s)
+        where = {
+            "machine": machine(),
+            "device": device,
+            "devices": self.recipe.ranks.world,
+            "vocoder": self.p.vocoder,
+            "sample_rate": self.p.sample_rate,
+        }
+        monitor.before(len(self.clips), minutes(self.clips), steps, step_s, shortest_s, where)
         done, total = self.progress(s)
         log.info("About %s until epoch %d.", duration(step_s * (total - done)), self.p.total_epoch)
 

@@ -48,15 +48,18 @@ class Monitor:
         steps: int,
         step_s: float,
         shortest_step_s: float = 0.0,
+        where: Mapping[str, Any] | None = None,
     ) -> str:
         """Say what is about to happen; returns the sentence, after a timed warm-up.
 
         Args:
             steps: per epoch. step_s: measured time of a step.
             shortest_step_s: time below which a real step is impossible on this machine.
+            where: what else the time depends on: machine, device, networks.
         """
         self.expected_epoch_s = steps * step_s
         plan = {"clips": clips, "minutes": round(minutes, 2), "steps_per_epoch": steps}
+        plan |= where or {}
         self.findings.emit("plan", 0, 0, **plan, expected_epoch_s=round(self.expected_epoch_s, 3))
         if step_s < FAST * shortest_step_s:
             self.findings.add(

@@ -18,7 +18,7 @@ import pytest
 
 from rvc import files, jobs, processes, tasks
 from rvc.errors import BadInput, Busy
-from rvc.jobs import report
+from rvc.jobs import record, report
 from rvc.jobs.report import Progress
 from tests.jobs.fake_jobs import VERBS, Fake
 
@@ -152,6 +152,15 @@ def test_an_unforeseen_error_is_more_than_a_word(home: Path) -> None:
     assert "ZeroDivisionError: oops" in error["message"]
     assert "tests/jobs/fake_jobs.py" in error["cause"]
     assert error["hint"]
+
+
+def test_jobs_of_one_second_stand_in_the_order_in_which_they_were_asked_for() -> None:
+    asked = []
+    for verb in ("infer", "tts", "batch-infer", "cover") * 20:
+        asked.append(record.new_id(verb))
+        time.sleep(0.001)
+    assert sorted(asked, key=record.age) == asked
+    assert all(record.ID.fullmatch(job) for job in asked)
 
 
 def test_a_dead_process_is_noticed(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from rvc import cli, jobs, params, server, tasks
+from rvc import cli, device, jobs, params, server, tasks
+from rvc.dataset import manifest
 from rvc.errors import (
     BadInput,
     Busy,
@@ -27,7 +29,7 @@ from rvc.errors import (
     VoiceError,
 )
 from rvc.hub import links
-from rvc.server import fence, machine, progress, routes, uploads
+from rvc.server import fence, machine, pace, progress, routes, uploads
 from tests import hostile, tiny
 from tests.jobs.fake_jobs import VERBS
 
@@ -412,6 +414,48 @@ def test_folders_can_be_opened_on_the_command_line(home: Path, tmp_path: Path) -
         fence.Fence().check(p)
     with pytest.raises(BadInput, match="input_path"):
         fence.Fence(confined=True, extra=(music,)).check(p)
+
+
+def test_a_training_tells_what_its_samples_say_and_which_save_is_best(home: Path) -> None:
+    folder = home / "logs" / "anna"
+    folder.mkdir(parents=True)
+    done = manifest.Stage("preprocess", outputs=["x"])
+    slices = [f"sliced_audios/0_3_{number}.wav" for number in range(11)]
+    done.details = {"sources": {"talks/my interview.flac": {"slices": slices[::-1]}}}
+    manifest.record(folder, done)
+    for name in ("0_3_10", "0_9_0", "unseen"):
+        heard = folder / "eval" / "renders" / "20e" / f"{name}.wav"
+        heard.parent.mkdir(parents=True, exist_ok=True)
+        heard.touch()
+    told = progress.progress("anna")
+    samples = {Path(one.pop("path")).stem: one for one in told["samples"]}
+    known = {"recording": "my interview", "part": 11, "parts": 11, "number": 1}
+    assert samples["0_3_10"] == known | {"unseen": False, "epoch": 20}
+    assert samples["0_9_0"] == {"number": 2, "unseen": False, "epoch": 20}
+    assert samples["unseen"]["unseen"]
+    assert told["best"] is None
+    tiny.voice(folder / "best.pth")
+    scores = [{"kind": "validation", "step": n, "score": 100 / n} for n in (15, 30, 60)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(s) + "\n" for s in scores))
+    assert progress.progress("anna")["best"] == {"epoch": 3, "step": 30, "score": 100 / 30}
+
+
+def test_a_pace_is_that_of_this_machine_and_device(home: Path) -> None:
+    own = {"kind": "plan", "machine": device.machine(), "device": "cpu", "devices": 1}
+    own |= {"vocoder": "lite", "sample_rate": 24000, "minutes": 10.0, "expected_epoch_s": 25.0}
+    others: list[dict[str, Any]] = [
+        {"machine": "another"}, {"device": "cuda:0"}, {"devices": 2}, {"minutes": 0.0},
+    ]  # fmt: skip
+    assert pace.paces("cpu") == []
+    plans = [own | {"expected_epoch_s": 99.0}, own]
+    plans += [own | {"vocoder": f"other {n}"} | other for n, other in enumerate(others)]
+    plans += [{"kind": "plan", "minutes": 10.0, "expected_epoch_s": 25.0}]  # of older versions
+    file = home / "logs" / "anna" / "metrics.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(p) + "\n" for p in plans) + '{"kind": "plan", "mach')
+    lite = {"vocoder": "lite", "sample_rate": 24000, "name": "anna"}
+    assert pace.paces("cpu") == [lite | {"epoch_s": 2.5}]
+    assert [p["vocoder"] for p in pace.paces("cuda:0")] == ["other 1"]
 
 
 def test_curves_show_what_is_noted_more_often() -> None:

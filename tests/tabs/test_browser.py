@@ -110,7 +110,13 @@ def test_a_result_of_other_inputs_says_so_and_belongs_to_its_tab(
     assert page.locator("job-panel[data-stale]").count() == 0
     upload(page, recording(tmp_path / "second.wav", 2.0))
     page.locator("job-panel[data-stale] .stale").wait_for()
+    reload(page)
+    chosen(page, "second")
+    page.locator("job-panel[data-stale] .stale").wait_for()
     page.locator("#convert").click()
+    panel(page, "done", says="Converted second.wav.")
+    assert page.locator("job-panel[data-stale]").count() == 0
+    reload(page)
     panel(page, "done", says="Converted second.wav.")
     assert page.locator("job-panel[data-stale]").count() == 0
 
@@ -223,6 +229,31 @@ def test_a_voice_trained_here_converts(page: Watched, server: Server, tmp_path: 
     panel(page, "done", says="Converted words")
     made = [f.name for f in (server.home / "assets" / "audios").iterdir()]
     assert "words clara.wav" in made
+
+
+def test_a_training_names_its_samples_and_marks_its_best_save(
+    page: Watched, tmp_path: Path
+) -> None:
+    train(page, tmp_path, "bella", 6)
+    panel(page, "done", "#tab-training")
+    run = page.locator("#tab-training")
+    run.locator("figcaption", has_text="Latest sample · one 2 / 3 · epoch 2").wait_for()
+    run.get_by_role("button", name="Play: one 2 / 3").first.wait_for()
+    curve = run.locator("figure", has_text="Best so far: epoch 2 · Score 1.500")
+    line = curve.locator("path.best").get_attribute("d") or ""
+    assert line.startswith("M60.0 "), "a fifth of the way from step 1 to step 6"
+    assert "0_0_1" not in run.inner_text()
+
+
+def test_a_choice_says_how_long_it_takes_once_that_was_measured(
+    page: Watched, server: Server, tmp_path: Path
+) -> None:
+    train(page, tmp_path, "cora", 3)
+    panel(page, "done", "#tab-training")
+    page.locator("#back").click()
+    known = page.locator("training-time", has_text="Quick try 2 min (as measured for cora)")
+    known.wait_for()  # 60 epochs of two seconds
+    assert "Balanced" not in known.inner_text(), "of that nothing is known"
 
 
 def test_a_voice_that_came_meanwhile_is_listed_when_asked_for(

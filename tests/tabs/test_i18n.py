@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rvc import tasks
 from rvc.config import REPOSITORY
 from rvc.server.fence import Fence
 from tabs import i18n, layout
@@ -60,6 +61,11 @@ def test_nothing_is_left_in_english(english: set[str], language: str) -> None:
     table = i18n.table(language)
     assert sorted(english - table.keys()) == []
     assert all(text.strip() for text in table.values())
+
+
+def test_every_verb_has_a_name_that_people_use() -> None:
+    code = (REPOSITORY / "rvc" / "assets" / "ui" / "verbs.js").read_text(encoding="utf-8")
+    assert set(re.findall(r'^  "([\w-]+)": T\("', code, re.MULTILINE)) == set(tasks.VERBS)
 
 
 def test_all_languages_hold_the_same_texts() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim.adamw import AdamW
 
+from rvc import device
 from rvc.errors import StageFailed
 from rvc.nets.config import VoiceSettings
 from rvc.train import eta, losses, monitor, plausibility, step
@@ -52,6 +53,8 @@ def test_a_healthy_training_finds_nothing(folder: Path) -> None:
     assert (plan["clips"], plan["steps_per_epoch"]) == (8, 4)
     assert plan["minutes"] == pytest.approx(8 / 60, abs=0.02)
     assert plan["expected_epoch_s"] > 0
+    assert (plan["machine"], plan["device"], plan["devices"]) == (device.machine(), "cpu", 1)
+    assert (plan["vocoder"], plan["sample_rate"]) == ("HiFi-GAN", 40000)
 
 
 def infect(monkeypatch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> list[int]:

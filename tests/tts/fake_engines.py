@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import sys
 import time
 import zipfile
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rvc import Report, tasks
+from rvc import Report, device, tasks
 from rvc.config import experiment, paths
 from rvc.dataset import manifest
 from rvc.errors import BadInput
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # each verb loads its own parameters only
     from rvc import params
 
 STEP_S = 0.05
+BEST = 2  # the epoch that sounds best
 FINDING = {"rule": "few", "level": "warning", "sentence": "Two recordings are few.",
            "hint": "Ten minutes are better.", "values": {}}  # fmt: skip
 HOLD = "hold"  # while the program's folder has a file of this name, no work ends
@@ -48,11 +50,13 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(Path(p.dataset_path).iterdir())
     stage = manifest.Stage("preprocess", inputs=len(files), outputs=[f.name for f in files])
-    stage.details = {"total_seconds": 61.0}
+    slices = [f"sliced_audios/0_0_{number}.wav" for number in range(3)]
+    stage.details = {"total_seconds": 61.0, "sources": {files[0].name: {"slices": slices}}}
     stage.warnings = ["one.wav: clipped, 3 % of it lies at full scale"]
     manifest.record(folder, stage)
     found = {"kind": "finding", "step": 0, "epoch": 0} | FINDING
     note(folder, found)
+    note(folder, plan(p))
     state = folder / "state.pt"
     epoch = int(state.read_text()) if state.is_file() else 0
     try:
@@ -63,6 +67,8 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
             time.sleep(STEP_S)
             epoch += 1
             note(folder, {"kind": "steps", "step": epoch, "epoch": 1, "mel": 9 / epoch})
+            if epoch == BEST:
+                keep(folder, files[0], epoch)
     finally:
         state.write_text(str(epoch))
     manifest.record(folder, manifest.Stage("train", outputs=["x"], details={"epoch": epoch}))
@@ -70,6 +76,22 @@ def create(p: params.CreateVoice, report: Report) -> dict[str, object]:
     voice(made["voice"], epoch)
     said = {"message": f"Trained {p.model_name} up to epoch {epoch}.", "epoch": epoch}
     return said | {key: str(file) for key, file in made.items()}
+
+
+def plan(p: params.CreateVoice) -> dict[str, Any]:
+    """What a training says after its first steps: an epoch takes its recordings' length."""
+    said = {"kind": "plan", "step": 0, "epoch": 0, "minutes": 0.5, "expected_epoch_s": 30.0}
+    kind = {"vocoder": p.vocoder, "sample_rate": p.sample_rate}
+    return said | kind | {"machine": device.machine(), "device": "cpu", "devices": 1}
+
+
+def keep(folder: Path, recording: Path, epoch: int) -> None:
+    """What a training leaves of its best save: the voice, its score, a rendering of a slice."""
+    voice(folder / "best.pth", epoch, step=epoch)
+    note(folder, {"kind": "validation", "step": epoch, "epoch": epoch, "score": 1.5})
+    heard = folder / "eval" / "renders" / f"{epoch}e" / "0_0_1.wav"
+    heard.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(recording, heard)
 
 
 def note(folder: Path, record: dict[str, Any]) -> None:
@@ -92,9 +114,18 @@ train = partial(stage, "train")
 index = partial(stage, "index")
 
 
-def voice(file: Path, epoch: int = 1) -> None:
+def distil(p: params.Distil, report: Report) -> dict[str, str]:
+    """Pretend to teach a lite voice."""
+    report(1, 2, "The teacher speaks")
+    made = experiment(p.model_name) / f"{p.model_name}.pth"
+    made.parent.mkdir(parents=True)
+    voice(made, p.total_epoch, vocoder="lite")
+    return {"message": f"{p.pth_path.name} taught {p.model_name}.", "voice": str(made)}
+
+
+def voice(file: Path, epoch: int = 1, **more: Any) -> None:
     """A voice file as far as the list of voices looks into it."""
-    facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"}
+    facts = {"weight": {}, "epoch": epoch, "sr": 40000, "embedder_model": "mini"} | more
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("voice/data.pkl", pickle.dumps(facts, protocol=2))
 
@@ -104,7 +135,7 @@ VERBS = {
     "create-voice": tasks.Verb("rvc.params:CreateVoice", "tests.tts.fake_engines:create"),
 } | {
     name: tasks.Verb(tasks.VERBS[name].declared, f"tests.tts.fake_engines:{name}")
-    for name in ("preprocess", "extract", "train", "index")
+    for name in ("preprocess", "extract", "train", "index", "distil")
 }
 
 

@@ -77,6 +77,9 @@ export const runs = (job) => Boolean(job) && !ENDED.includes(job.state);
 export const stageOf = (job) =>
   job.verb in STAGES ? job.verb : Object.keys(STAGES).find((name) => job.note.startsWith(name)) ?? "";
 
+// When what the forms hold is another: a value was changed, or all of them are back after a reload.
+export const FILLED = ["voice-saved", "voice-loaded"];
+
 const AGAIN_MS = 2000; // until a lost server is tried again
 const AWAY_MS = 10000; // between looks at work that goes on while nobody looks at the page
 

@@ -70,6 +70,7 @@ Object.assign(window.voice, {
   loaded() {
     usable(true);
     document.documentElement.dataset.loaded = "";
+    window.dispatchEvent(new Event("voice-loaded"));
   },
   // Show the page in the language that was saved; everything entered is kept by the browser.
   async renew() {

@@ -2,10 +2,12 @@
 
 import { SOUND, T, ask, baseName, button, fileUrl, jobs, make, runs } from "./core.js";
 import { doing, plainly } from "./parts.js";
+import { subjectOf, verbTitle, voicesOf } from "./verbs.js";
 
 const SHOWN = 30;
 const ICON =
   '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 6.5l1.5 1.5L8 5M4 12.5l1.5 1.5L8 11M4 18.5l1.5 1.5L8 17M12 7h8M12 13h8M12 19h8"/></svg>';
+const TAB = ".tabitem[id^=tab-]";
 const MARKS = { done: "✓", failed: "✕", cancelled: "■" };
 
 class JobList extends HTMLElement {
@@ -30,62 +32,88 @@ class JobList extends HTMLElement {
   }
 
   #list() {
-    const text = JSON.stringify(jobs.list.slice(0, SHOWN));
-    if (text === this.text) return;
-    this.text = text;
-    const head = make("div", "ab-row");
-    head.append(make("h2", "", T("Jobs")), button("✕", "plain", () => this.dialog.close()));
-    head.lastChild.setAttribute("aria-label", T("Close"));
-    if (window.Notification?.permission === "default") {
-      const ask = button(T("Tell me when a long job ends"), "plain small", async () => {
-        await Notification.requestPermission(); // run.js tells, where it was given
-        ask.remove();
-      });
-      head.lastChild.before(ask);
-    }
-    const rows = jobs.list.slice(0, SHOWN).map((job) => this.#row(job));
-    const none = make("div", "notice empty");
-    none.append(make("p", "", T("Nothing has been started here yet.")));
-    this.dialog.replaceChildren(head, ...(rows.length ? rows : [none]));
+    if (!this.box) this.#build();
+    const shown = jobs.list.slice(0, SHOWN);
+    for (const [id, row] of this.rows) if (!shown.some((job) => job.id === id)) (row.remove(), this.rows.delete(id));
+    shown.forEach((job, place) => {
+      const row = this.#current(job);
+      if (this.box.children[place] !== row) this.box.insertBefore(row, this.box.children[place] ?? null);
+    });
+    this.none.hidden = shown.length > 0;
   }
 
-  #row(job) {
-    const row = make("div", `job-row ${job.state}`);
-    const running = runs(job);
+  #build() {
+    const head = make("div", "ab-row");
+    const close = button("✕", "plain", () => this.dialog.close());
+    close.setAttribute("aria-label", T("Close"));
+    head.append(make("h2", "grow", T("Jobs")), close);
+    const tell = button(T("Tell me when a long job ends"), "plain small", async () => {
+      await Notification.requestPermission(); // run.js tells, where it was given
+      tell.remove();
+    });
+    tell.hidden = window.Notification?.permission !== "default";
+    this.rows = new Map();
+    this.box = make("div");
+    this.none = make("div", "notice empty");
+    this.none.append(make("p", "", T("Nothing has been started here yet.")));
+    this.dialog.replaceChildren(head, tell, this.box, this.none);
+  }
+
+  // The row of a job. One of the same state stays where it is: what plays in it goes on playing.
+  #current(job) {
+    const old = this.rows.get(job.id);
+    const row = old?.dataset.state === job.state ? old : this.#row(job);
+    if (old && row !== old) old.replaceWith(row);
+    this.rows.set(job.id, row);
     const part = job.total > 0 ? `${Math.round((100 * job.done) / job.total)} %` : "…";
-    row.append(make("b", "job-mark", running ? part : MARKS[job.state]));
-    const said = job.result?.message ?? job.error?.message ?? doing(job);
-    const words = make("div", "grow");
-    words.append(make("p", "strong", title(job)), make("p", "hint", plainly(said, job).split("\n")[0]));
-    row.append(words);
-    const output = job.result?.output_path ?? "";
-    if (SOUND.test(output)) {
-      row.append(make("a", "download", T("Download"), { href: fileUrl(output), download: baseName(output) }));
+    const texts = { ".job-mark": runs(job) ? part : MARKS[job.state], ".said": said(job) };
+    for (const [place, text] of Object.entries(texts)) {
+      const element = row.querySelector(place);
+      if (element.textContent !== text) element.textContent = text;
     }
-    if (running) {
-      row.append(button(T("Stop"), "plain", () => ask(`jobs/${job.id}/cancel`, { method: "POST" }).then(() => jobs.refresh())));
-    }
-    const panel = [...document.querySelectorAll("job-panel")].find((p) => p.verbs?.includes(job.verb));
-    const tab = panel?.closest(".tabitem[id^=tab-]")?.id;
-    if (tab) row.append(button(T("Show"), "plain", () => this.#show(panel, tab, job)));
     return row;
   }
 
-  #show(panel, tab, job) {
+  #row(job) {
+    const row = make("div", `job-row ${job.state}`, "", { "data-job": job.id, "data-state": job.state });
+    const words = make("div", "grow");
+    const when = new Date(1000 * job.created_s).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
+    const about = [subjectOf(job), ...voicesOf(job)].filter(Boolean).join(" → ");
+    words.append(make("p", "strong", [verbTitle(job.verb), about].filter(Boolean).join(" · ")), make("p", "hint", when), make("p", "hint said"));
+    const acts = make("div", "row");
+    row.append(make("b", "job-mark"), words, acts);
+    const output = job.result?.output_path ?? "";
+    if (SOUND.test(output)) {
+      words.append(make("mini-player", "", "", { src: fileUrl(output), name: baseName(output), preload: "none" }));
+      acts.append(make("a", "download", T("Download"), { href: fileUrl(output), download: baseName(output) }));
+    }
+    const takes = job.state === "done" && document.querySelector(`takes-list[verbs~="${job.verb}"]`);
+    if (takes) acts.append(button(T("Use these settings"), "plain", () => (this.#open(takes), takes.use(job.id))));
+    if (runs(job)) {
+      acts.append(button(T("Stop"), "plain", () => ask(`jobs/${job.id}/cancel`, { method: "POST" }).then(() => jobs.refresh())));
+    }
+    const panel = [...document.querySelectorAll("job-panel")].find((p) => p.verbs?.includes(job.verb));
+    if (panel?.closest(TAB)) acts.append(button(T("Show"), "plain", () => this.#show(panel, job)));
+    return row;
+  }
+
+  #open(element) {
     this.dialog.close();
-    window.voice.open(tab.replace("tab-", ""));
+    window.voice.open(element.closest(TAB).id.replace("tab-", ""));
+  }
+
+  #show(panel, job) {
+    this.#open(panel);
     panel.pin(job.id);
     panel.closest(".fold-card")?.querySelector("button.label-wrap:not(.open)")?.click();
     panel.scrollIntoView({ block: "center" });
   }
 }
 
-function title(job) {
-  const p = job.params;
-  const about = p.model_name ?? p.input_path ?? p.input_folder ?? p.pth_path ?? p.tts_text ?? "";
-  const verb = job.verb.replaceAll("-", " ");
-  const time = new Date(1000 * job.created_s).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
-  return [verb[0].toUpperCase() + verb.slice(1), baseName(String(about)).slice(0, 60), time].filter(Boolean).join(" · ");
+// What there is to say of a job now: its place in the queue, what it does, or what came of it.
+function said(job) {
+  if (job.before > 0) return T("%1 before this one").replace("%1", job.before);
+  return plainly(job.result?.message ?? job.error?.message ?? doing(job), job).split("\n")[0];
 }
 
 customElements.define("job-list", JobList);

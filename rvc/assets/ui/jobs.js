@@ -1,6 +1,6 @@
 // <job-panel verbs="infer batch-infer" empty="…">: the newest job of some verbs, live.
 
-import { SOUND, STAGES, T, ask, button, duration, jobs, make, ours, runs, stageOf } from "./core.js";
+import { FILLED, SOUND, STAGES, T, ask, button, duration, jobs, make, ours, runs, stageOf } from "./core.js";
 import { differs } from "./stale.js";
 import { again, complaint, doing, linked, log, notice, plainly, resultFacts, table, used } from "./parts.js";
 
@@ -9,7 +9,7 @@ class JobPanel extends HTMLElement {
     this.verbs = (this.getAttribute("verbs") ?? "").split(" ");
     this.update = () => this.#update();
     jobs.addEventListener("change", this.update);
-    window.addEventListener("voice-saved", this.update);
+    for (const name of FILLED) window.addEventListener(name, this.update);
     this.setAttribute("aria-live", "polite");
     this.tabIndex = -1;
     this.#update();
@@ -17,7 +17,7 @@ class JobPanel extends HTMLElement {
 
   disconnectedCallback() {
     jobs.removeEventListener("change", this.update);
-    window.removeEventListener("voice-saved", this.update);
+    for (const name of FILLED) window.removeEventListener(name, this.update);
   }
 
   get job() {

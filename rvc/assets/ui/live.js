@@ -15,6 +15,7 @@ class LiveDesk extends HTMLElement {
     this.state = "stopped";
     this.#build();
     window.addEventListener("voice-saved", ({ detail }) => detail.key === "live" && this.#changed(detail));
+    window.addEventListener("voice-live", () => this.#voices(false));
     document.addEventListener("keydown", (event) => this.#key(event));
     this.#voices();
     this.link.connect();
@@ -106,24 +107,29 @@ class LiveDesk extends HTMLElement {
     }
   }
 
-  async #voices() {
+  async #voices(quietly = true) {
     const all = await ask("voices").catch(() => []);
     const rows = all.slice(0, 9).map((v, i) => button(`${i + 1} ${v.name}`, "plain", () => this.#choose(v.pth_path)));
     rows.forEach((row, i) => (row.dataset.path = all[i].pth_path));
-    const more = button(T("Choose a voice"), "plain", async () => {
+    this.more = button(T("Choose a voice"), "plain", async () => {
       await import("./voice-picker.js");
       this.#choose(await window.voice.pickVoice(this.voice));
     });
-    this.picks.replaceChildren(...rows, more);
+    this.picks.replaceChildren(...rows, this.more);
     const kept = localStorage.getItem("voice.live.voice");
-    this.#choose(all.some((v) => v.pth_path === kept) ? kept : all.at(-1)?.pth_path, true);
+    this.#choose(all.some((v) => v.pth_path === kept) ? kept : all.at(-1)?.pth_path, quietly);
   }
 
+  // Speak in this voice; one that has no key is named all the same.
   #choose(path, quietly) {
     if (!path) return;
     this.voice = path;
     localStorage.setItem("voice.live.voice", path);
-    for (const pick of this.picks.children) pick.setAttribute("aria-pressed", pick.dataset.path === path);
+    const picks = [...this.picks.querySelectorAll("[data-path]")];
+    const beyond = !picks.some((pick) => pick.dataset.path === path);
+    this.more.textContent = beyond ? `${T("Choose a voice")}: ${baseName(path)}` : T("Choose a voice");
+    this.more.setAttribute("aria-pressed", beyond);
+    for (const pick of picks) pick.setAttribute("aria-pressed", pick.dataset.path === path);
     if (!quietly && this.state === "running") this.link.do("voice", { voice: path });
   }
 

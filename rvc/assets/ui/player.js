@@ -110,7 +110,7 @@ class AbPlayer extends HTMLElement {
 // <mini-player src="…" name="…">: one sound in a row of others: play, place, time.
 class MiniPlayer extends HTMLElement {
   connectedCallback() {
-    this.sound = make("audio", "", "", { preload: "metadata", src: this.getAttribute("src") });
+    this.sound = make("audio", "", "", { preload: this.getAttribute("preload") ?? "metadata", src: this.getAttribute("src") });
     this.play = button("▶", "play small", () => (this.sound.paused ? this.sound.play() : this.sound.pause()));
     this.place = make("input", "", "", { type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": `${T("Position")}: ${this.getAttribute("name")}` });
     this.place.addEventListener("input", () => (this.sound.currentTime = this.place.value * (this.sound.duration || 0)));

@@ -1,7 +1,7 @@
 // <run-state verbs="infer">: beside the main button: what is still missing, how far it is, where the result is.
 // And what a running job shows elsewhere: the tab's title, a message when a long one has ended.
 
-import { T, duration, jobs, make, button, ours, runs } from "./core.js";
+import { FILLED, T, duration, jobs, make, button, ours, runs } from "./core.js";
 
 const LONG_S = 60; // work after which one is somewhere else
 const TITLE = document.title || T("Voice cloning");
@@ -18,13 +18,13 @@ class RunState extends HTMLElement {
     this.append(this.text, this.figures, bar, this.show);
     this.update = () => this.#update();
     jobs.addEventListener("change", this.update);
-    window.addEventListener("voice-saved", this.update);
+    for (const name of FILLED) window.addEventListener(name, this.update);
     this.#update();
   }
 
   disconnectedCallback() {
     jobs.removeEventListener("change", this.update);
-    window.removeEventListener("voice-saved", this.update);
+    for (const name of FILLED) window.removeEventListener(name, this.update);
   }
 
   get job() {

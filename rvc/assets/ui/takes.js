@@ -65,15 +65,18 @@ class TakesList extends HTMLElement {
     words.append(make("p", "strong", name), chips);
     const compare = button(T("Compare"), "plain small", () => this.#compare(job.id));
     compare.dataset.compare = "";
-    const again = button(T("Use these settings"), "plain small", () => {
-      this.value = `${job.id} ${Date.now()}`; // also twice in a row
-      this.dispatchEvent(new Event("value-changed"));
-    });
+    const again = button(T("Use these settings"), "plain small", () => this.use(job.id));
     const link = make("a", "download", T("Download"), { href: fileUrl(output), download: name });
     const acts = make("div", "row");
     acts.append(compare, again, link);
     row.append(play, words, acts);
     return row;
+  }
+
+  // Take up the settings that a job was done with.
+  use(id) {
+    this.value = `${id} ${Date.now()}`; // also twice in a row
+    this.dispatchEvent(new Event("value-changed"));
   }
 
   // What of a take was not as usual, in short words.

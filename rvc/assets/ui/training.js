@@ -66,7 +66,7 @@ function progress(facts, job) {
   const charts = make("div", "charts");
   for (const [key, title] of CURVES) {
     const points = facts?.curves[key];
-    if (points?.length > 1) charts.append(chart(T(title), points));
+    if (points?.length > 1) charts.append(chart(T(title), points, key === "mel" ? facts.best : null));
   }
   const newest = new Map((facts?.findings ?? []).map((f) => [f.rule, f])); // each is said once
   const found = [...newest.values()].map((f) => {
@@ -74,16 +74,24 @@ function progress(facts, job) {
     box.append(make("p", "", f.sentence), make("p", "hint", f.hint ?? ""));
     return box;
   });
-  return [...title(facts), list, ...found, charts, ...facts?.samples.slice(0, 1).map(sample) ?? []];
+  return [...title(facts), list, ...found, charts, ...facts?.samples.slice(0, 1).map((one) => sample(one, T("Latest sample"))) ?? []];
 }
 
 const title = (facts) => (facts ? [make("h3", "", facts.name)] : []);
 
-function sample(path) {
+function sample(one, before = "") {
   const figure = make("figure");
-  figure.append(make("figcaption", "", `${T("Latest sample")} · ${baseName(path)}`));
-  figure.append(make("mini-player", "", "", { src: fileUrl(path), name: baseName(path) }));
+  const name = heard(one);
+  figure.append(make("figcaption", "", [before, name].filter(Boolean).join(" · ")));
+  figure.append(make("mini-player", "", "", { src: fileUrl(one.path), name }));
   return figure;
+}
+
+// What is said in a sample: a stretch of a recording, what somebody else said, or one of many.
+function heard({ recording, part, parts, unseen, number, epoch }) {
+  const stretch = recording && parts > 1 ? `${recording} ${part} / ${parts}` : recording;
+  const what = stretch ?? (unseen ? T("Words of another speaker") : T("Sample %1").replace("%1", number));
+  return epoch ? `${what} · ${T("epoch")} ${epoch}` : what;
 }
 
 function stage(name, record, now) {
@@ -126,26 +134,32 @@ function troubleTitle(record) {
   return parts.join(" · ");
 }
 
-function chart(title, points) {
+// A curve; the save that was kept as the best so far is a line across it.
+function chart(title, points, best) {
   const [width, height] = [300, 90];
   const values = points.map((p) => p[1]);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const [first, last] = [points[0][0], points[points.length - 1][0]];
+  const across = (x) => (Math.min(1, Math.max(0, (x - first) / Math.max(1, last - first))) * width).toFixed(1);
   const path = points.map(([x, y], i) => {
-    const left = ((x - first) / Math.max(1, last - first)) * width;
     const top = height - 4 - ((y - low) / Math.max(1e-9, high - low)) * (height - 8);
-    return `${i ? "L" : "M"}${left.toFixed(1)} ${top.toFixed(1)}`;
+    return `${i ? "L" : "M"}${across(x)} ${top.toFixed(1)}`;
   });
   const figure = make("figure");
   const now = values[values.length - 1];
   figure.append(make("figcaption", "", `${title} · ${now.toPrecision(3)}`));
+  const mark = best ? `<path class="best" d="M${across(best.step)} 0V${height}"/>` : "";
   figure.insertAdjacentHTML(
     "beforeend",
-    `<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img"><path d="${path.join("")}"/></svg>`,
+    `<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">${mark}<path d="${path.join("")}"/></svg>`,
   );
   const axis = make("div", "axis");
   axis.append(make("span", "", `${T("step")} ${first}`), make("span", "", String(last)));
   figure.append(axis);
+  if (best) {
+    const score = best.score == null ? "" : ` · ${T("Score")} ${best.score.toFixed(3)} (${T("lower is better")})`;
+    figure.append(make("p", "best-mark hint", `${T("Best so far")}: ${T("epoch")} ${best.epoch}${score}`));
+  }
   return figure;
 }
 
@@ -163,13 +177,7 @@ function files(facts) {
     row.insertCell().append(link);
     row.lastChild.className = "right";
   }
-  const samples = facts.samples.map((path) => {
-    const figure = make("figure");
-    figure.append(make("figcaption", "", baseName(path)));
-    figure.append(make("mini-player", "", "", { src: fileUrl(path), name: baseName(path) }));
-    return figure;
-  });
-  return [table, ...samples];
+  return [table, ...facts.samples.map((one) => sample(one))];
 }
 
 customElements.define("voice-progress", VoiceProgress);

@@ -135,8 +135,9 @@ export class VoiceDetails extends HTMLElement {
     const row = make("div", "details-actions");
     const add = (text, act, kind = "plain") => row.append(button(text, kind, act));
     add(T("Convert with it"), () => this.#take("inference", version.pth_path), "plain lead");
-    if (document.getElementById("take-live")) add(T("Go live"), () => this.#take("live", version.pth_path));
+    if (document.getElementById("tab-live-button")) add(T("Go live"), () => this.#live(version.pth_path));
     if (card.resumable) add(T("Train on"), () => this.#take("training", card.name));
+    if (version.vocoder !== "lite") add(T("Make a live version"), () => this.#distil());
     add(T("Blend with…"), () => this.#blend());
     if (card.own) add(T("Rename"), () => this.#ask(T("New name"), card.name, (name) => this.#rename(name)));
     add(T("Author"), () => this.#ask(T("Author"), version.author ?? "", (author) => this.#do("model-edit", { pth_path: version.pth_path, author })));
@@ -154,6 +155,14 @@ export class VoiceDetails extends HTMLElement {
     this.dialog.close();
     window.voice.wanted = value;
     document.getElementById(`take-${tab}`).click();
+  }
+
+  // The desk of the Live tab takes what is kept once it is there; one that is there hears of it.
+  #live(path) {
+    this.dialog.close();
+    localStorage.setItem("voice.live.voice", path);
+    window.dispatchEvent(new Event("voice-live"));
+    window.voice.open("live");
   }
 
   // Do a verb; what it wrote can be downloaded.
@@ -202,6 +211,15 @@ export class VoiceDetails extends HTMLElement {
       this.#do("model-blender", { model_name: name, pth_path_1: this.version.pth_path, pth_path_2: other, ratio: Number(part.value) });
     const name = `${this.card.name} ${baseName(other).replace(/\.\w+$/, "")}`.slice(0, 48);
     this.#ask(T("Name of the new voice."), name, act, part, shown);
+  }
+
+  // A lite voice that learns from this one; from speech of a folder, or else built-in sentences.
+  #distil() {
+    const { pth_path, index_path } = this.version;
+    const title = T("Folder with your own speech; without it, built-in sentences");
+    const speech = make("input", "", "", { type: "text", "aria-label": title, placeholder: title, title });
+    const act = (name) => this.#do("distil", { model_name: name, pth_path, index_path, dataset_path: speech.value.trim() || null });
+    this.#ask(T("Name of the new voice."), `${this.card.name} live`.slice(0, 48), act, speech);
   }
 
   // Everything the file itself says; looked up when it is opened.

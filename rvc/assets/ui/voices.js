@@ -4,7 +4,7 @@ import { ENDED, T, ask, button, jobs, make } from "./core.js";
 import { cards, facts, megabytes, portrait, speaker, work } from "./voice-face.js";
 import { fits } from "./voice-picker.js";
 
-const MAKES = ["create-voice", "train", "index", "import-voice", "download", "model-blender", "model-extract", "model-edit", "rename-voice", "delete-voice", "restore-voice", "empty-trash"];
+const MAKES = ["create-voice", "train", "index", "distil", "import-voice", "download", "model-blender", "model-extract", "model-edit", "rename-voice", "delete-voice", "restore-voice", "empty-trash"];
 const ORDERS = {
   name: [T("Name"), (a, b) => a.name.localeCompare(b.name)],
   newest: [T("Newest"), (a, b) => latest(b) - latest(a)],
