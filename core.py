@@ -13,19 +13,22 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from rvc import __version__, cli, errors, memory, tasks
+from rvc import __version__, errors, memory, tasks
 from rvc.errors import VoiceError
-from rvc.params import Params
+
+if TYPE_CHECKING:  # the list of verbs does without them
+    from rvc.params import Params
 
 EPILOG = "Exit codes: 0 done, 2 wrong usage, " + ", ".join(
     f"{kind.exit_code} {kind.code.replace('_', ' ')}" for kind in errors.KINDS
 )
 CLOSED_PIPE = 128 + 13  # exit code of a program whose reader went away: 128 + SIGPIPE
-USAGE, INTERRUPTED = 2, 128 + signal.SIGINT
+OFFLINE = "RVC_OFFLINE"  # environment variable
+INTERRUPTED = 128 + signal.SIGINT
 
 
 class Console:
@@ -92,9 +95,7 @@ class Complaints:
     def __init__(self, arguments: Sequence[str]) -> None:
         self.as_json = "--json" in arguments
         pairs = zip(arguments, arguments[1:], strict=False)
-        self.sound_on_stdout = (
-            "--output-path=-" in arguments or ("--output-path", "-") in pairs
-        )  # fmt: skip
+        self.sound_on_stdout = "--output-path=-" in arguments or ("--output-path", "-") in pairs
 
     def about(self, error: VoiceError) -> int:
         """A failure with a sentence and a hint, and what was done nevertheless."""
@@ -111,11 +112,8 @@ class Complaints:
         """Wrong options: click shows the usage, too."""
         context = getattr(error, "ctx", None)
         name = context.command_path if context else "core.py"
-        hint = f"See {name} --help."
-        self._object(
-            {"error": "usage", "message": error.format_message(), "hint": hint}
-            | {"exit_code": error.exit_code}
-        )
+        said = {"error": "usage", "message": error.format_message(), "hint": f"See {name} --help."}
+        self._object(said | {"exit_code": error.exit_code})
         error.show()
         return error.exit_code
 
@@ -161,8 +159,16 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*self.commands, *tasks.VERBS})
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        texts = {name: verb.sentence for name, verb in tasks.VERBS.items()}
+        texts |= {name: each.get_short_help_str() for name, each in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(texts.items()))
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in tasks.VERBS:
+            from rvc import cli
+
             return cli.command(cmd_name, tasks.VERBS[cmd_name].params, _runner(cmd_name))
         return super().get_command(ctx, cmd_name)
 
@@ -174,7 +180,7 @@ class _Verbs(click.Group):
 def group(context: click.Context, offline: bool) -> None:
     """Voice cloning: preprocess, extract, train, index, convert."""
     if offline:
-        os.environ["RVC_OFFLINE"] = "1"  # jobs in processes of their own hear it too
+        os.environ[OFFLINE] = "1"  # jobs in processes of their own hear it too
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     if context.invoked_subcommand is None:
@@ -199,21 +205,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     everything = sys.argv[1:] if arguments is None else arguments
     given = [a for a in everything if a != "--offline"]  # may stand anywhere
     offline = ["--offline"] * (len(given) < len(everything))
-    before = os.environ.get("RVC_OFFLINE")
+    before = os.environ.get(OFFLINE)
     accept_every_letter()
     memory.wait_quietly()
     try:
-        code = _run(given, offline)
+        sys.exit(_run(given, offline))
     finally:
-        _restore(before)
-    sys.exit(code)
+        os.environ.pop(OFFLINE, None)
+        os.environ |= {} if before is None else {OFFLINE: before}
 
 
 def _run(given: list[str], offline: list[str]) -> int:
     complaints = Complaints(given)
     try:
-        modern = offline + cli.modernise(given, _switches(given))
-        code = group.main(modern, prog_name=_program(), standalone_mode=False)
+        code = group.main(offline + _modern(given), prog_name=_program(), standalone_mode=False)
     except click.ClickException as error:
         return complaints.about_usage(error)
     except VoiceError as error:
@@ -225,23 +230,20 @@ def _run(given: list[str], offline: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _switches(given: list[str]) -> set[str]:
-    """The flags of the verb that is called which take no value."""
-    verb = tasks.VERBS.get(cli.modern_name(given[0])) if given else None
-    return {"json"} | (cli.switches(verb.params) if verb else set())
+def _modern(given: list[str]) -> list[str]:
+    """The same without Applio's older spellings; where no verb is called there are none."""
+    if not given or given[0].startswith("-"):
+        return given
+    from rvc import cli
+
+    verb = tasks.VERBS.get(cli.modern_name(given[0]))
+    return cli.modernise(given, {"json"} | (cli.switches(verb.params) if verb else set()))
 
 
 def _program() -> str:
     """What the program is called in help and usage: the file or the installed command."""
     name = Path(sys.argv[0]).stem
     return name if name == "rvc-voice" else "core.py"
-
-
-def _restore(offline: str | None) -> None:
-    if offline is None:
-        os.environ.pop("RVC_OFFLINE", None)
-    else:
-        os.environ["RVC_OFFLINE"] = offline
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rvc import files
 from rvc.errors import BadInput
 
-PACKAGE = Path(str(resources.files("rvc"))).resolve()  # what ships lies in it
+PACKAGE = Path(__file__).resolve().parent  # what ships lies in it
 REPOSITORY = PACKAGE.parent  # the checkout, or site-packages where the program is installed
 KIT = PACKAGE / "models" / "kit"  # networks and the demo voice, whatever $RVC_HOME says
 ASSETS = PACKAGE / "assets"  # the page's files, translations, presets
@@ -216,7 +215,7 @@ def experiment(name: str) -> Path:
 class Settings(BaseModel):
     """What `assets/config.json` holds; unknown keys of other versions are kept out, not fatal."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     language: str = "auto"
     theme: Literal["system", "light", "dark"] = "system"

@@ -6,7 +6,6 @@ a network takes at once before memory runs out: whatever does not fit is cut in 
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import platform
@@ -79,6 +78,8 @@ def aside() -> Iterator[None]:
 def release_freed() -> None:
     """Give freed memory back to the system; glibc would keep it."""
     if sys.platform == "linux":
+        import ctypes
+
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
@@ -88,6 +89,8 @@ def keep_freed() -> None:
     """Keep freed memory for the next step of a training: the kernel would clear each page again."""
     if platform.libc_ver()[0] != "glibc":
         return
+    import ctypes
+
     libc = ctypes.CDLL(None)
     for option, value in ((M_MMAP_THRESHOLD, MAPPED_BYTES), (M_TRIM_THRESHOLD, NEVER)):
         if not libc.mallopt(option, value):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rvc import Report, silent
-from rvc.params import Params
 from rvc.plugins import attribute
+
+if TYPE_CHECKING:
+    from rvc.params import Params
 
 Result = dict[str, Any]
 
@@ -35,6 +41,22 @@ class Verb:
         """The class of its parameters; those of other verbs are not loaded with it."""
         found: type[Params] = attribute(self.declared)
         return found
+
+    @property
+    def sentence(self) -> str:
+        """What it does: the first line of that class's text, for which nothing is loaded."""
+        module, _, name = self.declared.partition(":")
+        return _texts(module)[name].splitlines()[0]
+
+
+@lru_cache
+def _texts(module: str) -> dict[str, str]:
+    """What each class of a module says of itself, read in its source."""
+    spec = find_spec(module)
+    assert spec is not None
+    tree = ast.parse(Path(str(spec.origin)).read_bytes())
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return {node.name: ast.get_docstring(node) or "" for node in classes}
 
 
 VERBS = {

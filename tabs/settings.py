@@ -10,6 +10,7 @@ import gradio as gr
 from rvc import plugins
 from rvc.config import Settings, load_settings, save_settings
 from rvc.errors import BadInput
+from rvc.params.base import limits
 from tabs import cards, controls
 from tabs.events import endpoint
 from tabs.i18n import LANGUAGES, Translate
@@ -61,7 +62,32 @@ def _fields(t: Translate) -> dict[str, Any]:
             label=t("Mirrors"),
             info=t("Further places to get model files from, one address per line."),
         ),
+        "worker_warm": gr.Checkbox(
+            label=t("Ready from the start"),
+            info=t("Load what conversions need together with the server, not at the first one."),
+        ),
+        "worker_idle_min": _number(
+            "worker_idle_min",
+            t("Minutes until memory is freed"),
+            t("After so long without a conversion; the next one loads everything again."),
+        ),
+        "worker_memory_mb": _number(
+            "worker_memory_mb",
+            t("Memory for conversions in MB"),
+            t(
+                "Voices that were used last stay loaded in half of it; "
+                "0 takes half of this machine's memory."
+            ),
+        ),
     }
+
+
+def _number(name: str, label: str, info: str) -> gr.Number:
+    """A setting's number within its declared limits."""
+    declared = Settings.model_fields[name]
+    low, high = limits(declared)
+    whole = 0 if declared.annotation is int else None
+    return gr.Number(label=label, info=info, precision=whole, minimum=low, maximum=high)
 
 
 def _plugins(t: Translate) -> str:
@@ -77,11 +103,13 @@ def _plugins(t: Translate) -> str:
 
 def _kept() -> list[Any]:
     now = load_settings()
-    return [now.language, now.model_author, now.precision, now.offline, "\n".join(now.mirrors)]
+    general = [now.language, now.model_author, now.precision, now.offline, "\n".join(now.mirrors)]
+    return [*general, now.worker_warm, now.worker_idle_min, now.worker_memory_mb]
 
 
 def _keep(given: dict[str, Any]) -> None:
     given["mirrors"] = [line.strip() for line in given["mirrors"].splitlines() if line.strip()]
     if wrong := [m for m in given["mirrors"] if not m.startswith("https://")]:
         raise BadInput(f"{wrong[0]} is not a mirror.", "Addresses begin with https://.")
+    given = {name: value for name, value in given.items() if value is not None}  # an emptied number
     save_settings(controls.read(Settings, load_settings().model_dump() | given))

@@ -150,6 +150,13 @@ def test_a_list_of_nothing_prints_help(cli: Cli) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\s*", cli("--version").out)
 
 
+def test_the_list_says_of_each_verb_what_its_help_begins_with(cli: Cli) -> None:
+    said = " ".join(cli("--help").out.split())
+    for name, verb in tasks.VERBS.items():
+        assert f" {name} {(verb.params.__doc__ or '').splitlines()[0]}" in said
+    assert " app Serve the web page and the HTTP API." in said
+
+
 @pytest.mark.parametrize("kind", errors.KINDS)
 def test_errors_become_sentence_hint_and_exit_code(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, kind: Any

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rvc.config import REPOSITORY, paths
 from rvc.embedders import EMBEDDERS, FAMILIES
 from rvc.embedders.embedder import FILES, Embedder, EmbedderSpec, read
 from rvc.errors import BadInput, DownloadFailed, MissingModel
-from rvc.hub import sha256
+from rvc.hub import loaded, sha256
 from rvc.plugins import attribute
 
 log = logging.getLogger(__name__)
@@ -23,9 +22,7 @@ KIT_HINT = (
     "A new voice needs no download with what ships here: "
     "--embedder-model mini-plus --f0-method swift-f0."
 )
-_loaded: dict[tuple[Any, ...], Embedder] = {}
-_lock = threading.Lock()
-KEPT = 3  # embedders in memory
+KIND = "embedder"
 
 
 class EmbedderManager:
@@ -62,16 +59,14 @@ class EmbedderManager:
         weights = weights_file(home)
         label = name if name != "custom" else str(custom)
         key = (label, *_marks(weights), str(device), dtype, layer, projected)
-        with _lock:
-            if key not in _loaded:
-                try:
-                    made = _open(label, weights, device, dtype, layer, projected)
-                except BadInput as error:
-                    raise BadInput(error.message, _advice(weights, error.hint)) from error
-                while len(_loaded) >= KEPT:
-                    del _loaded[next(iter(_loaded))]
-                _loaded[key] = made
-            return _loaded[key]
+
+        def make() -> Embedder:
+            try:
+                return _open(label, weights, device, dtype, layer, projected)
+            except BadInput as error:
+                raise BadInput(error.message, _advice(weights, error.hint)) from error
+
+        return loaded.get(KIND, key, make)
 
     def home(self, name: str, custom: str | Path | None = None) -> Path:
         """The folder or file an embedder is loaded from, fetched first where that is possible."""
@@ -109,8 +104,7 @@ class EmbedderManager:
 
 def forget() -> None:
     """Drop every loaded embedder (frees memory)."""
-    with _lock:
-        _loaded.clear()
+    loaded.drop(KIND)
 
 
 def _marks(weights: Path) -> list[tuple[str, int, int]]:

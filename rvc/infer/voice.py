@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,6 +13,7 @@ from rvc import Report, f0, memory, silent
 from rvc.config import load_settings, paths
 from rvc.device import Device, choose
 from rvc.errors import BadInput
+from rvc.hub import loaded
 from rvc.infer import matching
 from rvc.infer.blocks import Decoder, TorchDecoder
 from rvc.memory import Capacity
@@ -29,8 +27,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 TOGETHER = 8  # fills a GPU; a processor gains nothing and needs the memory
-KEPT = 8  # voices, and pitch extractors, held in memory
-Kept = TypeVar("Kept")
+VOICE, EXTRACTOR = "voice", "pitch extractor"  # what is kept of this file
 
 
 class Voice:
@@ -157,64 +154,7 @@ class Voice:
                 return graph
         stamps = tuple(_stamp(p) for p in sorted(paths().predictors.glob("*.pt")))
         key = (method, self.device.name, stamps)
-        return _extractors.get(key, lambda: f0.load(method, self.device.name))
-
-
-class _Slot(Generic[Kept]):
-    """A place for one thing, with the lock that those who want it wait for."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.made: list[Kept] = []
-
-
-class LoadedOnce(Generic[Kept]):
-    """Holds what takes long to load: two who want the same wait for one loading, others do not.
-
-    Args:
-        most: kept at a time; what was not asked for longest goes first.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.lock = threading.Lock()
-        self.slots: OrderedDict[Hashable, _Slot[Kept]] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """What is kept under `key`, or what `make` makes; its errors leave nothing behind."""
-        with self.lock:
-            slot = self.slots.setdefault(key, _Slot())
-            self.slots.move_to_end(key)
-            if slot.made:
-                return slot.made[0]
-        with memory.aside(), slot.lock:
-            if not slot.made:
-                slot.made.append(self._make(key, make))
-            made = slot.made[0]
-        with self.lock:
-            self.slots[key] = slot
-            self.slots.move_to_end(key)
-            loaded = [k for k, s in self.slots.items() if s.made]
-            for old in loaded[: max(0, len(loaded) - self.most)]:
-                del self.slots[old]
-        return made
-
-    def _make(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        try:
-            return make()
-        except BaseException:
-            with self.lock:
-                self.slots.pop(key, None)
-            raise
-
-    def clear(self) -> None:
-        """Keep nothing any more; who holds something may go on using it."""
-        with self.lock:
-            self.slots.clear()
-
-
-_voices: LoadedOnce[Voice] = LoadedOnce(KEPT)
-_extractors: LoadedOnce[f0.Extractor] = LoadedOnce(KEPT)
+        return loaded.get(EXTRACTOR, key, lambda: f0.load(method, self.device.name))
 
 
 def load(
@@ -232,13 +172,12 @@ def load(
             accelerate.pitch()  # a graph is made before the voice takes memory
         return Voice(pth_path, index_path, p.gpu, p.embedder_model, p.embedder_model_custom, report)
 
-    return _voices.get(key, make)
+    return loaded.get(VOICE, key, make)
 
 
 def forget() -> None:
     """Drop every loaded voice and pitch extractor (frees memory)."""
-    _voices.clear()
-    _extractors.clear()
+    loaded.drop(VOICE, EXTRACTOR)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

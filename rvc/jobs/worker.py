@@ -22,8 +22,8 @@ from typing import IO
 import psutil
 
 from rvc import memory, tasks, turns
-from rvc.config import load_settings
-from rvc.errors import BadInput, Cancelled
+from rvc.errors import Cancelled
+from rvc.hub import limit_bytes
 from rvc.jobs.outputs import JobLog, Outputs, sink_of_thread
 from rvc.jobs.record import CANCEL, JOB, LOG, PROCESS, STATUS, write
 from rvc.jobs.report import Progress, perform
@@ -179,16 +179,6 @@ class Worker:
         if psutil.Process().memory_info().rss > limit:
             log.info("More than %d MB are in use; a fresh process takes over.", limit >> 20)
             self.close()
-
-
-def limit_bytes() -> int:
-    """Memory above which the process ends between jobs, and the next one begins with nothing."""
-    try:
-        asked = load_settings().worker_memory_mb
-    except BadInput as error:
-        log.warning("%s", error.message)
-        asked = 0
-    return asked << 20 if asked else psutil.virtual_memory().total // 2
 
 
 def main(folder: Path) -> int:

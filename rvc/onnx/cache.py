@@ -36,6 +36,9 @@ class Graph(nn.Module):
 
     Args:
         threads: that work on one call; as many as torch uses where 0.
+
+    Attributes:
+        nbytes: size of its files.
     """
 
     def __init__(self, file: Path, threads: int = 0) -> None:
@@ -43,6 +46,7 @@ class Graph(nn.Module):
         threads = threads or torch.get_num_threads()
         self.session = runtime.session(file, threads, layout="as it is")
         self.names = [i.name for i in self.session.get_inputs()]
+        self.nbytes = sum(f.stat().st_size for f in _files(file) if f.exists())
         self.shrinks = True  # gives memory back after each run
         self.notes: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
@@ -52,6 +56,11 @@ class Graph(nn.Module):
         }
         options = runtime.shrinking_run() if self.shrinks else None
         return torch.from_numpy(self.session.run(None, arrays, options)[0])
+
+
+def _files(file: Path) -> tuple[Path, Path]:
+    """A graph and its weights."""
+    return file, file.with_suffix(".data")
 
 
 def load(spec: GraphSpec, threads: int = 0) -> Graph | None:
@@ -109,7 +118,7 @@ def _build(spec: GraphSpec, threads: int) -> Graph:
         file = spec.file
         LOG.info("Preparing the %s for this processor (once).", spec.kind)
         file.parent.mkdir(parents=True, exist_ok=True)
-        cache.drop(file, file.with_suffix(".data"))  # what is there is damaged
+        cache.drop(*_files(file))  # what is there is damaged
         memory.release_freed()  # both processes lie in memory now
         with tempfile.TemporaryDirectory(prefix=cache.PART, dir=file.parent) as folder:
             _step(spec, "export", spec.dumps(), folder)

@@ -97,7 +97,8 @@ class SubGraph:
     """One part of the graph; takes and gives torch tensors, leaves out what it has no use for."""
 
     def __init__(self, model: Any, output: str, stops: Iterable[str] = ()) -> None:
-        self.session = runtime.session(extracted(model, [output], stops).SerializeToString())
+        part = extracted(model, [output], stops).SerializeToString()
+        self.session, self.nbytes = runtime.session(part), len(part)
         self.output = output
         self.inputs = {item.name for item in self.session.get_inputs()}
 

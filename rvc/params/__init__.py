@@ -9,9 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rvc.params.base import Params
-
 if TYPE_CHECKING:
+    from rvc.params.base import Params
     from rvc.params.convert import (
         Applied,
         BatchInfer,
@@ -62,7 +61,7 @@ else:
 
     def __getattr__(name: str) -> Any:
         """A class by its name, from the first file that has it; those after it are not loaded."""
-        for file in ("convert", "evaluate", "train", "songs", "live", "voices"):
+        for file in ("base", "convert", "evaluate", "train", "songs", "live", "voices"):
             if name in __all__ and hasattr(found := import_module(f"rvc.params.{file}"), name):
                 return getattr(found, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,7 +101,7 @@ class Params(BaseModel):
     """Frozen values of one command. Unknown names are an error."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, defer_build=True
     )
 
     @pydantic.field_validator("model_name", mode="before", check_fields=False)

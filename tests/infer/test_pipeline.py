@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from rvc.f0.contour import Phase, PitchControl, RunningMedian
 from rvc.infer.convert import convert
 from rvc.infer.noise import PositionalNoise
 from rvc.infer.pipeline import EMBEDDER_EXTRA, Pipeline, Window
-from rvc.infer.voice import LoadedOnce, Voice
+from rvc.infer.voice import Voice
 from rvc.memory import Capacity
 from tests import tiny
 from tests.infer.conftest import sung
@@ -175,43 +174,3 @@ def test_networks_that_run_out_of_memory_go_on_with_less(
     out, _ = convert(voice, wave, 16_000, seed=2)
     assert set(voice.capacity.longest) == {"embedder", "pitch extractor", "text encoder"}
     assert np.abs(out - expected).max() < 0.01 * np.abs(expected).max()
-
-
-def test_loading_one_thing_never_waits_for_another() -> None:
-    kept: LoadedOnce[str] = LoadedOnce(2)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow() -> str:
-        begun.set()
-        assert go_on.wait(30)
-        return "slow"
-
-    first = threading.Thread(target=kept.get, args=("slow", slow))
-    first.start()
-    assert begun.wait(30)
-    assert kept.get("quick", lambda: "quick") == "quick"
-    second = threading.Thread(target=kept.get, args=("slow", lambda: pytest.fail("loaded twice")))
-    second.start()
-    go_on.set()
-    first.join(30)
-    second.join(30)
-    assert kept.get("slow", lambda: pytest.fail("loaded again")) == "slow"
-
-
-def test_what_was_not_asked_for_longest_goes_first_and_failures_leave_nothing() -> None:
-    kept: LoadedOnce[str] = LoadedOnce(2)
-    loads: list[str] = []
-
-    def get(key: str) -> str:
-        def load() -> str:
-            loads.append(key)
-            return key
-
-        return kept.get(key, load)
-
-    for key in ("a", "b", "a", "c", "a", "b"):
-        get(key)
-    assert loads == ["a", "b", "c", "b"], "a was in use all the time"
-    with pytest.raises(ZeroDivisionError):
-        kept.get("d", lambda: str(1 // 0))
-    assert kept.get("d", lambda: "whole") == "whole"

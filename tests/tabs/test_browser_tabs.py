@@ -343,12 +343,23 @@ def test_one_press_asks_for_the_missing_models_and_the_report_names_its_failure(
 
 def test_settings_are_kept(page: Watched, server: Server) -> None:
     settings = tab(page, "settings")
+    holds(settings.get_by_label("Minutes until memory is freed"), "10")
     settings.get_by_label("Author").fill("Ada")
+    settings.get_by_label("Minutes until memory is freed").fill("2.5")
+    settings.get_by_label("Memory for conversions in MB").fill("3000")
+    settings.get_by_label("Ready from the start").check()
     page.locator("#save-settings").click()
     settings.get_by_text("Saved.").wait_for()
-    assert json.loads((server.home / "assets" / "config.json").read_text())["model_author"] == "Ada"
+    kept = json.loads((server.home / "assets" / "config.json").read_text())
+    assert kept["model_author"] == "Ada"
+    assert (kept["worker_idle_min"], kept["worker_memory_mb"]) == (2.5, 3000)
+    assert kept["worker_warm"] is True
     reload(page)
-    holds(tab(page, "settings").get_by_label("Author"), "Ada")
+    settings = tab(page, "settings")
+    holds(settings.get_by_label("Author"), "Ada")
+    holds(settings.get_by_label("Minutes until memory is freed"), "2.5")
+    holds(settings.get_by_label("Memory for conversions in MB"), "3000")
+    assert settings.get_by_label("Ready from the start").is_checked()
 
 
 def test_tensorboard_runs_until_it_is_stopped(page: Watched) -> None:
