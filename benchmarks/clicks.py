@@ -3,9 +3,10 @@
     python benchmarks/clicks.py [--clicks 5] [--f0-method fcpe] [--cold] [--load 2]
 
 Starts `app.py` over an empty folder and converts three seconds of the demo's sample with the demo
-voice. A click is `POST /api/infer?wait_s=60` and the download of the result. `own work` is what the
-conversion itself says it took, `overhead` the rest. `--cold` has each job done by a process of its
-own; `--load` keeps so many other processes busy meanwhile.
+voice. A click is `POST /api/infer?wait_s=` and the download of the result. `own work` is what the
+conversion itself says it took, `overhead` the rest; memory is that of the server and of the process
+that does its jobs when a click has ended, and the highest that process has had. `--cold` has each
+job done by a process of its own; `--load` keeps so many other processes busy meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -75,8 +77,7 @@ class Server:
     def memory_mb(self) -> tuple[float, float]:
         """Resident memory of the server, and of the process that does its jobs."""
         mine = psutil.Process(self.process.pid)
-        workers = sum(p.memory_info().rss for p in mine.children(recursive=True))
-        return mine.memory_info().rss / 1e6, workers / 1e6
+        return mine.memory_info().rss / 1e6, sum(map(resident, mine.children(True))) / 1e6
 
     def stop(self) -> None:
         """End it, and what it has started."""
@@ -84,6 +85,26 @@ class Server:
         self.process.terminate()
         self.process.wait(20)
         psutil.wait_procs(family, 20)
+
+
+def resident(process: psutil.Process) -> int:
+    """Bytes that a process has in memory; none if it has ended."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+class Peak:
+    """The highest memory of the process that does the jobs, in MB, looked at ten times a second."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.mb, self.ended = server, 0.0, threading.Event()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while not self.ended.wait(0.1):
+            self.mb = max(self.mb, self.server.memory_mb()[1])
 
 
 def click(server: Server, source: Path, target: Path, **more: Any) -> tuple[float, float]:
@@ -110,22 +131,28 @@ def measure(server: Server, home: Path, args: argparse.Namespace) -> None:
     soundfile.write(long, np.resize(wave, round(LONG_S * rate)), rate)
     out = home / "assets" / "audios"
     method = {"f0_method": args.f0_method}
-    print(f"{'what':28}{'seconds':>9}{'own work':>10}{'overhead':>10}")
+    heads = ("seconds", "own work", "overhead", "server MB", "worker MB")
+    print(f"{'what':24}" + "".join(f"{head:>11}" for head in heads))
+    peak = Peak(server)
 
     def row(what: str, seconds: float, work: float) -> None:
-        print(f"{what:28}{seconds:9.2f}{work:10.2f}{seconds - work:10.2f}", flush=True)
+        values = (seconds, work, seconds - work)
+        memory = "".join(f"{mb:11.0f}" for mb in server.memory_mb())
+        print(f"{what:24}" + "".join(f"{value:11.2f}" for value in values) + memory, flush=True)
 
     for number in range(1, args.clicks + 1):
         row(f"click {number}", *click(server, clip, out / f"{number}.wav", **method))
     began = time.perf_counter()
     with ThreadPoolExecutor(5) as pool:
         names = [out / f"together {i}.wav" for i in range(5)]
-        work = sum(w for _, w in pool.map(lambda n: click(server, clip, n, **method), names))
-    row("five at once", time.perf_counter() - began, work)
+        five = list(pool.map(lambda n: click(server, clip, n, **method), names))
+    row("five at once", time.perf_counter() - began, sum(work for _, work in five))
+    waited = ", ".join(f"{seconds:.2f}" for seconds in sorted(seconds for seconds, _ in five))
+    print(f"  each of them: {waited}")
     more = method | {"preview_s": PREVIEW_S}
     row("preview, 10 s of 60 s", *click(server, long, out / "preview.wav", **more))
-    own, worker = server.memory_mb()
-    print(f"memory: server {own:.0f} MB, worker {worker:.0f} MB")
+    peak.ended.set()
+    print(f"highest memory of the worker: {peak.mb:.0f} MB")
 
 
 def main() -> None:
