@@ -67,16 +67,10 @@ def choose(gpu: str = "auto", precision: Precision = "auto", part: Part = "conve
     device = torch.device(kind, numbers[0]) if numbers and kind != "mps" else torch.device(kind)
     asked = load_settings().precision if precision == "auto" else precision
     dtype, because = _dtype(device, asked, part)
-    tf32 = asked == "auto" and part == "convert" and _has_tf32(device)
-    if tf32:
+    tf32 = asked == "auto" and part == "convert" and device.type == "cuda"
+    if tf32 and (tf32 := torch.cuda.get_device_capability(device) >= (8, 0)):
         because = "TF32, as nobody asked for exactness"
     return Device(device, dtype, f"{why}; {because}", numbers, tf32)
-
-
-def _has_tf32(device: torch.device) -> bool:
-    import torch
-
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def machine() -> str:
