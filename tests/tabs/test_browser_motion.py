@@ -1,4 +1,4 @@
-"""Several conversions at once: their places in the list of jobs, and how little of it moves."""
+"""How little of the page moves for those who ask for less motion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tests.tabs.browsing import (
     Visit,
     Watched,
     give_voice,
-    holds,
     panel,
     recording,
     upload,
@@ -36,36 +35,6 @@ def convert_times(page: Watched, times: int) -> None:
             f"async (count) => await ({COUNT})() === count",
             arg=count,
         )
-
-
-def test_five_clicks_wait_their_turn_in_the_list_of_jobs_and_all_end(
-    server: Server, visit: Visit, tmp_path: Path
-) -> None:
-    give_voice(server)
-    page = visit()
-    upload(page, recording(tmp_path / "speech.wav"))
-    rows = page.locator(".jobs-dialog .job-row")
-    with server.held():
-        convert_times(page, 5)
-        pitch = page.locator("#tab-inference").get_by_label("Pitch", exact=False).first
-        pitch.fill("5")
-        pitch.press("Tab")
-        page.get_by_role("button", name="Jobs").click()
-        for place in range(1, 5):
-            rows.nth(4 - place).get_by_text(f"{place} before this one").wait_for()
-        rows.nth(4).get_by_text("50 %").wait_for()
-    for row in rows.all():
-        row.locator(".job-mark", has_text="✓").wait_for()
-        row.get_by_text("Conversion · speech.wav → anna").wait_for()
-    first = rows.nth(4)
-    first.get_by_role("button", name="Play").click()
-    page.wait_for_function(
-        "() => document.querySelector('.job-row:last-child audio').currentTime > 0"
-    )
-    first.get_by_role("button", name="Use these settings").click()
-    page.locator("#tab-inference-button[aria-selected=true]").wait_for()
-    assert not page.locator(".jobs-dialog").is_visible()
-    holds(pitch, "0")
 
 
 MOVES = """() => {
