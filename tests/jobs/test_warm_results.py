@@ -91,8 +91,14 @@ def test_a_click_passes_a_batch_and_neither_hears_of_the_other(
     for name in names:
         shutil.copyfile(clip, home / "in" / name)
     result("infer", infer(clip, home / "alone.wav"))
-    folders = {"input_folder": home / "in", "output_folder": home / "out"}
-    many = params.BatchInfer(**folders, pth_path=(demo.VOICE,), gpu="-", f0_method="fcpe", seed=3)
+    many = params.BatchInfer(
+        input_folder=home / "in",
+        output_folder=home / "out",
+        pth_path=(demo.VOICE,),
+        gpu="-",
+        f0_method="fcpe",
+        seed=3,
+    )
     batch = jobs.start("batch-infer", many)
     wait(batch, lambda job: job["total"] > 0)
     result("infer", infer(clip, home / "between.wav"))
