@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from rvc.config import REPOSITORY
 from rvc.jobs.queue import Queue
 from rvc.params import Params
 from rvc.tools import demo
+
+LIMIT_S = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +45,17 @@ def infer(clip: Path, target: Path, **more: Any) -> params.Infer:
     return params.Infer(**values, gpu="-", f0_method="fcpe", seed=3, **more)
 
 
-def result(verb: str, p: Params) -> dict[str, Any]:
-    job = jobs.start(verb, p)
-    end = time.monotonic() + 120
-    while (now := jobs.read(job))["state"] not in jobs.FINISHED:
+def wait(job: str, said: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """What a job says once it says so."""
+    end = time.monotonic() + LIMIT_S
+    while not said(now := jobs.read(job)):
         assert time.monotonic() < end, now
-        time.sleep(0.05)
+        time.sleep(0.02)
+    return now
+
+
+def result(verb: str, p: Params) -> dict[str, Any]:
+    now = wait(jobs.start(verb, p), lambda job: job["state"] in jobs.FINISHED)
     assert now["state"] == "done", now
     found: dict[str, Any] = now["result"]
     return found
@@ -73,3 +81,30 @@ def test_the_same_bytes_cold_and_warm_whatever_came_between(
     known = (home / ".cache" / "jobs").glob("*/pid.json")
     worker = queue.links["cpu"].process.pid
     assert {json.loads(file.read_text())["pid"] for file in known} == {worker}
+
+
+def test_a_click_passes_a_batch_and_neither_hears_of_the_other(
+    home: Path, clip: Path, queue: Queue
+) -> None:
+    names = [f"{number}.wav" for number in range(8)]
+    (home / "in").mkdir()
+    for name in names:
+        shutil.copyfile(clip, home / "in" / name)
+    result("infer", infer(clip, home / "alone.wav"))
+    many = params.BatchInfer(
+        input_folder=home / "in",
+        output_folder=home / "out",
+        pth_path=(demo.VOICE,),
+        gpu="-",
+        f0_method="fcpe",
+        seed=3,
+    )
+    batch = jobs.start("batch-infer", many)
+    wait(batch, lambda job: job["total"] > 0)
+    result("infer", infer(clip, home / "between.wav"))
+    made = list((home / "out").glob("*.wav"))
+    assert len(made) < len(names), "the batch had not ended"
+    assert wait(batch, lambda job: job["state"] in jobs.FINISHED)["state"] == "done"
+    sounds = {file.read_bytes() for file in (*(home / "out").glob("*.wav"), home / "alone.wav")}
+    assert sounds == {(home / "between.wav").read_bytes()}
+    assert len(list((home / "out").glob("*.wav"))) == len(names)

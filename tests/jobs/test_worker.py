@@ -219,13 +219,15 @@ from rvc import jobs, tasks
 from tests.jobs.fake_jobs import VERBS, Fake
 tasks.VERBS.update(VERBS)
 jobs.RUNNER = ["-m", "tests.jobs.fake_jobs"]
-with jobs.serving():
+with jobs.serving() as queue:
     home = Path(os.environ["RVC_HOME"])
     first = jobs.start("convert", Fake(model_name="a", steps=100, step_s=0.02, folder=home))
     while jobs.read(first)["total"] == 0:
         time.sleep(0.02)
     print(first, jobs.start("convert", Fake(model_name="b", folder=home)), flush=True)
-    if sys.argv[1] == "killed":
+    if sys.argv[1] == "power cut":
+        os.kill(queue.links["cpu"].process.pid, signal.SIGKILL)
+    if sys.argv[1] != "stopped":
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -242,6 +244,16 @@ def test_a_server_that_goes_loses_nothing(home: Path, end: str) -> None:
         assert until(waiting, "done")
     pids = {jobs.read(job)["result"]["pid"] for job in (running, waiting)}
     assert len(pids) == 2
+
+
+def test_a_power_cut_loses_only_what_was_computed(home: Path) -> None:
+    line = [sys.executable, "-c", SERVER, "power cut"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    running, waiting = done.stdout.split()
+    with jobs.serving():
+        assert "without a word" in until(running, "failed")["error"]["message"]
+        assert until(waiting, "done")
+    assert order(home) == ["b"]
 
 
 def test_a_job_of_a_living_server_is_left_to_it(home: Path) -> None:

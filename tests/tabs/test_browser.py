@@ -408,6 +408,25 @@ def test_a_page_in_view_hears_of_jobs_by_one_stream(
     assert "/api/jobs" not in asked
 
 
+def test_who_waits_sees_how_many_are_before_and_can_leave(
+    server: Server, visit: Visit, tmp_path: Path
+) -> None:
+    give_voice(server)
+    page = visit()
+    listed = page.locator(".jobs-dialog .job-row")
+    with server.held():
+        for count, name in (("1", "one"), ("2", "two")):
+            upload(page, recording(tmp_path / f"{name}.wav"))
+            page.locator("#convert").click()
+            page.locator(".jobs-count", has_text=count).wait_for()
+        page.get_by_role("button", name="Jobs").click()
+        waiting = listed.filter(has_text="1 before this one")
+        waiting.get_by_role("button", name="Stop").click()
+        page.locator(".jobs-dialog .job-row.cancelled").wait_for()
+    page.locator(".jobs-dialog .job-row.done").wait_for()
+    assert listed.count() == 2
+
+
 @pytest.mark.parametrize("tab", ["inference", "training", "settings", "report"])
 def test_a_phone_shows_everything_within_its_width(visit: Visit, tab: str) -> None:
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True)

@@ -107,7 +107,7 @@ class JobPanel extends HTMLElement {
     else this.bar.parentElement.removeAttribute("aria-valuenow");
     const stage = Object.keys(STAGES).indexOf(stageOf(job)) + 1;
     const of = stage && job.verb === "create-voice" ? `${stage} / ${Object.keys(STAGES).length} · ` : "";
-    const text = job.before > 0 ? T("%1 before this one").replace("%1", job.before) : of + doing(job);
+    const text = of + doing(job);
     if (this.note.textContent !== text) this.note.replaceChildren(...linked(text));
     const left = job.eta_s >= 1 ? `${duration(job.eta_s)} ${T("left")}` : ""; // less is a guess
     this.left.textContent = known ? [`${Math.round(100 * part)} %`, left].filter(Boolean).join(" · ") : left;

@@ -20,6 +20,7 @@ export function plainly(said, { params, result }) {
 
 // What a job does just now. Figures of a training are in its curves; here an epoch is enough.
 export function doing(job) {
+  if (job.before > 0) return T("%1 before this one").replace("%1", job.before);
   const note = job.note.split(" | ").pop();
   if (!note) return T("Getting ready…");
   if (!TRAINING.includes(job.verb)) return note;
