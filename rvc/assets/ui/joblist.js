@@ -110,9 +110,8 @@ class JobList extends HTMLElement {
   }
 }
 
-// What there is to say of a job now: its place in the queue, what it does, or what came of it.
+// What there is to say of a job now: what it does, or what came of it.
 function said(job) {
-  if (job.before > 0) return T("%1 before this one").replace("%1", job.before);
   return plainly(job.result?.message ?? job.error?.message ?? doing(job), job).split("\n")[0];
 }
 
