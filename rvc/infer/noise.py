@@ -75,8 +75,8 @@ def _places(seed: int, stream: int, begin: int, end: int, width: int) -> np.ndar
 @lru_cache(maxsize=4)
 def _chunks(seed: int, device: torch.device, dtype: torch.dtype) -> Any:
     """Every CHUNK numbers in a row of the table of a seed, (TABLE - CHUNK + 1, CHUNK), a view."""
-    drawn = np.random.Generator(np.random.Philox(seed)).standard_normal(TABLE)
-    table = ((drawn - drawn.mean()) / drawn.std()).astype(np.float32)
+    drawn = np.random.Generator(np.random.Philox(seed)).standard_normal(TABLE, np.float32)
+    table = (drawn - drawn.mean()) / drawn.std()
     if device.type == "cpu":
         return np.lib.stride_tricks.sliding_window_view(table, CHUNK)
     return torch.from_numpy(table).to(device, dtype).unfold(0, CHUNK, 1)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rvc.retrieval.index import Retriever
 
 PAIRS = 1 << 25  # of a query and a vector that are compared at a time: 128 MB of distances
+SPARE = 4  # times as many are compared exactly as are wanted
 LOG = logging.getLogger(__name__)
 
 
@@ -70,26 +71,34 @@ class DeviceRetriever:
         """(T, W) -> (T, W); as `Retriever.blend`, on the device."""
         if rate <= 0 or not len(self):
             return features
-        rows = max(1, PAIRS // len(self))
+        rows = max(1, PAIRS // max(len(self), SPARE * k * self.width))
         parts = [self._mixed(part, rate, min(k, len(self))) for part in features.split(rows)]
         return torch.cat(parts)
 
     def _mixed(self, queries: Tensor, rate: float, k: int) -> Tensor:
         centres, vectors = self.half_squares
-        cells = torch.topk(queries @ self.centres.T - centres, self.probes).indices  # (t, probes)
+        cells, _ = _nearest(queries, self.centres, centres - queries @ self.centres.T, self.probes)
         looked = torch.zeros(len(queries), len(centres), dtype=torch.bool, device=queries.device)
         looked.scatter_(1, cells, True)
         rough = vectors - queries @ self.vectors.T
         rough.masked_fill_(~looked[:, self.cell_of], torch.inf)
-        best = torch.topk(rough, k, largest=False)
-        near = self.vectors[best.indices]  # (t, k, W)
-        square = (near - queries[:, None]).square().sum(2)
-        square.masked_fill_(best.values == torch.inf, torch.inf)
-        smallest = square.amin(1, keepdim=True)
+        found, square = _nearest(queries, self.vectors, rough, k)
+        smallest = square[:, :1]
         exact = square == 0
-        weight = torch.where(
-            exact.any(1, keepdim=True), exact.to(square.dtype), (smallest / square).square()
-        )
+        weight = torch.where(exact[:, :1], exact.to(square.dtype), (smallest / square).square())
         weight = weight / weight.sum(1, keepdim=True)
+        near = self.vectors[found]
         mixed = rate * torch.einsum("tk,tkw->tw", weight, near) + (1 - rate) * queries
         return torch.where(smallest == torch.inf, queries, mixed)
+
+
+def _nearest(queries: Tensor, rows: Tensor, rough: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Numbers (t, k) of the rows (n, W) nearest to queries (t, W), and their squared distances.
+
+    Args:
+        rough: (t, n) grows with the distance, but for the rounding of TF32; inf is out of reach.
+    """
+    near = torch.topk(rough, min(SPARE * k, len(rows)), largest=False)
+    square = (rows[near.indices] - queries[:, None]).square().sum(2)
+    best = torch.topk(square.masked_fill(near.values == torch.inf, torch.inf), k, largest=False)
+    return near.indices.gather(1, best.indices), best.values
