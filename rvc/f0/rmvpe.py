@@ -243,7 +243,7 @@ class RMVPE:
 
     @torch.inference_mode()
     def batch(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The same for several waves at once; each gets nearly what it would get alone."""
+        """The same for several waves at once; a shorter one is followed by its own mirror image."""
         found = [np.zeros(contour.frame_count(len(wave)), np.float32) for wave in waves]
         spans = [
             (number, span)
@@ -252,10 +252,17 @@ class RMVPE:
         ]
         longest = max(span.last - span.first for _, span in spans)
         mels = [self.mel(waves[number], span.first, span.last) for number, span in spans]
-        rows = torch.cat([F.pad(m, (0, longest - m.shape[2]), mode="replicate") for m in mels])
+        rows = torch.cat([mirrored(mel, longest) for mel in mels])
         for (number, span), salience in zip(spans, self.salience(rows), strict=True):
             found[number][span.start : span.stop] = decode(salience[span.keep])
         return [contour.finish(f, wave) for f, wave in zip(found, waves, strict=True)]
+
+
+def mirrored(mel: torch.Tensor, frames: int) -> torch.Tensor:
+    """(1, M, T) -> (1, M, frames): forwards and backwards by turns."""
+    count = mel.shape[2]
+    at = torch.arange(frames, device=mel.device) % max(1, 2 * count - 2)
+    return mel[:, :, torch.minimum(at, 2 * count - 2 - at).clamp(min=0)]
 
 
 def decode(salience: torch.Tensor) -> np.ndarray:

@@ -96,6 +96,21 @@ def test_rmvpe_in_blocks_stays_within_its_stated_bound(
     assert np.abs(whole - blockwise).mean() < 0.02
 
 
+def test_rmvpe_hears_several_waves_at_once_as_each_alone(
+    extractor: RMVPE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal lengths give equal numbers; a shorter one hears its mirror image behind it."""
+    monkeypatch.setattr(rmvpe, "decode", lambda salience: salience[:, 50].numpy())
+    waves = [sounds.tone(200, 2.55), sounds.tone(310, 2.55), sounds.tone(120, 1.0)]
+    alone, together = [extractor(wave) for wave in waves], extractor.batch(waves)
+    assert [len(f) for f in together] == [256, 256, 101]
+    for a, b in zip(alone[:2], together[:2], strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+    mirror = rmvpe.mirrored(extractor.mel(waves[2], 0, 101), 256)
+    assert torch.equal(mirror[:, :, 101:201], mirror[:, :, :100].flip(2))
+    assert torch.equal(mirror[:, :, 200:], mirror[:, :, :56])
+
+
 def test_rmvpe_decodes_the_centre_of_a_peak() -> None:
     salience = np.zeros((3, 360), np.float32)
     salience[0, 100:103] = [0.2, 0.6, 0.2]

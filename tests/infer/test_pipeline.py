@@ -136,6 +136,46 @@ def test_parts_that_fit_join_to_the_whole(blended: bool) -> None:
         capacity.rows("third", broken, 10, 20)
 
 
+def test_groups_shrink_where_memory_is_short_and_nothing_is_done_twice() -> None:
+    capacity, groups, items = Capacity(), [], list(range(11))
+
+    def compute(group: Sequence[int]) -> list[int]:
+        if len(group) > 3:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        groups.append(len(group))
+        return [10 * item for item in group]
+
+    made = capacity.groups("embedder", compute, items, 8)
+    assert list(made) == [(item, 10 * item) for item in items]
+    assert groups == [2, 2, 2, 2, 2, 1]
+    list(capacity.groups("embedder", compute, items[:2], 8))
+    assert groups[-1] == 2, "it is remembered"
+
+    def broken(group: Sequence[int]) -> list[int]:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(capacity.groups("embedder", broken, items, 8))
+
+
+def test_several_pieces_at_once_sound_as_one_after_the_other(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rvc.infer.PIECE_S", 1.0)
+    expected, _ = convert(voice, sung(5), 16_000, seed=2)
+    monkeypatch.setattr(voice, "together", 4)
+    seen, tensors = [], voice.embedder.tensors
+
+    def noted(waves: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        seen.append(len(waves))
+        return tensors(waves)
+
+    monkeypatch.setattr(voice.embedder, "tensors", noted)
+    out, _ = convert(voice, sung(5), 16_000, seed=2)
+    assert max(seen) == 4
+    assert np.abs(out - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 def test_neighbouring_parts_glide_into_each_other() -> None:
     calls = iter(range(10))
     capacity = Capacity()
