@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from rvc.config import paths
-
 log = logging.getLogger(__name__)
 IN_MEMORY = 1 << 20  # bytes
 BLOCK = 1 << 17  # samples read at a time: 0.5 MB
@@ -66,6 +64,8 @@ class StreamResampler:
 
 def scratch() -> Path:
     """The folder for what is too long for memory: the cache, or the system's where it is closed."""
+    from rvc.config import paths  # whoever only resamples does without the settings
+
     folder = paths().cache
     try:
         folder.mkdir(parents=True, exist_ok=True)
