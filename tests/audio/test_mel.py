@@ -104,3 +104,13 @@ def test_what_inference_kept_serves_training_too() -> None:
     assert wave.grad is not None
     assert wave.grad.isfinite().all()
     assert wave.grad.abs().sum() > 0
+
+
+def test_spectra_of_a_batch_are_those_of_each_up_to_its_own_end() -> None:
+    hop, frames = 40, [50, 31, 20]
+    waves = torch.randn(3, 50 * hop, generator=torch.Generator().manual_seed(0))
+    made = mel.spectrograms(waves, torch.tensor(frames), 256, hop, 256)
+    for row, wave, count in zip(made, waves, frames, strict=True):
+        alone = mel.spectrogram(wave[None, : count * hop], 256, hop, 256)[0]
+        assert torch.allclose(row[:, :count], alone, atol=1e-5)
+        assert not row[:, count:].any()
